@@ -1,0 +1,66 @@
+"""The ghost-edge command: a list of commands, each loaded when it is used, and one place where errors end."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any, Optional
+
+import click
+
+from ghost_edge import __version__
+from ghost_edge.core.errors import GhostEdgeError, RecipeError
+from ghost_edge.core.options import suggest
+
+COMMANDS = {
+    "convert": "From a recipe to int8 artifacts, with the proof of what was lost.",
+    "bench": "Time models with the interpreter that is installed here.",
+    "evaluate": "Top-1 and top-5 of one model file on a recipe's evaluation pictures.",
+    "gate": "Exit 7 when a converted model lost more than its limits allow.",
+    "train": "Fit a recipe's network on its training pictures.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports ghost_edge.cli.<name> when the command runs, so that --help answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Optional[click.Command]:
+        if cmd_name not in COMMANDS:
+            raise RecipeError(f"there is no command {cmd_name!r}; {suggest(cmd_name, COMMANDS)}")
+        command: click.Command = getattr(importlib.import_module(f"ghost_edge.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", "-V", prog_name="ghost-edge")
+@click.option("--verbose", "-v", is_flag=True, help="Say what happens inside, on stderr.")
+def cli(verbose: bool) -> None:
+    """GhostNet from a recipe to a ZYNQ board: train, convert to int8, prove, bench, gate."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr
+    )
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> Any:
+    """Run the command line; a GhostEdgeError becomes one line on stderr and its exit code, Ctrl-C becomes 130."""
+    try:
+        code = cli.main(args=None if arguments is None else list(arguments), prog_name="ghost-edge", standalone_mode=False)
+    except GhostEdgeError as error:
+        click.echo(f"ghost-edge: {error}", err=True)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ghost-edge: stopped; what was finished is kept, the same command goes on from there", err=True)
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)

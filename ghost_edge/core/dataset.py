@@ -1,0 +1,56 @@
+"""Labelled pictures as bytes, whatever they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+
+class LazyImages(Sequence[Image]):
+    """A sequence of pictures, uint8 [H, W, C], each decoded when it is asked for: memory is that of one picture."""
+
+    def __init__(self, load: Callable[[int], Image], indices: Sequence[int]) -> None:
+        self._load, self._indices = load, list(indices)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # int -> Image, slice -> LazyImages
+        if isinstance(index, slice):
+            return LazyImages(self._load, self._indices[index])
+        return self._load(self._indices[index])
+
+    def __iter__(self) -> Iterator[Image]:
+        return (self._load(index) for index in self._indices)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Pictures uint8 [H, W, 1 or 3] with labels int64 [N] (class indices); class_names in the order of the labels."""
+
+    name: str
+    images: Sequence[Image]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def image_digest(image: Image) -> str:
+    """First 16 hex digits of the SHA-256 over a picture's shape and pixels: its identity in lists and comparisons."""
+    image = np.ascontiguousarray(image)
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()[:16]
+
+
+def select(dataset: Dataset, indices: Sequence[int] | NDArray[np.int64]) -> Dataset:
+    """The pictures at these positions, in this order, decoded when asked for."""
+    chosen = [int(index) for index in indices]
+    images = LazyImages(dataset.images.__getitem__, chosen)
+    return dataclasses.replace(dataset, images=images, labels=dataset.labels[chosen])

@@ -1,0 +1,44 @@
+"""Files that are whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ghost_edge.core.errors import GhostEdgeError
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to, `<name>.part`, and move it to `path` when the block succeeds; remove it otherwise.
+
+    Raises GhostEdgeError with the system's reason, such as a full disk or a folder that may not be written to.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        raise GhostEdgeError(
+            f"{path} could not be written ({error.strerror or error}); free some space or choose another --out, "
+            "then run the same command again: it goes on from here"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    """Write a file, whole or not at all."""
+    with whole_file(path) as part:
+        part.write_bytes(content)
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Write indented JSON with a newline at the end, whole or not at all; NaN is refused."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(text.encode() + b"\n", path)

@@ -1,0 +1,45 @@
+"""A model's input or output: name, shape, dtype, and how its integers mean real numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorSpec:
+    """real = scale * (stored - zero_point), one pair for the whole tensor (Jacob et al., CVPR 2018, equation 1).
+
+    scale is 0 for a tensor that is not quantized. shape has -1 where a dimension is open.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float = 0.0
+    zero_point: int = 0
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether the stored integers stand for real numbers."""
+        return self.scale > 0
+
+
+def quantize(values: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
+    """Real numbers float32 [...] to the stored dtype of the tensor, rounded half to even and clipped to its range."""
+    dtype = np.dtype(spec.dtype)
+    if not spec.is_quantized:
+        return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    stored = np.rint(values / np.float32(spec.scale)) + spec.zero_point
+    return np.clip(stored, limits.min, limits.max).astype(dtype)
+
+
+def dequantize(stored: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:
+    """Stored values [...] of the tensor to real numbers float32."""
+    if not spec.is_quantized:
+        return stored.astype(np.float32)
+    return (stored.astype(np.float32) - np.float32(spec.zero_point)) * np.float32(spec.scale)

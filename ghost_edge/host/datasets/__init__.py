@@ -1,0 +1,52 @@
+"""Where pictures come from: one row a source."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ghost_edge.core.dataset import Dataset
+from ghost_edge.core.errors import DataError
+from ghost_edge.host.datasets import arrays, folder, packed, synthetic
+from ghost_edge.host.datasets.lists import select_listed
+from ghost_edge.host.datasets.places import Places
+
+
+class Source(NamedTuple):
+    """The schema of a dataset table and the function that opens it."""
+
+    options: type[Any]
+    load: Callable[[Any, Places], Dataset]
+
+
+DATASETS: dict[str, Source] = {
+    "packed": Source(packed.Packed, packed.load),
+    "folder": Source(folder.Folder, folder.load),
+    "arrays": Source(arrays.Arrays, arrays.load),
+    "synthetic": Source(synthetic.Synthetic, synthetic.load),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class DataTable:
+    """A dataset as a recipe names it: the source's own options, and which of its pictures.
+
+    list: a file of picture digests, one a line, in the order to use; empty: all pictures.
+    list_sha256: SHA-256 of that file.
+    """
+
+    kind: str
+    source: Any
+    list: str = ""
+    list_sha256: str = ""
+
+
+def open_dataset(table: DataTable, places: Places) -> Dataset:
+    """Open the pictures of a recipe's table; raises DataError where there are none."""
+    dataset = DATASETS[table.kind].load(table.source, places)
+    if table.list:
+        dataset = select_listed(dataset, places.find(table.list, sha256=table.list_sha256))
+    if not len(dataset):
+        raise DataError(f"{dataset.name} holds no pictures; check path, split and list of the table")
+    return dataset

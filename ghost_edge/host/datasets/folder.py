@@ -1,0 +1,80 @@
+"""A folder of pictures: one sub-folder a class, or a labels.csv."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ghost_edge.core.dataset import Dataset, Image, LazyImages
+from ghost_edge.core.errors import DataError
+from ghost_edge.host.datasets.decode import decode_image
+from ghost_edge.host.datasets.places import Places
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """kind = "folder": class sub-folders in alphabetical order, or labels.csv with columns file, class_index.
+
+    images: the sub-folder that the names in labels.csv start from.
+    """
+
+    path: str
+    labels: str = "labels.csv"
+    images: str = "images"
+
+
+def load(options: Folder, places: Places) -> Dataset:
+    """List the pictures, decoding each when asked for. Raises DataError for an empty folder or a bad line."""
+    folder = places.find(options.path)
+    listing = folder / options.labels
+    files, labels, names = _from_csv(listing, folder / options.images) if listing.is_file() else _from_classes(folder)
+    if not files:
+        raise DataError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}) in class sub-folders, and no labels.csv")
+    return Dataset(
+        name=folder.name,
+        images=LazyImages(functools.partial(_read, files), range(len(files))),
+        labels=np.asarray(labels, np.int64),
+        class_names=names,
+    )
+
+
+def _from_classes(folder: Path) -> tuple[list[Path], list[int], tuple[str, ...]]:
+    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    files, labels = [], []
+    for label, entry in enumerate(classes):
+        found = sorted(file for file in entry.iterdir() if file.suffix.lower() in SUFFIXES)
+        files += found
+        labels += [label] * len(found)
+    return files, labels, tuple(entry.name for entry in classes)
+
+
+def _from_csv(listing: Path, folder: Path) -> tuple[list[Path], list[int], tuple[str, ...]]:
+    with listing.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names: dict[int, str] = {}
+    files, labels = [], []
+    for number, row in enumerate(rows, start=2):
+        try:
+            label = int(row["class_index"])
+            files.append(folder / row["file"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{listing} line {number} needs the columns file and class_index (a number)") from error
+        labels.append(label)
+        names[label] = row.get("name") or str(label)
+    complete = sorted(names) == list(range(len(names)))
+    return files, labels, tuple(names[label] for label in sorted(names)) if complete else ()
+
+
+def _read(files: Sequence[Path], index: int) -> Image:
+    path = files[index]
+    try:
+        return decode_image(path.read_bytes(), str(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); it is in the list of pictures") from error

@@ -1,0 +1,46 @@
+"""A packed set: the JPEG or PNG bytes of every picture in one .npz."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from ghost_edge.core.dataset import Dataset, Image, LazyImages
+from ghost_edge.core.errors import DataError
+from ghost_edge.host.datasets.decode import decode_image
+from ghost_edge.host.datasets.npz import open_npz
+from ghost_edge.host.datasets.places import Places
+
+
+@dataclasses.dataclass(frozen=True)
+class Packed:
+    """kind = "packed": keys <split>_bytes uint8, <split>_offsets int64 [N+1], y_<split>, class_names."""
+
+    path: str
+    split: str = "train"
+    sha256: str = ""
+
+
+def load(options: Packed, places: Places) -> Dataset:
+    """Open one split; pictures are decoded when asked for. Raises DataError for a missing or damaged file."""
+    path = places.find(options.path, sha256=options.sha256)
+    split = options.split
+    buffer, offsets, labels, names = open_npz(
+        path, (f"{split}_bytes", f"{split}_offsets", f"y_{split}", "class_names")
+    )
+    if len(offsets) != len(labels) + 1 or (np.diff(offsets) <= 0).any() or offsets[-1] != buffer.size:
+        raise DataError(f"{path}: split {split!r} has {len(labels)} labels but offsets that do not fit; pack it again")
+    decode = functools.partial(_decode, path, buffer, offsets)
+    return Dataset(
+        name=f"{path.name}:{split}",
+        images=LazyImages(decode, range(len(labels))),
+        labels=labels.astype(np.int64),
+        class_names=tuple(str(name) for name in names),
+    )
+
+
+def _decode(path: Path, buffer: Image, offsets: np.ndarray, index: int) -> Image:
+    return decode_image(buffer[offsets[index] : offsets[index + 1]].tobytes(), f"{path.name} image {index}")

@@ -1,0 +1,171 @@
+"""A recipe: everything that decides what comes out, read from one TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.gate import Limits
+from ghost_edge.core.options import from_table, pick, split_table, suggest
+from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.host.datasets import DATASETS, DataTable
+from ghost_edge.host.exporters import EXPORTERS
+from ghost_edge.host.networks import NETWORKS
+from ghost_edge.host.quantizers import QUANTIZERS
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkTable:
+    """[network]: the architecture, and the weights to load into it (none: they are still to be trained)."""
+
+    kind: str
+    options: Any
+    weights: str = ""
+    weights_sha256: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Training(DataTable):
+    """[training]: how to fit the network, on which pictures.
+
+    learning_rate: the peak, after warmup_epochs; it falls to zero as a cosine (Loshchilov & Hutter, arXiv 1608.03983).
+    crop_padding: pixels of shift in each direction; flip: mirror half of the pictures.
+    """
+
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warmup_epochs: int = 2
+    label_smoothing: float = 0.1
+    crop_padding: int = 4
+    flip: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration(DataTable):
+    """[calibration]: the representative dataset and how ranges are made from it."""
+
+    samples: int = 200
+    ranges: str = "minmax"
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation(DataTable):
+    """[evaluation]: the pictures that judge. label_offset is added to labels where a model has a background class 0."""
+
+    label_offset: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """A row of a table and its options, such as one [[export]]."""
+
+    kind: str
+    options: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One model, from network to gate. Tables that a command needs and that are absent are asked for by require()."""
+
+    name: str
+    path: Path
+    seed: int
+    preprocess: Preprocess
+    network: NetworkTable | None
+    training: Training | None
+    calibration: Calibration | None
+    quantization: Choice
+    exports: tuple[Choice, ...]
+    evaluation: Evaluation | None
+    gate: Limits
+
+
+TABLES = ("name", "seed", "network", "preprocess", "training", "calibration", "quantization", "export", "evaluation", "gate")
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read and check a recipe. Raises RecipeError: no such file, no TOML, or a key that is unknown, missing, mistyped."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path} cannot be read ({error}); give the path of a .toml file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {path} is not TOML: {error}") from error
+    try:
+        return parse_recipe(table, path)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
+
+
+def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
+    """Make a Recipe from parsed TOML; raises RecipeError that names table and key."""
+    for key, value in table.items():
+        if key not in TABLES:
+            raise RecipeError(f"the recipe has no table or key {key!r}; {suggest(key, TABLES)}")
+        expected = {"name": str, "seed": int, "export": list}.get(key, dict)
+        if not isinstance(value, expected):
+            raise RecipeError(f"{key} must be a {expected.__name__}, not {value!r}")
+    name = table.get("name", path.stem)
+    if not name.replace("_", "").replace("-", "").replace(".", "").isalnum() or name.startswith("."):
+        raise RecipeError(f"name {name!r} becomes file names; use letters, digits, '-' and '_'")
+    if "preprocess" not in table:
+        raise RecipeError("the recipe needs the table [preprocess], and it is missing; at least: size, mean, std")
+    exports = table.get("export", [{"kind": "onnx_float"}])
+    return Recipe(
+        name=name,
+        path=path,
+        seed=table.get("seed", 0),
+        preprocess=from_table(Preprocess, table["preprocess"], "[preprocess]"),
+        network=_network(table["network"]) if "network" in table else None,
+        training=_data(Training, table.get("training"), "[training]"),
+        calibration=_data(Calibration, table.get("calibration"), "[calibration]"),
+        quantization=_choice(QUANTIZERS, table.get("quantization", {"kind": "int8"}), "[quantization]"),
+        exports=tuple(_choice(EXPORTERS, export, "[[export]]") for export in exports),
+        evaluation=_data(Evaluation, table.get("evaluation"), "[evaluation]"),
+        gate=from_table(Limits, table.get("gate", {}), "[gate]"),
+    )
+
+
+def require(value: Any, table: str, command: str) -> Any:
+    """Return the recipe's table, or raise RecipeError: this command cannot do without it."""
+    if value is None:
+        raise RecipeError(f"{command} needs the table [{table}] in the recipe, and it is missing")
+    return value
+
+
+def _kind(table: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
+    if not isinstance(table, Mapping) or "kind" not in table:
+        raise RecipeError(f"{where} needs the key 'kind', and it is missing")
+    rest = dict(table)
+    return str(rest.pop("kind")), rest
+
+
+def _choice(rows: Mapping[str, Any], table: Mapping[str, Any], where: str) -> Choice:
+    kind, rest = _kind(table, where)
+    return Choice(kind, from_table(pick(rows, kind, kind=f"{where} kind").options, rest, where))
+
+
+def _network(table: Mapping[str, Any]) -> NetworkTable:
+    kind, rest = _kind(table, "[network]")
+    weights = {key: rest.pop(key) for key in ("weights", "weights_sha256") if key in rest}
+    for key, value in weights.items():
+        if not isinstance(value, str):
+            raise RecipeError(f"[network] {key} must be a text in quotes, not {value!r}")
+    row = pick(NETWORKS, kind, kind="[network] kind")
+    return NetworkTable(kind=kind, options=from_table(row.options, rest, "[network]"), **weights)
+
+
+def _data(cls: type[Any], table: Mapping[str, Any] | None, where: str) -> Any:
+    if table is None:
+        return None
+    kind, rest = _kind(table, where)
+    row = pick(DATASETS, kind, kind=f"{where} kind")
+    own, source = split_table(rest, row.options, cls)[::-1]
+    options = from_table(row.options, source, where)
+    return from_table(cls, {**own, "kind": kind, "source": options}, where)

@@ -1,0 +1,202 @@
+"""Fit a network on a dataset: AdamW, cosine schedule with warm-up, label smoothing, crops and flips."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.dataset import Dataset
+from ghost_edge.core.digest import sha256_file
+from ghost_edge.core.errors import DataError
+from ghost_edge.core.files import write_json
+from ghost_edge.core.preprocess import Preprocess, fit_image, normalise
+from ghost_edge.host.datasets import open_dataset
+from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.networks import NETWORKS
+from ghost_edge.host.networks.weights import save_weights
+from ghost_edge.host.recipe import Recipe, Training, require
+
+Progress = Callable[[float, str], None]
+TRAINING_SETTINGS = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "warmup_epochs",
+    "label_smoothing",
+    "crop_padding",
+    "flip",
+)
+
+
+def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None, say: Progress) -> dict[str, Any]:
+    """Train the recipe's network and write weights (.safetensors), checkpoint folder and model card beside it.
+
+    A run that was stopped goes on after its last whole epoch. Returns the model card.
+    Raises RecipeError for missing tables, DataError for labels that the network has no class for.
+    """
+    network = require(recipe.network, "network", "train")
+    options: Training = require(recipe.training, "training", "train")
+    options = dataclasses.replace(options, epochs=epochs or options.epochs)
+    train_set = open_dataset(options, places)
+    judged = open_dataset(require(recipe.evaluation, "evaluation", "train"), places)
+    keras.utils.set_random_seed(recipe.seed)
+    one = NETWORKS[network.kind].build(network.options)
+    model = keras.models.clone_model(one, input_tensors=keras.Input(one.input_shape[1:], name="image"))
+    for dataset in (train_set, judged):
+        _check_labels(dataset, classes=one.output_shape[-1])
+    batches = Batches(stack(train_set, recipe.preprocess), train_set.labels, recipe.preprocess, options, recipe.seed)
+    evaluation = (normalise(stack(judged, recipe.preprocess), recipe.preprocess), judged.labels)
+    _compile(model, options, steps=len(batches))
+    checkpoint = weights.with_suffix(".checkpoint")
+    report = Report(batches, options.epochs, evaluation, say)
+    started = time.perf_counter()
+    model.fit(
+        batches,
+        epochs=options.epochs,
+        verbose=0,
+        callbacks=[report, keras.callbacks.BackupAndRestore(checkpoint)],
+    )
+    save_weights(model, weights)
+    card = _model_card(recipe, options, train_set, judged, weights, report.top1, time.perf_counter() - started)
+    write_json(card, weights.with_suffix(".json"))
+    return card
+
+
+class Batches(keras.utils.PyDataset):
+    """Shuffled, augmented, normalised batches; every picture of epoch e is the same in every run with this seed."""
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        preprocess: Preprocess,
+        options: Training,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        margin = options.crop_padding
+        self._padded = np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="edge")
+        self._labels, self._preprocess, self._options, self._seed = labels, preprocess, options, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return max(1, len(self._labels) // self._options.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        batch = self._options.batch_size
+        order = np.random.default_rng((self._seed, self.epoch)).permutation(len(self._labels))
+        chosen = order[index * batch : (index + 1) * batch]
+        rng = np.random.default_rng((self._seed, self.epoch, index))
+        return normalise(self._augment(self._padded[chosen], rng), self._preprocess), self._labels[chosen]
+
+    def _augment(self, padded: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        size = self._preprocess.size
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
+        top, left = rng.integers(0, 2 * self._options.crop_padding + 1, (2, len(padded)))
+        images = np.moveaxis(windows[np.arange(len(padded)), top, left], 1, -1)
+        if self._options.flip:
+            mirrored = rng.random(len(images)) < 0.5
+            images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+        return images
+
+
+class Report(keras.callbacks.Callback):
+    """Says loss, accuracy and time left while training; keeps the batches on the epoch that is resumed."""
+
+    def __init__(self, batches: Batches, epochs: int, evaluation: tuple[Any, Any], say: Progress) -> None:
+        super().__init__()
+        self._batches, self._epochs, self._evaluation, self._say = batches, epochs, evaluation, say
+        self._seconds: list[float] = []
+        self._started = 0.0
+        self.top1 = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._batches.epoch, self._started = epoch, time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if batch % 10 == 0:
+            self._tell("training", self._batches.epoch + (batch + 1) / len(self._batches), logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        images, labels = self._evaluation
+        logits = self.model.predict(images, batch_size=256, verbose=0)
+        self.top1 = float((logits.argmax(axis=1) == labels).mean())
+        self._seconds.append(time.perf_counter() - self._started)
+        self._tell(f"evaluation top-1 {self.top1:.2%}", epoch + 1, logs)
+
+    def _tell(self, what: str, done: float, logs: Any) -> None:
+        pace = np.median(self._seconds) if self._seconds else (time.perf_counter() - self._started) / (done % 1 or 1)
+        left = (self._epochs - done) * pace
+        self._say(
+            done / self._epochs,
+            f"epoch {math.ceil(done)}/{self._epochs}  loss {logs['loss']:.3f}  top-1 {logs['accuracy']:.1%}  "
+            f"{what}  {left / 60:.0f} min left",
+        )
+
+
+def stack(dataset: Dataset, preprocess: Preprocess) -> NDArray[np.uint8]:
+    """All pictures fitted to the model's input: uint8 [N, size, size, C]."""
+    return np.stack([fit_image(image, preprocess) for image in dataset.images])
+
+
+def _check_labels(dataset: Dataset, *, classes: int) -> None:
+    low, high = int(dataset.labels.min()), int(dataset.labels.max())
+    if low < 0 or high >= classes:
+        raise DataError(f"{dataset.name} has labels {low}..{high}, the network {classes} classes; set [network] classes")
+
+
+def _compile(model: keras.Model, options: Training, *, steps: int) -> None:
+    warmup = options.warmup_epochs * steps
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=max(1, options.epochs * steps - warmup),
+        warmup_target=options.learning_rate,
+        warmup_steps=warmup,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(optimizer, loss=_smoothed_loss(options.label_smoothing), metrics=["accuracy"])
+
+
+def _smoothed_loss(smoothing: float) -> Any:
+    """Cross-entropy against labels int [N] smoothed to (1 - s) and s / classes (Szegedy et al., arXiv 1512.00567)."""
+
+    def loss(labels: Any, logits: Any) -> Any:
+        targets = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1])
+        targets = targets * (1.0 - smoothing) + smoothing / logits.shape[-1]
+        return keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
+
+    return loss
+
+
+def _model_card(
+    recipe: Recipe,
+    options: Training,
+    train_set: Dataset,
+    judged: Dataset,
+    weights: Path,
+    top1: float,
+    seconds: float,
+) -> dict[str, Any]:
+    settings = {name: getattr(options, name) for name in TRAINING_SETTINGS}
+    return {
+        "name": recipe.name,
+        "network": {"kind": recipe.network.kind, **dataclasses.asdict(recipe.network.options)},
+        "preprocess": dataclasses.asdict(recipe.preprocess),
+        "trained_on": {"data": train_set.name, "images": len(train_set)},
+        "evaluated_on": {"data": judged.name, "images": len(judged)},
+        "class_names": train_set.class_names,
+        "training": {**settings, "seed": recipe.seed},
+        "seconds": round(seconds),
+        "top1": top1,
+        "weights_sha256": sha256_file(weights),
+    }
