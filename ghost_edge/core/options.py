@@ -61,8 +61,10 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
-    if origin is typing.Union:
-        return _convert(value, arguments[0], where)
+    if origin is typing.Union:  # Optional[X]
+        return None if value is None else _convert(value, arguments[0], where)
+    if origin is dict:
+        return dict(_convert(value, dict, where))
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise RecipeError(f"{where} must be a list, not {value!r}")

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.digest import sha256_file
-from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import write_json
 from ghost_edge.core.preprocess import Preprocess, fit_image, normalise
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.judging import check_labels
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.networks.weights import save_weights
 from ghost_edge.host.recipe import Recipe, Training, require
@@ -52,7 +52,7 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
     one = NETWORKS[network.kind].build(network.options)
     model = keras.models.clone_model(one, input_tensors=keras.Input(one.input_shape[1:], name="image"))
     for dataset in (train_set, judged):
-        _check_labels(dataset, classes=one.output_shape[-1])
+        check_labels(dataset.labels, classes=one.output_shape[-1], dataset=dataset)
     batches = Batches(stack(train_set, recipe.preprocess), train_set.labels, recipe.preprocess, options, recipe.seed)
     evaluation = (normalise(stack(judged, recipe.preprocess), recipe.preprocess), judged.labels)
     _compile(model, options, steps=len(batches))
@@ -146,12 +146,6 @@ class Report(keras.callbacks.Callback):
 def stack(dataset: Dataset, preprocess: Preprocess) -> NDArray[np.uint8]:
     """All pictures fitted to the model's input: uint8 [N, size, size, C]."""
     return np.stack([fit_image(image, preprocess) for image in dataset.images])
-
-
-def _check_labels(dataset: Dataset, *, classes: int) -> None:
-    low, high = int(dataset.labels.min()), int(dataset.labels.max())
-    if low < 0 or high >= classes:
-        raise DataError(f"{dataset.name} has labels {low}..{high}, the network {classes} classes; set [network] classes")
 
 
 def _compile(model: keras.Model, options: Training, *, steps: int) -> None:

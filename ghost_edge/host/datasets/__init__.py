@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ghost_edge.core.dataset import Dataset
+from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import DataError
 from ghost_edge.host.datasets import arrays, folder, packed, synthetic
 from ghost_edge.host.datasets.lists import select_listed
@@ -50,3 +53,19 @@ def open_dataset(table: DataTable, places: Places) -> Dataset:
     if not len(dataset):
         raise DataError(f"{dataset.name} holds no pictures; check path, split and list of the table")
     return dataset
+
+
+def fingerprint(table: DataTable, places: Places) -> str:
+    """What the pictures are made of: SHA-256 of the packed file, or of names, sizes and time stamps in a folder."""
+    path = getattr(table.source, "path", "")
+    if not path:
+        return ""
+    found = places.find(path, sha256=getattr(table.source, "sha256", ""))
+    digest = sha256_file(found) if found.is_file() else _folder_digest(found)
+    return digest + (sha256_file(places.find(table.list, sha256=table.list_sha256)) if table.list else "")
+
+
+def _folder_digest(folder: Path) -> str:
+    entries = sorted((str(path.relative_to(folder)), path.stat()) for path in folder.rglob("*") if path.is_file())
+    lines = [f"{name} {status.st_size} {status.st_mtime_ns}\n" for name, status in entries]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

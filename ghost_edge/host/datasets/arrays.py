@@ -8,8 +8,8 @@ import numpy as np
 
 from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.errors import DataError
+from ghost_edge.core.npz import read_npz
 from ghost_edge.core.preprocess import check_image
-from ghost_edge.host.datasets.npz import open_npz
 from ghost_edge.host.datasets.places import Places
 
 
@@ -27,7 +27,7 @@ class Arrays:
 def load(options: Arrays, places: Places) -> Dataset:
     """Read both arrays; raises DataError where they are not bytes, NaN-free, NHWC and of one length."""
     path = places.find(options.path, sha256=options.sha256)
-    images, labels = open_npz(path, (options.images, options.labels))
+    images, labels = read_npz(path, (options.images, options.labels), error=DataError).values()
     if images.ndim == 3:
         images = images[..., np.newaxis]
     if images.ndim != 4 or len(images) != len(labels):

@@ -10,8 +10,8 @@ import numpy as np
 
 from ghost_edge.core.dataset import Dataset, Image, LazyImages
 from ghost_edge.core.errors import DataError
+from ghost_edge.core.npz import read_npz
 from ghost_edge.host.datasets.decode import decode_image
-from ghost_edge.host.datasets.npz import open_npz
 from ghost_edge.host.datasets.places import Places
 
 
@@ -28,9 +28,8 @@ def load(options: Packed, places: Places) -> Dataset:
     """Open one split; pictures are decoded when asked for. Raises DataError for a missing or damaged file."""
     path = places.find(options.path, sha256=options.sha256)
     split = options.split
-    buffer, offsets, labels, names = open_npz(
-        path, (f"{split}_bytes", f"{split}_offsets", f"y_{split}", "class_names")
-    )
+    keys = (f"{split}_bytes", f"{split}_offsets", f"y_{split}", "class_names")
+    buffer, offsets, labels, names = read_npz(path, keys, error=DataError).values()
     if len(offsets) != len(labels) + 1 or (np.diff(offsets) <= 0).any() or offsets[-1] != buffer.size:
         raise DataError(f"{path}: split {split!r} has {len(labels)} labels but offsets that do not fit; pack it again")
     decode = functools.partial(_decode, path, buffer, offsets)

@@ -1,0 +1,33 @@
+"""One file a stage of the chain."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.layout import Layout, layout
+from ghost_edge.host.recipe import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What a stage is given: the recipe, where its data lies, the output folder, and a way to say how far it is.
+
+    tell: called with the share that is done (0..1) and a few words.
+    """
+
+    recipe: Recipe
+    places: Places
+    folder: Path
+    tell: Callable[[float, str], None]
+
+    @property
+    def names(self) -> Layout:
+        """File names of this recipe."""
+        return layout(self.recipe)
+
+    def path(self, name: str) -> Path:
+        """A file in the output folder."""
+        return self.folder / name

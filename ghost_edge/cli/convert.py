@@ -1,0 +1,37 @@
+"""ghost-edge convert: from a recipe to proven artifacts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from ghost_edge.cli.options import data_option
+from ghost_edge.cli.progress import open_progress
+from ghost_edge.core.errors import GateError
+from ghost_edge.core.manifest import read_manifest
+from ghost_edge.core.report import as_text
+
+
+@click.command()
+@click.argument("recipe", required=False, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the artifacts.  [default: out/<name>]")
+@data_option
+def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -> None:
+    """Build, quantize to int8, export, verify and judge the model of RECIPE (without one: the embedded default)."""
+    from ghost_edge.host.datasets.places import places_for
+    from ghost_edge.host.pipeline import run_chain
+    from ghost_edge.host.recipe import load_recipe
+    from ghost_edge.host.shipped import default_recipe
+    from ghost_edge.host.summary import COLUMNS, summary_rows
+
+    loaded = load_recipe(recipe or default_recipe())
+    folder = out or Path("out") / loaded.name
+    with open_progress(folder / "tools.log") as progress:
+        run_chain(loaded, places_for(loaded.path.parent, data), folder, progress)
+    manifest = read_manifest(folder)
+    click.echo(f"\n{as_text(summary_rows(manifest), COLUMNS)}\n\nfiles: {folder}/ (manifest.json, report.md)")
+    if manifest.gate:
+        raise GateError(f"{manifest.name}: {'; '.join(manifest.gate)}")
+    click.echo("gate: passed" if manifest.predictions else "gate: not judged, the recipe has no [evaluation]")

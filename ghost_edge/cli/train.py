@@ -1,0 +1,38 @@
+"""ghost-edge train: weights from pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from ghost_edge.cli.options import data_option
+from ghost_edge.cli.progress import open_progress
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Weights file.  [default: weights/<name>.safetensors]")
+@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's number.")
+@data_option
+def train(recipe: Path, out: Optional[Path], epochs: Optional[int], data: Optional[Path]) -> None:
+    """Fit the network of RECIPE; writes weights, a model card and the SHA-256 for the recipe. Resumes where it stopped."""
+    from ghost_edge.host.datasets.places import places_for
+    from ghost_edge.host.recipe import load_recipe
+    from ghost_edge.host.training import train as fit
+
+    loaded = load_recipe(recipe)
+    weights = out or recipe.parent / "weights" / f"{loaded.name}.safetensors"
+    with open_progress(weights.with_suffix(".log")) as progress:
+        progress.started("train")
+        card = fit(
+            loaded,
+            places_for(recipe.parent, data),
+            weights,
+            epochs=epochs,
+            say=lambda share, text: progress.progress("train", share, text),
+        )
+        progress.finished("train", card["seconds"])
+    click.echo(f"top-1 {card['top1']:.2%} on {card['evaluated_on']['images']} pictures of {card['evaluated_on']['data']}")
+    click.echo(f'weights = "{weights}"\nweights_sha256 = "{card["weights_sha256"]}"')

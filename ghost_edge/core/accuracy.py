@@ -1,0 +1,73 @@
+"""Paired comparison of two models on the same pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.errors import DataError
+
+_NORMAL_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
+
+
+@dataclasses.dataclass(frozen=True)
+class AccuracyDrop:
+    """How a candidate answers the pictures that a reference answered; all but `images` are fractions.
+
+    drop: top-1 of the reference minus that of the candidate, on the same pictures.
+    margin: half width of its 95 % interval, from the pictures on which only one of the two is right.
+    agreement: share of pictures with the same answer, right or wrong.
+    """
+
+    images: int
+    reference_top1: float
+    top1: float
+    drop: float
+    margin: float
+    agreement: float
+
+
+def compare(
+    reference: NDArray[np.integer[Any]], candidate: NDArray[np.integer[Any]], labels: NDArray[np.integer[Any]]
+) -> AccuracyDrop:
+    """Compare answers (class indices) [N] picture by picture; DataError where the three differ in length or are empty.
+
+    The interval is Agresti & Min's for paired proportions (Statistics in Medicine 24, 2005): half a picture is added
+    to each cell of the table, so that a handful of differing pictures does not look like certainty.
+    """
+    if not len(labels) or not len(reference) == len(candidate) == len(labels):
+        raise DataError(
+            f"{len(reference)} and {len(candidate)} answers for {len(labels)} labels; both models must see the same pictures"
+        )
+    right, still_right = reference == labels, candidate == labels
+    count = len(labels)
+    lost, won = int((right & ~still_right).sum()), int((~right & still_right).sum())
+    total = count + 2
+    variance = (lost + won + 1) - (lost - won) ** 2 / total
+    return AccuracyDrop(
+        images=count,
+        reference_top1=float(right.mean()),
+        top1=float(still_right.mean()),
+        drop=(lost - won) / count,
+        margin=_NORMAL_95 * math.sqrt(max(variance, 0.0)) / total,
+        agreement=float((reference == candidate).mean()),
+    )
+
+
+def top_k(logits: NDArray[np.float32], labels: NDArray[np.integer[Any]], k: int) -> float:
+    """Share of pictures whose label is among the k highest of float32 [N, classes]; ties go to the lower class."""
+    order = np.argsort(-logits, axis=1, kind="stable")[:, :k]
+    return float((order == np.asarray(labels)[:, np.newaxis]).any(axis=1).mean())
+
+
+def sqnr_db(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> float:
+    """Signal-to-quantization-noise ratio of [N, classes] in decibels; inf where the two are equal."""
+    noise = float(np.square(reference.astype(np.float64) - candidate).sum())
+    signal = float(np.square(reference.astype(np.float64)).sum())
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf

@@ -1,0 +1,110 @@
+"""manifest.json: everything that a board or a gate needs to know about a converted model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+from ghost_edge.core.artifact import Artifact
+from ghost_edge.core.errors import ArtifactError, RecipeError
+from ghost_edge.core.files import write_json
+from ghost_edge.core.gate import Limits
+from ghost_edge.core.options import from_table
+from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.tensor import TensorSpec
+
+FORMAT = 1
+FILE_NAME = "manifest.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+    """How an artifact answers the evaluation pictures; fractions, decibels against the float .tflite's logits."""
+
+    top1: float
+    top5: float
+    drop: float
+    margin: float
+    agreement: float
+    sqnr_db: Optional[float] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """One artifact that runs: what goes in, what comes out, how well it answers (None: not evaluated), how fast here."""
+
+    role: str
+    artifact: Artifact
+    input: TensorSpec
+    output: TensorSpec
+    accuracy: Optional[Accuracy] = None
+    median_ms: Optional[float] = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """format: number of this layout. predictions: the answers, picture by picture (None: not evaluated).
+
+    gate: what the gate said when the model was made. tools: package name to version.
+    """
+
+    format: int
+    name: str
+    preprocess: Preprocess
+    class_names: tuple[str, ...]
+    models: tuple[Model, ...]
+    limits: Limits
+    predictions: Optional[Artifact]
+    gate: tuple[str, ...]
+    recipe_sha256: str
+    weights_sha256: str
+    tools: dict[str, str]
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> Path:
+    """Write manifest.json into the folder, whole or not at all."""
+    path = folder / FILE_NAME
+    write_json(dataclasses.asdict(manifest), path)
+    return path
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest from its file or its folder; raises ArtifactError where it is missing, damaged or of another format."""
+    path = path / FILE_NAME if path.is_dir() else path
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} does not exist; ghost-edge convert writes it") from error
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} is not a readable manifest ({error}); run ghost-edge convert again") from error
+    if not isinstance(table, Mapping) or table.get("format") != FORMAT:
+        found = table.get("format") if isinstance(table, Mapping) else type(table).__name__
+        raise ArtifactError(f"{path} has format {found!r}, this ghost-edge reads {FORMAT}; run ghost-edge convert again")
+    try:
+        return _parse(table)
+    except (RecipeError, TypeError, KeyError) as error:
+        raise ArtifactError(f"{path} is damaged: {error}; run ghost-edge convert again") from error
+
+
+def _parse(table: Mapping[str, Any]) -> Manifest:
+    predictions = table["predictions"]
+    values = {
+        **table,
+        "preprocess": from_table(Preprocess, table["preprocess"], "preprocess"),
+        "limits": from_table(Limits, table["limits"], "limits"),
+        "predictions": predictions and from_table(Artifact, predictions, "predictions"),
+        "models": tuple(_parse_model(model) for model in table["models"]),
+    }
+    return from_table(Manifest, values, "the manifest")
+
+
+def _parse_model(table: Mapping[str, Any]) -> Model:
+    nested: dict[str, Any] = {"artifact": Artifact, "input": TensorSpec, "output": TensorSpec, "accuracy": Accuracy}
+    values = dict(table)
+    for key, cls in nested.items():
+        if values.get(key) is not None:
+            values[key] = from_table(cls, values[key], key)
+    return from_table(Model, values, "a model")

@@ -1,0 +1,150 @@
+"""Run a function in a child process, so that whatever kills it is a result and not the end of us."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import dataclasses
+import faulthandler
+import os
+import pickle
+import select
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from ghost_edge.core.errors import DeviceError, GhostEdgeError
+from ghost_edge.device.board import read_board
+
+CORTEX_A9 = "0xc09"
+_STDOUT, _STDERR = 1, 2
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_BROKE = "the interpreter broke; the file may be damaged, or try --kernels reference"
+_CAUSES = {
+    signal.SIGILL: "this interpreter was built for another processor",
+    signal.SIGKILL: "probably out of memory; see dmesg, and try a smaller model or a swap file",
+    signal.SIGSEGV: _BROKE,
+    signal.SIGBUS: _BROKE,
+    signal.SIGABRT: _BROKE,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a child returned; or the sentence that says why it did not, and the kind of error that it is."""
+
+    value: Any = None
+    failure: str = ""
+    error: type[GhostEdgeError] = DeviceError
+
+    def unwrap(self, subject: str = "") -> Any:
+        """The value; raises `error` with the failure, after the subject where it does not begin with it."""
+        if self.failure:
+            raise self.error(self.failure if self.failure.startswith(subject) else subject + self.failure)
+        return self.value
+
+
+def run_isolated(function: Callable[..., Any], *arguments: Any, timeout_s: float) -> Outcome:
+    """Call function(*arguments) in a forked child and return what it returns, which must pickle.
+
+    The child's stdout and stderr go to a file of its own; the last line there explains a failure. Fork and not exec:
+    under qemu-user sys.executable cannot be started. Fork before an interpreter or a thread pool is in this process.
+    On Ctrl-C, or any other exception here, the child is killed and reaped before it goes on.
+    """
+    with tempfile.TemporaryFile() as log:
+        read_end, write_end = os.pipe()
+        child = os.fork()
+        if child == 0:
+            _run_child(function, arguments, write_end, log.fileno())
+        status = None
+        try:
+            os.close(write_end)
+            reply = _read_all(read_end, timeout_s)
+            if reply is not None:
+                status = os.waitpid(child, 0)[1]
+        finally:
+            os.close(read_end)
+            if status is None:
+                _kill(child)
+        if reply is None:
+            return Outcome(failure=f"not done after {timeout_s:g} s, stopped; give it longer with --timeout")
+        if status == 0 and reply:
+            outcome: Outcome = pickle.loads(reply)
+            return outcome
+        return Outcome(failure=_explain(status or 0, _last_line(log)))
+
+
+def explain_signal(number: int, cpu_part: str | None) -> str:
+    """Why a signal of signal(7) probably came; cpu_part as /proc/cpuinfo has it, such as "0xc09"."""
+    if number == signal.SIGILL and cpu_part == CORTEX_A9:
+        return "this interpreter's float kernels need VFPv4; use the int8 model"
+    return _CAUSES.get(signal.Signals(number), "something outside stopped it")
+
+
+def _run_child(function: Callable[..., Any], arguments: tuple[Any, ...], pipe: int, log: int) -> None:
+    """The child's whole life; it never returns into the parent's code."""
+    status = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and kills us
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a parent that was killed leaves no orphan
+        faulthandler.disable()  # its pages would hide the last words
+        os.dup2(log, _STDOUT)
+        os.dup2(log, _STDERR)
+        with os.fdopen(pipe, "wb") as file:
+            pickle.dump(_call(function, arguments), file)
+        status = 0
+    finally:
+        if status:  # no `except`: whatever it is, its last line is the parent's explanation
+            os.write(log, traceback.format_exc().encode())
+        os._exit(status)
+
+
+def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:
+    try:
+        return Outcome(function(*arguments))
+    except GhostEdgeError as error:
+        return Outcome(failure=" ".join(str(error).split()), error=type(error))
+    except MemoryError:
+        return Outcome(failure="out of memory; try a smaller model or a swap file")
+
+
+def _read_all(pipe: int, timeout_s: float) -> bytes | None:
+    """Everything until the other end closes; None when that takes longer than timeout_s."""
+    deadline = time.monotonic() + timeout_s
+    content = bytearray()
+    while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        block = os.read(pipe, 1 << 20)
+        if not block:
+            return bytes(content)
+        content += block
+    return None
+
+
+def _kill(child: int) -> None:
+    with contextlib.suppress(ProcessLookupError, ChildProcessError):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def _explain(status: int, last_line: str) -> str:
+    heard = f" ({last_line})" if last_line else ""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        cause = explain_signal(number, read_board().cpu_part)
+        return f"killed by {signal.Signals(number).name}: {cause}{heard}"
+    if status == 0:
+        return f"ended without a result{heard}"
+    return f"ended with exit code {os.WEXITSTATUS(status)}{heard}"
+
+
+def _last_line(log: BinaryIO) -> str:
+    """The last line that is more than news, at most 200 characters; empty when there is none."""
+    log.seek(0)
+    lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
+    told = [line for line in lines if line and not line.startswith(("INFO:", "WARNING:", "W0000", "I0000"))]
+    return told[-1][:200] if told else ""

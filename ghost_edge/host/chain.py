@@ -1,0 +1,110 @@
+"""The chain: a literal list of stages, in an order that has a reason."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ghost_edge.host.datasets import fingerprint
+from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.layout import Layout
+from ghost_edge.host.recipe import Recipe
+from ghost_edge.host.stages import (
+    Work,
+    build,
+    calibrate,
+    evaluate,
+    export,
+    float_model,
+    gate,
+    latency,
+    quantize,
+    report,
+    verify,
+)
+
+Settings = Callable[[Recipe, Places], Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One step of the chain.
+
+    run: writes files into the folder and returns them.
+    reads: files of earlier stages; settings: its part of the recipe, with the fingerprints of outside data.
+    tools: packages whose version changes the result. version: raised when the code of the stage changes its output.
+    """
+
+    name: str
+    run: Callable[[Work], tuple[Path, ...]]
+    reads: Callable[[Layout], tuple[str, ...]]
+    settings: Settings
+    tools: tuple[str, ...]
+    version: int = 1
+
+
+def _calibration(recipe: Recipe, places: Places) -> Mapping[str, Any]:
+    tables = {"calibration": recipe.calibration, "evaluation": recipe.evaluation}
+    data = {name: fingerprint(table, places) for name, table in tables.items() if table}
+    return {**tables, **data, "preprocess": recipe.preprocess, "seed": recipe.seed}
+
+
+def _evaluation(recipe: Recipe, places: Places) -> Mapping[str, Any]:
+    data = fingerprint(recipe.evaluation, places) if recipe.evaluation else ""
+    return {"evaluation": recipe.evaluation, "data": data, "preprocess": recipe.preprocess}
+
+
+STAGES: tuple[Stage, ...] = (
+    # one trace: the .tflite, and by it everything else, is made of this frozen graph
+    Stage("build", build.run, lambda names: (), build.settings, ("tensorflow", "keras")),
+    Stage("float", float_model.run, lambda names: (names.frozen,), lambda recipe, places: {}, ("tensorflow",)),
+    # before quantize: its ranges are what scales are made of
+    Stage("calibrate", calibrate.run, lambda names: (names.float_tflite,), _calibration, ("ai-edge-litert",)),
+    Stage(
+        "quantize",
+        quantize.run,
+        lambda names: (names.float_tflite, names.ranges),
+        lambda recipe, places: {"quantization": recipe.quantization},
+        ("litert-quantizer",),
+    ),
+    Stage(
+        "export",
+        export.run,
+        lambda names: (names.float_tflite,),
+        lambda recipe, places: {"exports": recipe.exports},
+        ("tf2onnx", "onnx"),
+    ),
+    # before evaluate: thousands of pictures through a wrong file would only waste time
+    Stage(
+        "verify",
+        verify.run,
+        lambda names: (names.probe, *names.models.values()),
+        lambda recipe, places: {"quantization": recipe.quantization.kind},
+        ("ai-edge-litert", "onnxruntime"),
+    ),
+    Stage(
+        "evaluate",
+        evaluate.run,
+        lambda names: tuple(names.models.values()),
+        _evaluation,
+        ("ai-edge-litert", "onnxruntime"),
+    ),
+    # writes its verdict and lets the chain go on: the report of a model that failed is the one people need
+    Stage("gate", gate.run, lambda names: (names.predictions,), lambda recipe, places: {"gate": recipe.gate}, ()),
+    Stage(
+        "bench",
+        latency.run,
+        lambda names: tuple(names.models.values()),
+        lambda recipe, places: {},
+        ("ai-edge-litert", "onnxruntime"),
+    ),
+    Stage(
+        "report",
+        report.run,
+        lambda names: (*names.models.values(), names.accuracy, names.verdict, names.latency),
+        lambda recipe, places: {"name": recipe.name},
+        (),
+    ),
+)

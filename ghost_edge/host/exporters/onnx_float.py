@@ -1,0 +1,99 @@
+"""Float ONNX from the float .tflite, by tf2onnx."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ghost_edge.core.errors import ConversionError
+
+if TYPE_CHECKING:
+    import onnx
+
+# of tf2onnx's passes, those that apply to a convolutional network; a pass that fails raises instead of being dropped
+_PASSES = (
+    "optimize_transpose",
+    "fold_constants",
+    "merge_duplication",
+    "global_pool_optimizer",
+    "remove_identity",
+    "remove_back_to_back",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class OnnxFloat:
+    """[[export]] with kind = "onnx_float"; the input stays NHWC like the .tflite's."""
+
+    opset: int = 17
+
+
+def export(options: OnnxFloat, float_tflite: Path) -> bytes:
+    """Convert to ONNX; the bytes depend on the .tflite alone. Raises ConversionError where tf2onnx refuses."""
+    import onnx  # here, because they import TensorFlow
+    from tf2onnx import optimizer, tfonnx
+
+    passes = {name: optimizer._get_optimizers()[name] for name in _PASSES}
+    try:
+        with warnings.catch_warnings(action="ignore"):  # tf2onnx uses TensorFlow's deprecated interpreter
+            graph = tfonnx.process_tf_graph(None, tflite_path=str(float_tflite), opset=options.opset)
+        graph = optimizer.optimize_graph(graph, catch_errors=False, optimizers=passes)
+        model = rename(graph.make_model(float_tflite.stem))
+        onnx.checker.check_model(model, full_check=True)
+    except (ValueError, KeyError, RuntimeError, onnx.checker.ValidationError) as error:
+        raise ConversionError(f"{float_tflite.name} could not be written as ONNX: {error}") from error
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def rename(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Order nodes and initializers by the graph alone and number tf2onnx's made-up names anew; returns a new model.
+
+    tf2onnx walks over sets, so its order and its counters change from process to process.
+    """
+    import onnx
+
+    makers = {output: node for node in model.graph.node for output in node.output}
+    nodes: list[onnx.NodeProto] = []
+    names: dict[str, str] = {}
+    for output in model.graph.output:
+        _visit(output.name, makers, nodes, names)
+    renamed = onnx.ModelProto()
+    renamed.CopyFrom(model)
+    graph = renamed.graph
+    values = {initializer.name: initializer for initializer in model.graph.initializer}
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    for number, node in enumerate(nodes):
+        copy = graph.node.add()
+        copy.CopyFrom(node)
+        copy.name = f"{node.op_type}_{number}"
+        copy.input[:] = [names.get(name, name) for name in node.input]
+        copy.output[:] = [names[name] for name in node.output]
+    for old, new in names.items():
+        if old in values:
+            initializer = graph.initializer.add()
+            initializer.CopyFrom(values[old])
+            initializer.name = new
+    return renamed
+
+
+def _visit(value: str, makers: dict[str, onnx.NodeProto], nodes: list[onnx.NodeProto], names: dict[str, str]) -> None:
+    """Append the nodes that `value` needs, each after its own inputs, and name every value on the way."""
+    stack = [(value, False)]
+    while stack:
+        value, ready = stack.pop()
+        if value in names or not value:
+            continue
+        node = makers.get(value)
+        if node is not None and not ready:
+            stack.append((value, True))
+            stack.extend((name, False) for name in reversed(node.input))
+            continue
+        if node is not None:
+            nodes.append(node)
+        for name in node.output if node is not None else (value,):
+            made_up = re.sub(r"__\d+", "", name)
+            names[name] = name if made_up == name else f"{made_up}_{len(names)}"

@@ -1,0 +1,49 @@
+"""What the files of a converted model are called."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ghost_edge.core.manifest import FILE_NAME
+from ghost_edge.host.exporters import EXPORTERS
+from ghost_edge.host.recipe import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """File names inside the output folder, in the order in which the chain makes them."""
+
+    keras: str
+    frozen: str
+    probe: str
+    float_tflite: str
+    ranges: str
+    quantized: str
+    exports: tuple[str, ...]
+    parity: str = "parity.json"
+    predictions: str = "predictions.npz"
+    accuracy: str = "accuracy.json"
+    verdict: str = "gate.json"
+    latency: str = "latency.json"
+    manifest: str = FILE_NAME
+    report: str = "report.md"
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The artifacts that run, role to file name: the reference first, then what is deployed."""
+        exports = {name.split(".")[0].rsplit("_", 1)[-1] + "_onnx": name for name in self.exports}
+        return {"float": self.float_tflite, "quantized": self.quantized, **exports}
+
+
+def layout(recipe: Recipe) -> Layout:
+    """The names for a recipe."""
+    name = recipe.name
+    return Layout(
+        keras=f"{name}.keras",
+        frozen="frozen.pb",
+        probe="probe.npz",
+        float_tflite=f"{name}_float.tflite",
+        ranges="ranges.npz",
+        quantized=f"{name}_{recipe.quantization.kind}.tflite",
+        exports=tuple(f"{name}{EXPORTERS[export.kind].suffix}" for export in recipe.exports),
+    )

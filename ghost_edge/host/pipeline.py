@@ -1,0 +1,107 @@
+"""Run the chain: skip what is up to date, record what was made as it is made."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ghost_edge.core.digest import sha256_file
+from ghost_edge.core.errors import GhostEdgeError
+from ghost_edge.core.files import write_json
+from ghost_edge.host.chain import STAGES, Stage
+from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.layout import layout
+from ghost_edge.host.recipe import Recipe
+from ghost_edge.host.stages import Work
+from ghost_edge.host.tools import tool_versions
+
+RECORDS = "chain.json"
+
+
+class Reporter(Protocol):
+    """What a command does with the progress of the chain."""
+
+    def started(self, stage: str) -> None:
+        """A stage runs now."""
+
+    def progress(self, stage: str, share: float, text: str) -> None:
+        """The running stage is this far (0..1)."""
+
+    def finished(self, stage: str, seconds: float | None) -> None:
+        """A stage is done; seconds is None where it was up to date."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What a stage made: its key, and the SHA-256 of each file by name."""
+
+    key: str
+    files: dict[str, str]
+
+
+def run_chain(recipe: Recipe, places: Places, folder: Path, reporter: Reporter) -> None:
+    """Run every stage that is not up to date. Raises what a stage raises; records of the stages before are kept."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GhostEdgeError(f"{folder} cannot be made ({error.strerror}); choose another --out") from error
+    records = read_records(folder)
+    for stage in STAGES:
+        key = stage_key(stage, recipe, places, folder)
+        record = records.get(stage.name)
+        if record is not None and record.key == key and _is_intact(record, folder):
+            reporter.finished(stage.name, None)
+            continue
+        reporter.started(stage.name)
+        started = time.perf_counter()
+        work = Work(recipe, places, folder, tell=lambda share, text, name=stage.name: reporter.progress(name, share, text))
+        made = stage.run(work)
+        records[stage.name] = Record(key, {path.name: sha256_file(path) for path in made})
+        write_json({name: dataclasses.asdict(kept) for name, kept in records.items()}, folder / RECORDS)
+        reporter.finished(stage.name, time.perf_counter() - started)
+
+
+def stage_key(stage: Stage, recipe: Recipe, places: Places, folder: Path) -> str:
+    """SHA-256 over name, version, settings, what the stage reads and the tools it uses: same key, same result."""
+    reads = {name: _digest(folder / name) for name in stage.reads(layout(recipe))}
+    content = {
+        "name": stage.name,
+        "version": stage.version,
+        "settings": _plain(stage.settings(recipe, places)),
+        "reads": reads,
+        "tools": tool_versions(stage.tools),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def read_records(folder: Path) -> dict[str, Record]:
+    """What earlier runs made here; a damaged file counts as nothing made, for everything can be made again."""
+    try:
+        table = json.loads((folder / RECORDS).read_text(encoding="utf-8"))
+        return {name: Record(str(entry["key"]), dict(entry["files"])) for name, entry in table.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _is_intact(record: Record, folder: Path) -> bool:
+    return all(_digest(folder / name) == digest for name, digest in record.files.items())
+
+
+def _digest(path: Path) -> str:
+    return sha256_file(path) if path.is_file() else ""
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses, mappings and tuples as JSON knows them."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(dataclasses.asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,84 @@
+"""Build the network, load its weights, trace and freeze it once."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ghost_edge.core.digest import check_sha256, sha256_file
+from ghost_edge.core.errors import ArtifactError, DataError, RecipeError
+from ghost_edge.core.files import write_bytes
+from ghost_edge.core.npz import save_npz
+from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.networks import NETWORKS
+from ghost_edge.host.recipe import NetworkTable, Recipe, require
+from ghost_edge.host.stages import Work
+
+RANDOM = "random"  # [network] weights = "random": to measure speed, never to deploy
+_PROBES = 8
+
+
+def settings(recipe: Recipe, places: Places) -> Mapping[str, Any]:
+    """What decides the network: its options and the bytes of its weights."""
+    weights = find_weights(recipe, places)
+    network: NetworkTable = require(recipe.network, "network", "convert")
+    return {"network": network, "seed": recipe.seed, "weights": sha256_file(weights) if weights else RANDOM}
+
+
+def find_weights(recipe: Recipe, places: Places) -> Path | None:
+    """The weights file, checked against the recipe's SHA-256; None where the recipe asks for random ones."""
+    network: NetworkTable = require(recipe.network, "network", "convert")
+    if not network.weights:
+        raise RecipeError(
+            "[network] names no weights; train them with `ghost-edge train`, or write weights = \"random\" "
+            "to measure speed alone"
+        )
+    if network.weights == RANDOM:
+        return None
+    try:
+        path = places.find(network.weights)
+    except DataError as error:
+        raise ArtifactError(f"[network] weights: {error}") from error
+    check_sha256(path, network.weights_sha256)
+    return path
+
+
+def run(work: Work) -> tuple[Path, ...]:
+    """Write <name>.keras, the frozen graph, and probes: seeded inputs with Keras' own logits, for the proof later."""
+    import keras
+
+    from ghost_edge.host.networks.weights import load_weights
+
+    network: NetworkTable = require(work.recipe.network, "network", "convert")
+    weights = find_weights(work.recipe, work.places)
+    keras.utils.set_random_seed(work.recipe.seed)
+    model = NETWORKS[network.kind].build(network.options)
+    work.tell(0.3, "network built")
+    if weights is not None:
+        load_weights(model, weights)
+    paths = tuple(map(work.path, (work.names.keras, work.names.frozen, work.names.probe)))
+    with tempfile.TemporaryDirectory(dir=work.folder) as scratch:  # Keras insists on the ending .keras
+        model.save(Path(scratch) / work.names.keras)
+        os.replace(Path(scratch) / work.names.keras, paths[0])
+    work.tell(0.6, "weights in place")
+    _write_frozen(model, paths[1], paths[2], seed=work.recipe.seed)
+    return paths
+
+
+def _write_frozen(model: Any, graph_path: Path, probe_path: Path, *, seed: int) -> None:
+    """Trace once with the batch fixed, turn variables into constants, and answer the probes with Keras itself."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    signature = [tf.TensorSpec(model.input_shape, tf.float32, name="image")]
+    traced = tf.function(lambda image: model(image, training=False), input_signature=signature)
+    frozen = convert_variables_to_constants_v2(traced.get_concrete_function())
+    write_bytes(frozen.graph.as_graph_def().SerializeToString(deterministic=True), graph_path)
+    inputs = np.random.default_rng(seed).normal(size=(_PROBES, *model.input_shape)).astype(np.float32)
+    logits = np.stack([np.asarray(model(probe, training=False)) for probe in inputs])
+    save_npz({"inputs": inputs, "logits": logits}, probe_path)

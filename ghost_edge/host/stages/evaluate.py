@@ -1,0 +1,73 @@
+"""Let every artifact answer the evaluation pictures, and compare the answers one by one."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.accuracy import compare, sqnr_db, top_k
+from ghost_edge.core.dataset import image_digest
+from ghost_edge.core.files import write_json
+from ghost_edge.core.manifest import Accuracy
+from ghost_edge.core.predictions import Predictions, save_predictions
+from ghost_edge.device.evaluate import predict
+from ghost_edge.host.datasets import open_dataset
+from ghost_edge.host.judging import check_labels
+from ghost_edge.host.recipe import Evaluation
+from ghost_edge.host.stages import Work
+
+
+def run(work: Work) -> tuple[Path, ...]:
+    """Write predictions.npz and accuracy.json; nothing where the recipe has no [evaluation]."""
+    options: Evaluation | None = work.recipe.evaluation
+    if options is None:
+        return ()
+    dataset = open_dataset(options, work.places)
+    labels = dataset.labels + options.label_offset
+    models = work.names.models
+    logits: dict[str, NDArray[np.float32]] = {}
+    for number, (role, name) in enumerate(models.items()):
+        logits[role] = predict(
+            work.path(name),
+            dataset.images,
+            work.recipe.preprocess,
+            say=lambda done, total, number=number, name=name: work.tell(
+                (number + done / total) / len(models), f"{name}: {done} of {total} pictures"
+            ),
+        )
+    check_labels(labels, classes=logits["float"].shape[1], dataset=dataset)
+    predictions, accuracy = work.path(work.names.predictions), work.path(work.names.accuracy)
+    save_predictions(
+        Predictions(
+            digests=tuple(map(image_digest, dataset.images)),
+            labels=labels,
+            answers={role: values.argmax(axis=1).astype(np.int32) for role, values in logits.items()},
+        ),
+        predictions,
+    )
+    write_json({role: dataclasses.asdict(entry) for role, entry in judge_all(logits, labels).items()}, accuracy)
+    return predictions, accuracy
+
+
+def judge_all(logits: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> dict[str, Accuracy]:
+    """Accuracy of each artifact against the one named "float", from logits float32 [N, classes]."""
+    reference = logits["float"]
+    judged = {}
+    for role, values in logits.items():
+        drop = compare(reference.argmax(axis=1), values.argmax(axis=1), labels)
+        noise = sqnr_db(reference, values)
+        judged[role] = Accuracy(
+            top1=drop.top1,
+            top5=top_k(values, labels, 5),
+            drop=drop.drop,
+            margin=drop.margin,
+            agreement=drop.agreement,
+            sqnr_db=noise if math.isfinite(noise) else None,
+        )
+    return judged
+

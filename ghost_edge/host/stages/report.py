@@ -1,0 +1,80 @@
+"""manifest.json for machines and report.md for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ghost_edge.core.artifact import describe
+from ghost_edge.core.digest import sha256_file
+from ghost_edge.core.errors import DataError
+from ghost_edge.core.files import write_bytes
+from ghost_edge.core.manifest import FORMAT, Accuracy, Manifest, Model, write_manifest
+from ghost_edge.core.report import as_markdown
+from ghost_edge.device.runtime import open_model
+from ghost_edge.host.datasets import open_dataset
+from ghost_edge.host.stages import Work
+from ghost_edge.host.stages.build import find_weights
+from ghost_edge.host.summary import COLUMNS, summary_rows
+from ghost_edge.host.tools import tool_versions
+
+
+def run(work: Work) -> tuple[Path, ...]:
+    """Write both files from what the stages before have measured."""
+    manifest = make_manifest(work)
+    path = write_manifest(manifest, work.folder)
+    verdict = "passed" if not manifest.gate else "NOT passed: " + "; ".join(manifest.gate)
+    judged = f"Gate: {verdict}." if manifest.predictions else "Gate: not judged, the recipe has no [evaluation]."
+    lines = [f"# {manifest.name}", "", as_markdown(summary_rows(manifest), COLUMNS), "", judged, ""]
+    report = work.path(work.names.report)
+    write_bytes("\n".join(lines).encode(), report)
+    return path, report
+
+
+def make_manifest(work: Work) -> Manifest:
+    """Collect artifacts, their inputs and outputs, numbers and tool versions."""
+    judged = work.recipe.evaluation is not None
+    accuracy = _read(work.path(work.names.accuracy)) if judged else {}
+    verdict = _read(work.path(work.names.verdict)) if judged else {"reasons": []}
+    medians = {Path(row["path"]).name: row["stats"]["median_ms"] for row in _read(work.path(work.names.latency))["results"]}
+    weights = find_weights(work.recipe, work.places)
+    return Manifest(
+        format=FORMAT,
+        name=work.recipe.name,
+        preprocess=work.recipe.preprocess,
+        class_names=_class_names(work),
+        models=tuple(
+            _describe_model(role, work.path(name), accuracy.get(role), medians[name])
+            for role, name in work.names.models.items()
+        ),
+        limits=work.recipe.gate,
+        predictions=describe(work.path(work.names.predictions)) if judged else None,
+        gate=tuple(verdict["reasons"]),
+        recipe_sha256=sha256_file(work.recipe.path),
+        weights_sha256=sha256_file(weights) if weights else "",
+        tools=tool_versions(),
+    )
+
+
+def _describe_model(role: str, path: Path, accuracy: dict[str, Any] | None, median_ms: float) -> Model:
+    opened = open_model(path)
+    return Model(
+        role=role,
+        artifact=describe(path),
+        input=opened.inputs[0],
+        output=opened.outputs[0],
+        accuracy=Accuracy(**accuracy) if accuracy else None,
+        median_ms=median_ms,
+    )
+
+
+def _class_names(work: Work) -> tuple[str, ...]:
+    table = work.recipe.evaluation or work.recipe.calibration
+    if table is None:
+        raise DataError("the recipe names no pictures, so nothing says what the classes are called")
+    return open_dataset(table, work.places).class_names
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

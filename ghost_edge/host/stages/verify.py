@@ -1,0 +1,101 @@
+"""Read everything back: is it what was asked for, and does it compute what Keras computes?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.errors import ConversionError
+from ghost_edge.core.files import write_json
+from ghost_edge.core.npz import read_npz
+from ghost_edge.device.runtime import open_model
+from ghost_edge.host.graph import Graph, read_graph
+from ghost_edge.host.quantizers import QUANTIZERS
+from ghost_edge.host.stages import Work
+
+# float32 sums in another order: largest difference seen over the shipped models and GhostNet 1.0x is 3e-6 of the
+# logits' spread
+_FLOAT_TOLERANCE = 1e-4
+_OPEN_BATCH_OPS = ("SHAPE", "STRIDED_SLICE", "PACK")  # what an open batch leaves behind; cuts the delegate in two
+
+
+def run(work: Work) -> tuple[Path, ...]:
+    """Write parity.json; raises ConversionError that names the tensor, operation or model that is not as it should be."""
+    names, scheme = work.names, work.recipe.quantization
+    float_graph, quantized_graph = (read_graph(work.path(name)) for name in (names.float_tflite, names.quantized))
+    check_dtypes(quantized_graph, QUANTIZERS[scheme.kind].dtypes, names.quantized)
+    for graph, name in ((float_graph, names.float_tflite), (quantized_graph, names.quantized)):
+        check_static(graph, name)
+    work.tell(0.2, "dtypes and shapes")
+    probe = read_npz(work.path(names.probe), ("inputs", "logits"))
+    parity = {}
+    reference = probe["logits"]
+    for role, name in names.models.items():
+        if role == "quantized":
+            continue
+        logits = _run(work.path(name), probe["inputs"])
+        parity[f"{'keras' if role == 'float' else 'float'} to {role}"] = check_close(logits, reference, name)
+        reference = logits if role == "float" else reference
+        work.tell(0.6, name)
+    delegate = open_model(work.path(names.quantized)).delegate
+    report: dict[str, Any] = {
+        "largest_difference": parity,
+        "operations": _count(quantized_graph),
+        "delegate_partitions": delegate.partitions if delegate else None,
+        "delegated_operations": delegate.delegated_ops if delegate else None,
+    }
+    path = work.path(names.parity)
+    write_json(report, path)
+    return (path,)
+
+
+def check_dtypes(graph: Graph, allowed: frozenset[str], name: str) -> None:
+    """Raise ConversionError naming the first tensors whose dtype the scheme does not know: silently float, for one."""
+    wrong = [f"{tensor.name} ({tensor.dtype})" for tensor in graph.tensors if tensor.dtype not in allowed]
+    if wrong:
+        raise ConversionError(
+            f"{name} holds {len(wrong)} tensors that are not {' or '.join(sorted(allowed))}: {', '.join(wrong[:3])}; "
+            "an operation there has no quantized form"
+        )
+
+
+def check_static(graph: Graph, name: str) -> None:
+    """Raise ConversionError where the batch is not 1 or an operation is there only because it is open."""
+    for index in graph.inputs + graph.outputs:
+        tensor = graph.tensors[index]
+        if tensor.shape[:1] != (1,) or min(tensor.shape) < 1:
+            raise ConversionError(f"{name}: {tensor.name} has shape {list(tensor.shape)}; the batch must be fixed to 1")
+    stray = [operation.name for operation in graph.operations if operation.name in _OPEN_BATCH_OPS]
+    if stray:
+        raise ConversionError(f"{name} holds {', '.join(stray)}; build the network with batch_size=1")
+
+
+def check_close(logits: NDArray[np.float32], reference: NDArray[np.float32], name: str) -> float:
+    """Largest difference in units of the reference's standard deviation; ConversionError over the tolerance."""
+    if logits.shape != reference.shape:
+        raise ConversionError(f"{name} answers {list(logits.shape[1:])}, expected {list(reference.shape[1:])}")
+    difference = float(np.abs(logits - reference).max() / (reference.std() or 1.0))
+    if not difference <= _FLOAT_TOLERANCE:  # also when it is NaN
+        raise ConversionError(
+            f"{name} differs from what it was made of by {difference:.2g} of the logits' spread; "
+            f"the limit is {_FLOAT_TOLERANCE:.0e}: the conversion changed the network"
+        )
+    return difference
+
+
+def _run(path: Path, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    model = open_model(path)
+    answers = []
+    for values in inputs:
+        model.set_inputs([values])
+        model.invoke()
+        answers.append(model.outputs_now()[0])
+    return np.stack(answers)
+
+
+def _count(graph: Graph) -> dict[str, int]:
+    names = [operation.name for operation in graph.operations]
+    return {name: names.count(name) for name in sorted(set(names))}

@@ -1,0 +1,116 @@
+"""Boards read from recorded trees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ghost_edge.device.board import Board, describe, doubts, read_board
+
+# /proc/cpuinfo of a Zynq-7000 as Linux 6.1 prints it
+A9_CPUINFO = """processor\t: 0
+model name\t: ARMv7 Processor rev 0 (v7l)
+BogoMIPS\t: 666.66
+Features\t: half thumb fastmult vfp edsp neon vfpv3 tls vfpd32
+CPU implementer\t: 0x41
+CPU part\t: 0xc09
+
+processor\t: 1
+model name\t: ARMv7 Processor rev 0 (v7l)
+CPU implementer\t: 0x41
+CPU part\t: 0xc09
+
+Hardware\t: Xilinx Zynq Platform
+"""
+
+
+def record(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+@pytest.fixture
+def zynq(tmp_path: Path) -> Path:
+    frequency = "sys/devices/system/cpu/cpu0/cpufreq"
+    sensor = "sys/bus/iio/devices/iio:device0"
+    return record(
+        tmp_path,
+        {
+            "proc/cpuinfo": A9_CPUINFO,
+            "proc/meminfo": "MemTotal:         506208 kB\nMemFree:          400000 kB\n",
+            "proc/device-tree/model": "Avnet ZedBoard\0",
+            "proc/sys/kernel/osrelease": "6.1.60-xilinx\n",
+            f"{frequency}/scaling_governor": "ondemand\n",
+            f"{frequency}/scaling_cur_freq": "333333\n",
+            f"{frequency}/cpuinfo_max_freq": "666667\n",
+            f"{sensor}/in_temp0_raw": "2570\n",
+            f"{sensor}/in_temp0_offset": "-2219\n",
+            f"{sensor}/in_temp0_scale": "123.040771484\n",
+        },
+    )
+
+
+def test_a_zynq_7000_is_read_whole(zynq: Path) -> None:
+    assert read_board(zynq) == Board(
+        machine=None,
+        model="Avnet ZedBoard",
+        cpu="Cortex-A9",
+        cpu_part="0xc09",
+        cores=2,
+        governor="ondemand",
+        clock_khz=333333,
+        max_clock_khz=666667,
+        temperature_c=pytest.approx(43.187, abs=1e-3),  # (2570 - 2219) * 123.04 / 1000
+        memory_bytes=506208 * 1024,
+        kernel="6.1.60-xilinx",
+    )
+
+
+def test_one_line_says_what_is_known(zynq: Path) -> None:
+    assert describe(read_board(zynq)) == (
+        "Avnet ZedBoard, 2 x Cortex-A9, 333 MHz, at most 667 MHz, governor ondemand, 43 C, 494 MiB, Linux 6.1.60-xilinx"
+    )
+
+
+def test_a_zynqmp_core_is_named_by_its_part(tmp_path: Path) -> None:
+    board = read_board(record(tmp_path, {"proc/cpuinfo": "processor\t: 0\nCPU part\t: 0xd03\n"}))
+    assert (board.cpu, board.cores) == ("Cortex-A53", 1)
+
+
+def test_an_unknown_part_is_not_given_a_name(tmp_path: Path) -> None:
+    board = read_board(record(tmp_path, {"proc/cpuinfo": "processor\t: 0\nCPU part\t: 0xfff\n"}))
+    assert (board.cpu, board.cpu_part) == (None, "0xfff")
+
+
+def test_an_x86_core_has_its_model_name(tmp_path: Path) -> None:
+    text = "processor\t: 0\nmodel name\t: AMD EPYC\n\nprocessor\t: 1\nmodel name\t: AMD EPYC\n"
+    assert read_board(record(tmp_path, {"proc/cpuinfo": text})).cpu == "AMD EPYC"
+
+
+def test_missing_files_are_none_and_not_errors(tmp_path: Path) -> None:
+    assert set(vars(read_board(tmp_path)).values()) == {None}
+
+
+def test_a_number_that_is_none_is_unknown(tmp_path: Path) -> None:
+    board = read_board(record(tmp_path, {"sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "<unknown>\n"}))
+    assert board.clock_khz is None
+
+
+def test_the_first_thermal_zone_comes_before_other_sensors(zynq: Path) -> None:
+    assert read_board(record(zynq, {"sys/class/thermal/thermal_zone0/temp": "51500\n"})).temperature_c == 51.5
+
+
+def test_a_governor_that_changes_the_clock_is_a_doubt(zynq: Path) -> None:
+    (found,) = doubts(read_board(zynq))
+    assert "'ondemand'" in found
+    assert "echo performance" in found
+
+
+def test_a_fixed_or_unreadable_governor_is_no_doubt(zynq: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    fixed = record(zynq, {"sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "performance\n"})
+    assert doubts(read_board(fixed)) == ()
+    assert doubts(read_board(tmp_path_factory.mktemp("empty"))) == ()

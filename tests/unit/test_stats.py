@@ -1,0 +1,80 @@
+"""LatencyStats on recorded and made samples: never on the clock."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ghost_edge.core.stats import doubts, summarise
+
+# 40 runs of mlperf_tiny_vww96_int8.tflite, LiteRT 2.3.0, one thread, an idle x86 core, in microseconds.
+QUIET_US = [125, 125, 126, 125, 124, 125, 125, 127, 125, 125, 124, 125, 126, 125, 125, 125, 124, 125, 125, 126] * 2
+
+
+def nanoseconds(microseconds: list[float]) -> list[int]:
+    return [int(value * 1000) for value in microseconds]
+
+
+def test_the_summary_is_that_of_a_hand_count() -> None:
+    stats = summarise([1_000_000, 2_000_000, 3_000_000, 4_000_000, 100_000_000])
+    assert (stats.runs, stats.median_ms, stats.mad_ms, stats.min_ms, stats.mean_ms) == (5, 3.0, 1.0, 1.0, 22.0)
+    assert stats.p90_ms == pytest.approx(4 + 0.6 * 96)  # linear between the 4th and the 5th of 5 samples
+    assert stats.frames_per_second == pytest.approx(1000 / 3)
+
+
+def test_every_sample_is_kept_in_its_order() -> None:
+    assert summarise([3, 1, 2]).samples_ns == (3, 1, 2)
+
+
+def test_no_samples_are_our_bug() -> None:
+    with pytest.raises(AssertionError, match="no samples"):
+        summarise([])
+
+
+def test_quiet_samples_raise_no_doubt() -> None:
+    assert doubts(summarise(nanoseconds(QUIET_US))) == ()
+
+
+def test_one_slow_run_raises_no_doubt() -> None:
+    assert doubts(summarise(nanoseconds([*QUIET_US[:20], 900, *QUIET_US[20:]]))) == ()
+
+
+def test_two_speeds_taking_turns_are_a_wide_spread() -> None:
+    (found,) = doubts(summarise(nanoseconds([100, 130] * 30)))
+    assert found.startswith("spread too wide: MAD is 13%")
+
+
+def test_a_slow_fifth_of_the_runs_is_a_wide_spread() -> None:
+    (found,) = doubts(summarise(nanoseconds([100, 100, 101, 100, 160] * 12)))
+    assert found.startswith("spread too wide: p90 is 1.60x")
+
+
+def test_a_cold_start_is_told_from_drift() -> None:
+    (found,) = doubts(summarise(nanoseconds([180, 160, 150, 140, 130, *QUIET_US])))
+    assert found.startswith("first runs slower: the first 5 took 1.20x")
+
+
+def test_a_core_that_throttles_is_drift() -> None:
+    found = doubts(summarise(nanoseconds([100, 101] * 40 + [119, 120] * 40)))
+    assert any(sentence.startswith("drift: the last third took +19%") for sentence in found)
+
+
+def test_slow_heating_is_drift_though_the_spread_is_small() -> None:
+    (found,) = doubts(summarise([int(value) for value in np.linspace(100_000, 110_000, 60)]))
+    assert found.startswith("drift: the last third took +6%")
+
+
+def test_a_core_that_speeds_up_is_drift_too() -> None:
+    found = doubts(summarise([int(value) for value in np.linspace(110_000, 100_000, 60)]))
+    assert any(sentence.startswith("drift: the last third took -") for sentence in found)
+
+
+def test_noise_without_a_trend_is_not_drift() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        found = doubts(summarise(rng.normal(100_000, 8_000, 60).astype(int).tolist()))
+        assert not any(sentence.startswith("drift") for sentence in found)
+
+
+def test_a_handful_of_runs_is_not_judged_for_trends() -> None:
+    assert doubts(summarise(nanoseconds([130, 100, 100, 100, 100, 100, 100, 100, 100, 100]))) == ()
