@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from ghost_edge import __version__
 from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import GhostEdgeError
 from ghost_edge.core.files import write_json
@@ -71,7 +72,7 @@ def stage_key(stage: Stage, recipe: Recipe, places: Places, folder: Path) -> str
     reads = {name: _digest(folder / name) for name in stage.reads(layout(recipe))}
     content = {
         "name": stage.name,
-        "version": stage.version,
+        "version": [__version__, stage.version],
         "settings": _plain(stage.settings(recipe, places)),
         "reads": reads,
         "tools": tool_versions(stage.tools),

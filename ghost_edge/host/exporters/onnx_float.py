@@ -6,7 +6,9 @@ import dataclasses
 import re
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ghost_edge.core.errors import ConversionError
 
@@ -34,8 +36,11 @@ class OnnxFloat:
 def export(options: OnnxFloat, float_tflite: Path) -> bytes:
     """Convert to ONNX; the bytes depend on the .tflite alone. Raises ConversionError where tf2onnx refuses."""
     import onnx  # here, because they import TensorFlow
-    from tf2onnx import optimizer, tfonnx
+    from tf2onnx import handler, optimizer, tfonnx
 
+    handler.tf_op.register_handler(
+        _keep_bias, 0, ["TFL_FULLY_CONNECTED"], "com.google.tensorflow", {}
+    )
     passes = {name: optimizer._get_optimizers()[name] for name in _PASSES}
     try:
         with warnings.catch_warnings(action="ignore"):  # tf2onnx uses TensorFlow's deprecated interpreter
@@ -47,6 +52,19 @@ def export(options: OnnxFloat, float_tflite: Path) -> bytes:
         raise ConversionError(f"{float_tflite.name} could not be written as ONNX: {error}") from error
     content: bytes = model.SerializeToString(deterministic=True)
     return content
+
+
+def _keep_bias(context: Any, node: Any, **options: Any) -> None:
+    """FULLY_CONNECTED whose input is not a matrix: tf2onnx 1.17 loses the bias there, so flatten it first."""
+    from tf2onnx.tflite_handlers.tfl_math import TflFullyConnectedOp
+
+    if context.get_rank(node.input[0]) != 2 and not node.get_attr_value("keep_num_dims"):
+        columns = context.get_shape(node.input[1])[1]
+        shape = context.make_const(f"{node.name}_rows", np.array([-1, columns], np.int64))
+        flat = context.make_node("Reshape", [node.input[0], shape.output[0]])
+        flat.skip_conversion = True
+        context.replace_inputs(node, [flat.output[0], *node.input[1:]])
+    TflFullyConnectedOp.to_tf(context, node, **options)
 
 
 def rename(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from ghost_edge.core.errors import ArtifactError
-from ghost_edge.core.files import whole_file
+from ghost_edge.core.files import write_bytes
 
 State = Mapping[str, NDArray[Any]]
 
@@ -32,8 +32,7 @@ def load_weights(model: keras.Model, path: Path) -> None:
 
 def save_weights(model: keras.Model, path: Path) -> None:
     """Write a network's weights as .safetensors in the authors' layout; the file is whole or absent."""
-    with whole_file(path) as part:
-        save_file(network_state(model), part)
+    write_bytes(save(network_state(model)), path)
 
 
 def network_state(model: keras.Model) -> dict[str, NDArray[np.float32]]:
