@@ -15,9 +15,13 @@ from ghost_edge.core.report import as_text
 
 @click.command()
 @click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--recipe", required=True, type=click.Path(path_type=Path), help="Its [preprocess] and [evaluation] are used.")
+@click.option(
+    "--recipe", required=True, type=click.Path(path_type=Path), help="Its [preprocess] and [evaluation] are used."
+)
 @click.option("--runtime", default="auto", show_default=True, help="litert, tflite-runtime or onnxruntime.")
-@click.option("--kernels", default="default", show_default=True, help="default, or reference (the same bytes everywhere).")
+@click.option(
+    "--kernels", default="default", show_default=True, help="default, or reference (the same bytes everywhere)."
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the numbers as JSON.")
 @data_option
 def evaluate(

@@ -7,9 +7,9 @@ from typing import Optional
 
 import click
 
+from ghost_edge.core.comparison import COLUMNS, compare_manifests, row
 from ghost_edge.core.errors import GateError
 from ghost_edge.core.report import as_text
-from ghost_edge.core.comparison import COLUMNS, compare_manifests, row
 
 
 @click.command()

@@ -27,15 +27,18 @@ class LazyGroup(click.Group):
     """Imports ghost_edge.cli.<name> when the command runs, so that --help answers at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of COMMANDS."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> Optional[click.Command]:
+        """Import the command; raises RecipeError that names the nearest one."""
         if cmd_name not in COMMANDS:
             raise RecipeError(f"there is no command {cmd_name!r}; {suggest(cmd_name, COMMANDS)}")
         command: click.Command = getattr(importlib.import_module(f"ghost_edge.cli.{cmd_name}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list without importing any command."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -53,7 +56,9 @@ def cli(verbose: bool) -> None:
 def main(arguments: Optional[Sequence[str]] = None) -> Any:
     """Run the command line; a GhostEdgeError becomes one line on stderr and its exit code, Ctrl-C becomes 130."""
     try:
-        code = cli.main(args=None if arguments is None else list(arguments), prog_name="ghost-edge", standalone_mode=False)
+        code = cli.main(
+            args=None if arguments is None else list(arguments), prog_name="ghost-edge", standalone_mode=False
+        )
     except GhostEdgeError as error:
         click.echo(f"ghost-edge: {error}", err=True)
         code = error.exit_code

@@ -17,7 +17,7 @@ from ghost_edge.cli.progress import open_progress
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's number.")
 @data_option
 def train(recipe: Path, out: Optional[Path], epochs: Optional[int], data: Optional[Path]) -> None:
-    """Fit the network of RECIPE; writes weights, a model card and the SHA-256 for the recipe. Resumes where it stopped."""
+    """Fit the network of RECIPE: weights, a model card and the SHA-256 for the recipe. Resumes where it stopped."""
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe import load_recipe
     from ghost_edge.host.training import train as fit
@@ -34,5 +34,7 @@ def train(recipe: Path, out: Optional[Path], epochs: Optional[int], data: Option
             say=lambda share, text: progress.progress("train", share, text),
         )
         progress.finished("train", card["seconds"])
-    click.echo(f"top-1 {card['top1']:.2%} on {card['evaluated_on']['images']} pictures of {card['evaluated_on']['data']}")
+    click.echo(
+        f"top-1 {card['top1']:.2%} on {card['evaluated_on']['images']} pictures of {card['evaluated_on']['data']}"
+    )
     click.echo(f'weights = "{weights}"\nweights_sha256 = "{card["weights_sha256"]}"')

@@ -1,0 +1,1 @@
+"""Data and numpy maths; runs anywhere."""

@@ -41,7 +41,8 @@ def compare(
     """
     if not len(labels) or not len(reference) == len(candidate) == len(labels):
         raise DataError(
-            f"{len(reference)} and {len(candidate)} answers for {len(labels)} labels; both models must see the same pictures"
+            f"{len(reference)} and {len(candidate)} answers for {len(labels)} labels; "
+            "both models must see the same pictures"
         )
     right, still_right = reference == labels, candidate == labels
     count = len(labels)

@@ -9,7 +9,7 @@ from typing import Any, Optional
 from ghost_edge.core.accuracy import AccuracyDrop, compare
 from ghost_edge.core.artifact import open_artifact
 from ghost_edge.core.errors import ArtifactError
-from ghost_edge.core.gate import Limits, Verdict, judge
+from ghost_edge.core.gate import Verdict, judge
 from ghost_edge.core.manifest import Manifest, read_manifest
 from ghost_edge.core.predictions import Predictions, answers_of, check_same_pictures, load_predictions
 from ghost_edge.core.report import Column
@@ -48,9 +48,7 @@ def compare_manifests(
     """
     manifest, predictions = _open(path)
     given = {"max_drop": max_drop, "min_agreement": min_agreement}
-    limits = dataclasses.replace(
-        manifest.limits, **{name: value for name, value in given.items() if value is not None}
-    )
+    limits = dataclasses.replace(manifest.limits, **{name: value for name, value in given.items() if value is not None})
     candidate = answers_of(predictions, "quantized")
     references = {"quantized / float": answers_of(predictions, "float")}
     if baseline is not None:

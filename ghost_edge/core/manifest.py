@@ -34,7 +34,7 @@ class Accuracy:
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """One artifact that runs: what goes in, what comes out, how well it answers (None: not evaluated), how fast here."""
+    """One artifact that runs: what goes in and out, how well it answers (None: not evaluated), how fast here."""
 
     role: str
     artifact: Artifact
@@ -72,7 +72,7 @@ def write_manifest(manifest: Manifest, folder: Path) -> Path:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest from its file or its folder; raises ArtifactError where it is missing, damaged or of another format."""
+    """Read a manifest from its file or its folder; ArtifactError where it is missing, damaged or of another format."""
     path = path / FILE_NAME if path.is_dir() else path
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
@@ -82,7 +82,9 @@ def read_manifest(path: Path) -> Manifest:
         raise ArtifactError(f"{path} is not a readable manifest ({error}); run ghost-edge convert again") from error
     if not isinstance(table, Mapping) or table.get("format") != FORMAT:
         found = table.get("format") if isinstance(table, Mapping) else type(table).__name__
-        raise ArtifactError(f"{path} has format {found!r}, this ghost-edge reads {FORMAT}; run ghost-edge convert again")
+        raise ArtifactError(
+            f"{path} has format {found!r}, this ghost-edge reads {FORMAT}; run ghost-edge convert again"
+        )
     try:
         return _parse(table)
     except (RecipeError, TypeError, KeyError) as error:

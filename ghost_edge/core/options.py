@@ -76,4 +76,10 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     return value
 
 
-_TYPE_NAMES = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false", dict: "a table"}
+_TYPE_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text in quotes",
+    bool: "true or false",
+    dict: "a table",
+}

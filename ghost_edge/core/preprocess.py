@@ -101,7 +101,8 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     rows, columns = _triangle(image.shape[0], height), _triangle(image.shape[1], width)
     across = np.einsum("hwc,xw->hxc", image.astype(np.float32), columns, optimize=True)
     values = np.einsum("hxc,yh->yxc", across, rows, optimize=True)
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def _triangle(source: int, target: int) -> NDArray[np.float32]:
@@ -111,12 +112,14 @@ def _triangle(source: int, target: int) -> NDArray[np.float32]:
     centres = (np.arange(target) + 0.5) * scale
     distance = np.abs(np.arange(source) + 0.5 - centres[:, np.newaxis]) / support
     weights = np.maximum(0.0, 1.0 - distance)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    normalised: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return normalised
 
 
 def _order_channels(image: NDArray[np.uint8], channels: str) -> NDArray[np.uint8]:
     if CHANNELS[channels] == image.shape[-1]:
         return image[..., ::-1] if channels == "BGR" else image
     if channels == "GRAY":
-        return np.rint(image @ np.asarray(_LUMA)).astype(np.uint8)[..., np.newaxis]
+        grey: NDArray[np.uint8] = np.rint(image @ np.asarray(_LUMA)).astype(np.uint8)
+        return grey[..., np.newaxis]
     return np.repeat(image, 3, axis=-1)

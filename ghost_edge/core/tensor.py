@@ -35,7 +35,8 @@ def quantize(values: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
         return values.astype(dtype)
     limits = np.iinfo(dtype)
     stored = np.rint(values / np.float32(spec.scale)) + spec.zero_point
-    return np.clip(stored, limits.min, limits.max).astype(dtype)
+    clipped: NDArray[Any] = np.clip(stored, limits.min, limits.max).astype(dtype)
+    return clipped
 
 
 def dequantize(stored: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:

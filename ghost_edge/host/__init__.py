@@ -1,0 +1,1 @@
+"""What runs on the workstation: the only folder that imports TensorFlow, ONNX tools and Pillow."""

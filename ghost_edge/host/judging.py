@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import write_json
 from ghost_edge.core.report import Column
-from ghost_edge.device.evaluate import predict
+from ghost_edge.device.evaluate import predict_isolated
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe import Evaluation, Recipe, require
@@ -46,14 +47,10 @@ def judge_files(
     reference: NDArray[np.int64] | None = None
     for file in files:
         reporter.started(file.name)
-        logits = predict(
-            file,
-            dataset.images,
-            recipe.preprocess,
-            runtime=runtime,
-            kernels=kernels,
-            say=lambda done, total, name=file.name: reporter.progress(name, done / total, f"{done} of {total} pictures"),
-        )
+        # in a child process: a damaged file, or a processor that the interpreter was not built for, ends only that
+        started = time.perf_counter()
+        logits = predict_isolated(file, dataset.images, recipe.preprocess, runtime=runtime, kernels=kernels)
+        reporter.finished(file.name, time.perf_counter() - started)
         check_labels(labels, classes=logits.shape[1], dataset=dataset)
         answers = logits.argmax(axis=1)
         reference = answers if reference is None else reference

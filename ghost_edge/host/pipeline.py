@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import time
@@ -60,7 +61,7 @@ def run_chain(recipe: Recipe, places: Places, folder: Path, reporter: Reporter) 
             continue
         reporter.started(stage.name)
         started = time.perf_counter()
-        work = Work(recipe, places, folder, tell=lambda share, text, name=stage.name: reporter.progress(name, share, text))
+        work = Work(recipe, places, folder, tell=functools.partial(reporter.progress, stage.name))
         made = stage.run(work)
         records[stage.name] = Record(key, {path.name: sha256_file(path) for path in made})
         write_json({name: dataclasses.asdict(kept) for name, kept in records.items()}, folder / RECORDS)

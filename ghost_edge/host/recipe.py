@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.gate import Limits
@@ -86,11 +87,22 @@ class Recipe:
     gate: Limits
 
 
-TABLES = ("name", "seed", "network", "preprocess", "training", "calibration", "quantization", "export", "evaluation", "gate")
+TABLES = (
+    "name",
+    "seed",
+    "network",
+    "preprocess",
+    "training",
+    "calibration",
+    "quantization",
+    "export",
+    "evaluation",
+    "gate",
+)
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read and check a recipe. Raises RecipeError: no such file, no TOML, or a key that is unknown, missing, mistyped."""
+    """Read a recipe. Raises RecipeError: no such file, no TOML, or a key that is unknown, missing or mistyped."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

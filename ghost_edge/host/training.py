@@ -22,7 +22,7 @@ from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.judging import check_labels
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.networks.weights import save_weights
-from ghost_edge.host.recipe import Recipe, Training, require
+from ghost_edge.host.recipe import NetworkTable, Recipe, Training, require
 
 Progress = Callable[[float, str], None]
 TRAINING_SETTINGS = (
@@ -43,7 +43,7 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
     A run that was stopped goes on after its last whole epoch. Returns the model card.
     Raises RecipeError for missing tables, DataError for labels that the network has no class for.
     """
-    network = require(recipe.network, "network", "train")
+    network: NetworkTable = require(recipe.network, "network", "train")
     options: Training = require(recipe.training, "training", "train")
     options = dataclasses.replace(options, epochs=epochs or options.epochs)
     train_set = open_dataset(options, places)
@@ -106,7 +106,7 @@ class Batches(keras.utils.PyDataset):
         if self._options.flip:
             mirrored = rng.random(len(images)) < 0.5
             images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
-        return images
+        return np.asarray(images)
 
 
 class Report(keras.callbacks.Callback):
@@ -120,13 +120,16 @@ class Report(keras.callbacks.Callback):
         self.top1 = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Put the batches on this epoch."""
         self._batches.epoch, self._started = epoch, time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Say how far the epoch is."""
         if batch % 10 == 0:
             self._tell("training", self._batches.epoch + (batch + 1) / len(self._batches), logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Count top-1 on the evaluation pictures; it is shown, nothing is chosen by it."""
         images, labels = self._evaluation
         logits = self.model.predict(images, batch_size=256, verbose=0)
         self.top1 = float((logits.argmax(axis=1) == labels).mean())
@@ -182,9 +185,10 @@ def _model_card(
     seconds: float,
 ) -> dict[str, Any]:
     settings = {name: getattr(options, name) for name in TRAINING_SETTINGS}
+    network: NetworkTable = require(recipe.network, "network", "train")
     return {
         "name": recipe.name,
-        "network": {"kind": recipe.network.kind, **dataclasses.asdict(recipe.network.options)},
+        "network": {"kind": network.kind, **dataclasses.asdict(network.options)},
         "preprocess": dataclasses.asdict(recipe.preprocess),
         "trained_on": {"data": train_set.name, "images": len(train_set)},
         "evaluated_on": {"data": judged.name, "images": len(judged)},

@@ -40,4 +40,4 @@ def load(options: Arrays, places: Places) -> Dataset:
         check_image(images[0])
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise DataError(f"{path}: labels are {labels.dtype} {list(labels.shape)}; expected whole numbers [N]")
-    return Dataset(name=path.name, images=images, labels=labels.astype(np.int64), class_names=options.class_names)
+    return Dataset(name=path.name, images=list(images), labels=labels.astype(np.int64), class_names=options.class_names)

@@ -34,6 +34,6 @@ def check_disjoint(calibration: Dataset, evaluation: Iterable[str]) -> None:
     shared = [digest for digest in map(image_digest, calibration.images) if digest in judged]
     if shared:
         raise DataError(
-            f"{len(shared)} of {len(calibration)} calibration pictures are also evaluation pictures, first {shared[0]}; "
-            "the measured drop would be flattered: calibrate on training pictures"
+            f"{len(shared)} of {len(calibration)} calibration pictures are also evaluation pictures, "
+            f"first {shared[0]}; the measured drop would be flattered: calibrate on training pictures"
         )

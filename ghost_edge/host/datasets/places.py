@@ -23,9 +23,7 @@ class Places:
         found = next((folder / path for folder in self.folders if (folder / path).exists()), None)
         if found is None:
             tried = ", ".join(str(folder) for folder in self.folders)
-            raise DataError(
-                f"{path} was not found in {tried}; name the folder that holds it with --data or {VARIABLE}"
-            )
+            raise DataError(f"{path} was not found in {tried}; name the folder that holds it with --data or {VARIABLE}")
         check_sha256(found, sha256, error=DataError)
         return found
 

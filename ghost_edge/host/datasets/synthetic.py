@@ -28,4 +28,4 @@ def load(options: Synthetic, places: Places) -> Dataset:
     coarse = rng.integers(0, 256, (options.count, cells, cells, options.channels), np.uint8)
     images = coarse.repeat(8, axis=1).repeat(8, axis=2)[:, : options.size, : options.size]
     labels = np.arange(options.count, dtype=np.int64) % options.classes
-    return Dataset(name="synthetic", images=images, labels=labels)
+    return Dataset(name="synthetic", images=list(images), labels=labels)

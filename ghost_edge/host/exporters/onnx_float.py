@@ -38,9 +38,7 @@ def export(options: OnnxFloat, float_tflite: Path) -> bytes:
     import onnx  # here, because they import TensorFlow
     from tf2onnx import handler, optimizer, tfonnx
 
-    handler.tf_op.register_handler(
-        _keep_bias, 0, ["TFL_FULLY_CONNECTED"], "com.google.tensorflow", {}
-    )
+    handler.tf_op.register_handler(_keep_bias, 0, ["TFL_FULLY_CONNECTED"], "com.google.tensorflow", {})
     passes = {name: optimizer._get_optimizers()[name] for name in _PASSES}
     try:
         with warnings.catch_warnings(action="ignore"):  # tf2onnx uses TensorFlow's deprecated interpreter

@@ -11,7 +11,7 @@ BATCH_NORM_EPSILON = 1e-5  # PyTorch's default, with which the published checkpo
 
 
 def make_divisible(value: float, divisor: int = 4) -> int:
-    """Round channels to a multiple of divisor, never down by more than a tenth (MobileNet's rule, used by the authors)."""
+    """Round channels to a multiple of divisor, never down by more than a tenth (the authors' rule, from MobileNet)."""
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
 
@@ -23,6 +23,7 @@ class Layers:
         self._ratio, self._kernel, self._cheap_kernel, self._padding = ratio, kernel, cheap_kernel, padding
 
     def conv(self, x: Any, name: str, filters: int, kernel: int, stride: int = 1, *, bias: bool = False) -> Any:
+        """A convolution, without activation."""
         x, padding = self._pad(x, name, kernel, stride)
         layer = keras.layers.Conv2D(
             filters, kernel, stride, padding=padding, use_bias=bias, kernel_initializer="he_normal", name=name
@@ -30,6 +31,7 @@ class Layers:
         return layer(x)
 
     def depthwise(self, x: Any, name: str, kernel: int, stride: int = 1, *, multiplier: int = 1) -> Any:
+        """A depthwise convolution without bias; `multiplier` outputs a channel."""
         x, padding = self._pad(x, name, kernel, stride)
         layer = keras.layers.DepthwiseConv2D(
             kernel,
@@ -44,6 +46,7 @@ class Layers:
         return layer(x)
 
     def norm(self, x: Any, name: str, *, relu: bool = False) -> Any:
+        """Batch normalisation with PyTorch's epsilon, then ReLU where asked for."""
         x = keras.layers.BatchNormalization(momentum=0.9, epsilon=BATCH_NORM_EPSILON, name=name)(x)
         return keras.layers.ReLU(name=f"{name}.relu")(x) if relu else x
 
@@ -71,6 +74,7 @@ class Layers:
         return keras.layers.Multiply(name=f"{name}.scale")([x, gate])
 
     def add(self, x: Any, y: Any, name: str) -> Any:
+        """The sum of two branches."""
         return keras.layers.Add(name=name)([x, y])
 
     def _pad(self, x: Any, name: str, kernel: int, stride: int) -> tuple[Any, str]:

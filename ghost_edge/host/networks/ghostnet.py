@@ -84,9 +84,7 @@ def build(options: GhostNet) -> keras.Model:
 
     from ghost_edge.host.networks.blocks import Layers, make_divisible
 
-    net = Layers(
-        ratio=options.ratio, kernel=options.kernel, cheap_kernel=options.cheap_kernel, padding=options.padding
-    )
+    net = Layers(ratio=options.ratio, kernel=options.kernel, cheap_kernel=options.cheap_kernel, padding=options.padding)
     size, channels = options.input_size, options.input_channels
     image = keras.Input((size, size, channels), batch_size=1, name="image")
     x = net.conv(image, "conv_stem", make_divisible(options.stem_channels * options.width), 3, options.stem_stride)

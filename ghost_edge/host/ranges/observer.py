@@ -24,9 +24,7 @@ class Ranges:
     high: NDArray[np.float32]
 
 
-def observe(
-    tflite: Path, graph: Graph, inputs: Iterable[NDArray[np.float32]], *, say: Callable[[int], None]
-) -> Ranges:
+def observe(tflite: Path, graph: Graph, inputs: Iterable[NDArray[np.float32]], *, say: Callable[[int], None]) -> Ranges:
     """Run model inputs, float32 [1, ...], and keep the global minimum and maximum of every activation.
 
     Global extremes do not depend on the order of the pictures, unlike a moving average.

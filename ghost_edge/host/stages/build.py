@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +34,7 @@ def find_weights(recipe: Recipe, places: Places) -> Path | None:
     network: NetworkTable = require(recipe.network, "network", "convert")
     if not network.weights:
         raise RecipeError(
-            "[network] names no weights; train them with `ghost-edge train`, or write weights = \"random\" "
+            '[network] names no weights; train them with `ghost-edge train`, or write weights = "random" '
             "to measure speed alone"
         )
     if network.weights == RANDOM:
@@ -64,7 +63,7 @@ def run(work: Work) -> tuple[Path, ...]:
     paths = tuple(map(work.path, (work.names.keras, work.names.frozen, work.names.probe)))
     with tempfile.TemporaryDirectory(dir=work.folder) as scratch:  # Keras insists on the ending .keras
         model.save(Path(scratch) / work.names.keras)
-        os.replace(Path(scratch) / work.names.keras, paths[0])
+        (Path(scratch) / work.names.keras).replace(paths[0])
     work.tell(0.6, "weights in place")
     _write_frozen(model, paths[1], paths[2], seed=work.recipe.seed)
     return paths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,9 +37,7 @@ def run(work: Work) -> tuple[Path, ...]:
             work.path(name),
             dataset.images,
             work.recipe.preprocess,
-            say=lambda done, total, number=number, name=name: work.tell(
-                (number + done / total) / len(models), f"{name}: {done} of {total} pictures"
-            ),
+            say=functools.partial(_tell, work, name, number, len(models)),
         )
     check_labels(labels, classes=logits["float"].shape[1], dataset=dataset)
     predictions, accuracy = work.path(work.names.predictions), work.path(work.names.accuracy)
@@ -52,6 +51,10 @@ def run(work: Work) -> tuple[Path, ...]:
     )
     write_json({role: dataclasses.asdict(entry) for role, entry in judge_all(logits, labels).items()}, accuracy)
     return predictions, accuracy
+
+
+def _tell(work: Work, name: str, number: int, models: int, done: int, total: int) -> None:
+    work.tell((number + done / total) / models, f"{name}: {done} of {total} pictures")
 
 
 def judge_all(logits: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> dict[str, Accuracy]:
@@ -70,4 +73,3 @@ def judge_all(logits: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int6
             sqnr_db=noise if math.isfinite(noise) else None,
         )
     return judged
-

@@ -37,7 +37,9 @@ def make_manifest(work: Work) -> Manifest:
     judged = work.recipe.evaluation is not None
     accuracy = _read(work.path(work.names.accuracy)) if judged else {}
     verdict = _read(work.path(work.names.verdict)) if judged else {"reasons": []}
-    medians = {Path(row["path"]).name: row["stats"]["median_ms"] for row in _read(work.path(work.names.latency))["results"]}
+    medians = {
+        Path(row["path"]).name: row["stats"]["median_ms"] for row in _read(work.path(work.names.latency))["results"]
+    }
     weights = find_weights(work.recipe, work.places)
     return Manifest(
         format=FORMAT,

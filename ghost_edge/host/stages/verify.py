@@ -23,7 +23,7 @@ _OPEN_BATCH_OPS = ("SHAPE", "STRIDED_SLICE", "PACK")  # what an open batch leave
 
 
 def run(work: Work) -> tuple[Path, ...]:
-    """Write parity.json; raises ConversionError that names the tensor, operation or model that is not as it should be."""
+    """Write parity.json; raises ConversionError naming the tensor, operation or file that is not as it should."""
     names, scheme = work.names, work.recipe.quantization
     float_graph, quantized_graph = (read_graph(work.path(name)) for name in (names.float_tflite, names.quantized))
     check_dtypes(quantized_graph, QUANTIZERS[scheme.kind].dtypes, names.quantized)
