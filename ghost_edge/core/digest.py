@@ -17,7 +17,10 @@ def sha256_file(path: Path) -> str:
 
 def check_sha256(path: Path, expected: str, *, error: type[GhostEdgeError] = ArtifactError) -> None:
     """Raise `error` unless the file's SHA-256 is the expected one; an empty expectation promises nothing."""
-    found = sha256_file(path) if expected else ""
+    try:
+        found = sha256_file(path) if expected else ""
+    except OSError as reason:
+        raise error(f"{path} cannot be read ({reason.strerror}), and a SHA-256 is promised; give a file") from reason
     if found != expected:
         raise error(
             f"{path} has SHA-256 {found[:12]}..., expected {expected[:12]}...; "

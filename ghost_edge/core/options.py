@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -73,6 +74,8 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise RecipeError(f"{where} must be {_TYPE_NAMES.get(hint, hint.__name__)}, not {value!r}")
+    if hint is float and not math.isfinite(value):  # no comparison with NaN is true, so it would pass every check
+        raise RecipeError(f"{where} must be a finite number, not {value!r}")
     return value
 
 

@@ -29,12 +29,15 @@ class TensorSpec:
 
 
 def quantize(values: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
-    """Real numbers float32 [...] to the stored dtype of the tensor, rounded half to even and clipped to its range."""
+    """Real numbers float32 [...] to the stored dtype of the tensor.
+
+    Integers are rounded half to even and clipped to their range, also without a scale (a model that is fed with bytes).
+    """
     dtype = np.dtype(spec.dtype)
-    if not spec.is_quantized:
+    if dtype.kind not in "iu":
         return values.astype(dtype)
     limits = np.iinfo(dtype)
-    stored = np.rint(values / np.float32(spec.scale)) + spec.zero_point
+    stored = np.rint(values / np.float32(spec.scale)) + spec.zero_point if spec.is_quantized else np.rint(values)
     clipped: NDArray[Any] = np.clip(stored, limits.min, limits.max).astype(dtype)
     return clipped
 

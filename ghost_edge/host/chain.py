@@ -46,14 +46,13 @@ class Stage:
 
 
 def _calibration(recipe: Recipe, places: Places) -> Mapping[str, Any]:
-    tables = {"calibration": recipe.calibration, "evaluation": recipe.evaluation}
-    data = {name: fingerprint(table, places) for name, table in tables.items() if table}
-    return {**tables, **data, "preprocess": recipe.preprocess, "seed": recipe.seed}
+    calibration = fingerprint(recipe.calibration, places) if recipe.calibration else None
+    return {**_evaluation(recipe, places), "calibration": calibration, "seed": recipe.seed}
 
 
 def _evaluation(recipe: Recipe, places: Places) -> Mapping[str, Any]:
-    data = fingerprint(recipe.evaluation, places) if recipe.evaluation else ""
-    return {"evaluation": recipe.evaluation, "data": data, "preprocess": recipe.preprocess}
+    evaluation = fingerprint(recipe.evaluation, places) if recipe.evaluation else None
+    return {"evaluation": evaluation, "preprocess": recipe.preprocess}
 
 
 STAGES: tuple[Stage, ...] = (

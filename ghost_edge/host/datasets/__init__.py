@@ -55,14 +55,17 @@ def open_dataset(table: DataTable, places: Places) -> Dataset:
     return dataset
 
 
-def fingerprint(table: DataTable, places: Places) -> str:
-    """What the pictures are made of: SHA-256 of the packed file, or of names, sizes and time stamps in a folder."""
-    path = getattr(table.source, "path", "")
-    if not path:
-        return ""
-    found = places.find(path, sha256=getattr(table.source, "sha256", ""))
-    digest = sha256_file(found) if found.is_file() else _folder_digest(found)
-    return digest + (sha256_file(places.find(table.list, sha256=table.list_sha256)) if table.list else "")
+def fingerprint(table: DataTable, places: Places) -> dict[str, Any]:
+    """What decides the pictures and their use: every option, with the content instead of the path of what it names.
+
+    A file counts by its SHA-256, a folder by the names, sizes and time stamps in it.
+    """
+    settings = dataclasses.asdict(table)
+    found = {"list": places.find(table.list, sha256=table.list_sha256)} if table.list else {}
+    if settings["source"].get("path"):
+        found["path"] = places.find(table.source.path, sha256=getattr(table.source, "sha256", ""))
+    digests = {name: sha256_file(path) if path.is_file() else _folder_digest(path) for name, path in found.items()}
+    return {**settings, "source": {**settings["source"], "path": ""}, **digests}
 
 
 def _folder_digest(folder: Path) -> str:

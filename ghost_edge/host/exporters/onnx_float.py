@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import warnings
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +37,9 @@ class OnnxFloat:
 def export(options: OnnxFloat, float_tflite: Path) -> bytes:
     """Convert to ONNX; the bytes depend on the .tflite alone. Raises ConversionError where tf2onnx refuses."""
     import onnx  # here, because they import TensorFlow
-    from tf2onnx import handler, optimizer, tfonnx
+    from tf2onnx import optimizer, tfonnx
 
-    handler.tf_op.register_handler(_keep_bias, 0, ["TFL_FULLY_CONNECTED"], "com.google.tensorflow", {})
+    _mend_tf2onnx()
     passes = {name: optimizer._get_optimizers()[name] for name in _PASSES}
     try:
         with warnings.catch_warnings(action="ignore"):  # tf2onnx uses TensorFlow's deprecated interpreter
@@ -50,6 +51,19 @@ def export(options: OnnxFloat, float_tflite: Path) -> bytes:
         raise ConversionError(f"{float_tflite.name} could not be written as ONNX: {error}") from error
     content: bytes = model.SerializeToString(deterministic=True)
     return content
+
+
+def _mend_tf2onnx() -> None:
+    """Mend what makes tf2onnx 1.17 lose a bias, or make another graph of the same file now and then.
+
+    Its passes walk over sets of nodes, in the order of their addresses: let nodes hash by name. And they sort by
+    made-up names, whose numbers go on counting from one conversion to the next: start anew.
+    """
+    from tf2onnx import graph, handler, utils
+
+    utils.INTERNAL_NAME = 1
+    handler.tf_op.register_handler(_keep_bias, 0, ["TFL_FULLY_CONNECTED"], "com.google.tensorflow", {})
+    graph.Node.__hash__ = lambda node: zlib.crc32(node.name.encode())
 
 
 def _keep_bias(context: Any, node: Any, **options: Any) -> None:

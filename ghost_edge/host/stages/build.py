@@ -26,7 +26,8 @@ def settings(recipe: Recipe, places: Places) -> Mapping[str, Any]:
     """What decides the network: its options and the bytes of its weights."""
     weights = find_weights(recipe, places)
     network: NetworkTable = require(recipe.network, "network", "convert")
-    return {"network": network, "seed": recipe.seed, "weights": sha256_file(weights) if weights else RANDOM}
+    digest = sha256_file(weights) if weights else RANDOM
+    return {"kind": network.kind, "options": network.options, "seed": recipe.seed, "weights": digest}
 
 
 def find_weights(recipe: Recipe, places: Places) -> Path | None:

@@ -1,0 +1,104 @@
+"""Files that are whole or absent."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from ghost_edge.core.errors import GhostEdgeError
+from ghost_edge.core.files import whole_file, write_bytes, write_json
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_content_arrives_under_its_name_alone(tmp_path: Path) -> None:
+    write_bytes(b"whole", tmp_path / "a.bin")
+    assert (names(tmp_path), (tmp_path / "a.bin").read_bytes()) == (["a.bin"], b"whole")
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    write_bytes(b"x", tmp_path / "a" / "b" / "c.bin")
+    assert (tmp_path / "a" / "b" / "c.bin").read_bytes() == b"x"
+
+
+def test_nothing_is_seen_under_the_name_while_it_is_written(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "a.bin") as part:
+        part.write_bytes(b"half")
+        assert names(tmp_path) == ["a.bin.part"]
+
+
+def test_a_failure_inside_keeps_its_class_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError, match="division by zero"), whole_file(tmp_path / "a.bin") as part:
+        part.write_bytes(b"half")
+        1 / 0  # noqa: B018
+    assert names(tmp_path) == []
+
+
+def test_ctrl_c_inside_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt, match="now"), whole_file(tmp_path / "a.bin") as part:
+        part.write_bytes(b"half")
+        raise KeyboardInterrupt("now")
+    assert names(tmp_path) == []
+
+
+def test_a_failure_leaves_the_earlier_file_as_it_was(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"earlier")
+    with pytest.raises(ZeroDivisionError, match="division by zero"), whole_file(target) as part:
+        part.write_bytes(b"half")
+        1 / 0  # noqa: B018
+    assert (names(tmp_path), target.read_bytes()) == (["a.bin"], b"earlier")
+
+
+def test_what_a_killed_run_left_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / "a.bin.part").write_bytes(b"a much longer half of an earlier run")
+    write_bytes(b"new", tmp_path / "a.bin")
+    assert (names(tmp_path), (tmp_path / "a.bin").read_bytes()) == (["a.bin"], b"new")
+
+
+def test_a_full_disk_is_said_so_and_leaves_nothing(tmp_path: Path) -> None:
+    with (
+        pytest.raises(
+            GhostEdgeError, match=r"a\.bin could not be written \(No space left on device\); free some space"
+        ),
+        whole_file(tmp_path / "a.bin") as part,
+        Path("/dev/full").open("wb", buffering=0) as full,  # Linux's disk that is always full
+    ):
+        part.write_bytes(b"half")
+        full.write(b"more")
+    assert names(tmp_path) == []
+
+
+def test_a_file_where_a_folder_should_be_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(GhostEdgeError, match=r"out/a\.bin could not be written \(File exists\); .* another --out"):
+        write_bytes(b"x", tmp_path / "out" / "a.bin")
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_a_folder_under_the_name_is_said_so_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").mkdir()
+    with pytest.raises(GhostEdgeError, match=r"a\.bin could not be written \(Is a directory\)"):
+        write_bytes(b"x", tmp_path / "a.bin")
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_json_is_indented_utf8_with_a_newline_at_the_end(tmp_path: Path) -> None:
+    write_json({"drop": 0.005, "unit": "±"}, tmp_path / "a.json")
+    assert (tmp_path / "a.json").read_bytes() == '{\n  "drop": 0.005,\n  "unit": "±"\n}\n'.encode()
+
+
+def test_json_keeps_the_order_of_the_keys(tmp_path: Path) -> None:
+    write_json({"b": 1, "a": 2}, tmp_path / "a.json")
+    assert (tmp_path / "a.json").read_text().index('"b"') < (tmp_path / "a.json").read_text().index('"a"')
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_number_that_json_does_not_have_is_our_bug_and_leaves_nothing(tmp_path: Path, value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json({"sqnr_db": value}, tmp_path / "a.json")
+    assert names(tmp_path) == []

@@ -1,0 +1,139 @@
+"""Who may import whom, and what the commands for the board may load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+STANDARD = sys.stdlib_module_names
+# docs: arrows of the architecture point down; a folder may import the packages named here and nothing else
+ALLOWED = {
+    "core": {"ghost_edge.core", "numpy"},
+    "device": {"ghost_edge.core", "ghost_edge.device", "numpy", "click"},
+    "host": {
+        "ghost_edge.core",
+        "ghost_edge.device",
+        "ghost_edge.host",
+        "numpy",
+        "tensorflow",
+        "keras",
+        "onnx",
+        "tf2onnx",
+        "ai_edge_litert",
+        "litert_quantizer",
+        "PIL",
+        "safetensors",
+    },
+    # device is as light as core, and a command's file is imported when the command runs
+    "cli": {"ghost_edge.cli", "ghost_edge.core", "ghost_edge.device", "click"},
+}
+INSIDE_COMMANDS = {"ghost_edge.host", "rich"}
+
+
+def imports(source: str) -> Iterator[tuple[str, bool]]:
+    """(module, inside a function?) for every import of a file."""
+    tree = ast.parse(source)
+    inside = {
+        child
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node in inside) for alias in node.names)
+        elif isinstance(node, ast.Call) and (name := imported_by_name(node)):
+            yield name, node in inside
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            base = node.module or ""
+            yield from (
+                (f"{base}.{alias.name}" if base == "ghost_edge" else base, node in inside) for alias in node.names
+            )
+
+
+def imported_by_name(call: ast.Call) -> str:
+    """The module of import_module("x") or __import__("x"); empty for other calls, and where the name is computed."""
+    function = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    first = call.args[0] if call.args else None
+    if function in ("import_module", "__import__") and isinstance(first, ast.Constant):
+        return str(first.value)
+    return ""
+
+
+def violations(folder: str, source: str) -> list[str]:
+    """Imports that a file of this folder may not have."""
+    found = []
+    for module, is_inside in imports(source):
+        parts = module.split(".")
+        if parts[0] in STANDARD or module in ("ghost_edge", "ghost_edge.__version__"):
+            continue
+        name = ".".join(parts[:2]) if parts[0] == "ghost_edge" else parts[0]
+        allowed = ALLOWED[folder] | (INSIDE_COMMANDS if folder == "cli" and is_inside else set())
+        if name not in allowed:
+            found.append(module)
+    return found
+
+
+def sources(repository: Path) -> list[Path]:
+    return sorted((repository / "ghost_edge").rglob("*.py"))
+
+
+@pytest.mark.parametrize("folder", sorted(ALLOWED))
+def test_a_folder_imports_only_what_lies_below_it(repository: Path, folder: str) -> None:
+    files = [path for path in sources(repository) if path.relative_to(repository / "ghost_edge").parts[0] == folder]
+    assert files
+    wrong = {path.name: found for path in files if (found := violations(folder, path.read_text(encoding="utf-8")))}
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("folder", "source", "wrong"),
+    [
+        ("core", "import tensorflow", ["tensorflow"]),
+        ("core", "def f():\n    from PIL import Image", ["PIL"]),
+        ("core", "from ghost_edge.device.bench import bench_models", ["ghost_edge.device.bench"]),
+        ("device", "import keras", ["keras"]),
+        ("core", "from ghost_edge import host", ["ghost_edge.host"]),
+        ("core", "class A:\n    def f(self):\n        import scipy.stats", ["scipy.stats"]),
+        ("core", "import importlib\nimportlib.import_module('keras')", ["keras"]),
+        ("device", "def f():\n    __import__('tensorflow')", ["tensorflow"]),
+        ("device", "from ghost_edge.host.graph import read_graph", ["ghost_edge.host.graph"]),
+        ("device", "if True:\n    try:\n        import onnx\n    except ImportError:\n        pass", ["onnx"]),
+        ("host", "from ghost_edge.cli.main import main", ["ghost_edge.cli.main"]),
+        ("host", "import torch", ["torch"]),
+        ("cli", "import rich", ["rich"]),
+        ("cli", "def f():\n    import tensorflow", ["tensorflow"]),
+        ("cli", "from ghost_edge.host.recipe import load_recipe", ["ghost_edge.host.recipe"]),
+        ("cli", "def f():\n    from ghost_edge.host.recipe import load_recipe", []),
+    ],
+)
+def test_the_guard_finds_an_import_that_points_up(folder: str, source: str, wrong: list[str]) -> None:
+    assert violations(folder, source) == wrong
+
+
+# ghost_edge.host itself too: what is blocked by folder cannot come in by a package that nobody thought of
+BLOCKED = (
+    *("tensorflow", "keras", "onnx", "tf2onnx", "onnxruntime", "PIL", "safetensors", "rich", "litert_quantizer"),
+    "ghost_edge.host",
+)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["bench", "--help"], ["gate", "--help"], ["--version"]])
+def test_help_needs_none_of_the_workstation_packages(repository: Path, arguments: list[str]) -> None:
+    block = "; ".join(f"sys.modules[{name!r}] = None" for name in BLOCKED)
+    code = f"import sys; {block}; from ghost_edge.cli.main import main; main({arguments!r})"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=repository)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["rich", "ghost_edge.host"])
+def test_a_blocked_package_cannot_be_imported(repository: Path, name: str) -> None:
+    code = f"import sys; sys.modules[{name!r}] = None; import {name}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=repository)
+    assert f"import of {name} halted" in run.stderr
