@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import subprocess
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,29 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} is not there; name the folder with GHOST_EDGE_DATA")
     return folder.resolve()
+
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def ghost_edge() -> Command:
+    """Run the command line in a process of its own: ghost_edge("convert", path, ...)."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ghost_edge", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory: pytest.TempPathFactory, ghost_edge: Command) -> Path:
+    """Folder of `ghost-edge convert` without a recipe: made once, to be looked at or copied."""
+    folder = tmp_path_factory.mktemp("converted")
+    run = ghost_edge("convert", "--out", folder)
+    assert run.returncode == 0, run.stderr
+    return folder
 
 
 @pytest.hookimpl(hookwrapper=True)

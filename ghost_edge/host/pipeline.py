@@ -46,14 +46,19 @@ class Record:
     files: dict[str, str]
 
 
-def run_chain(recipe: Recipe, places: Places, folder: Path, reporter: Reporter) -> None:
-    """Run every stage that is not up to date. Raises what a stage raises; records of the stages before are kept."""
+def run_chain(
+    recipe: Recipe, places: Places, folder: Path, reporter: Reporter, *, stages: tuple[Stage, ...] = STAGES
+) -> None:
+    """Run every stage that is not up to date. Raises what a stage raises; records of the stages before are kept.
+
+    stages: the chain, or its beginning.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise GhostEdgeError(f"{folder} cannot be made ({error.strerror}); choose another --out") from error
     records = read_records(folder)
-    for stage in STAGES:
+    for stage in stages:
         key = stage_key(stage, recipe, places, folder)
         record = records.get(stage.name)
         if record is not None and record.key == key and _is_intact(record, folder):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.manifest import read_manifest
 from ghost_edge.device.runtime import open_model
 from ghost_edge.host.graph import read_graph
-from tests.e2e.conftest import ghost_edge
 
 pytestmark = pytest.mark.slow
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
 MODELS = ("ghostnet_mnist_float.tflite", "ghostnet_mnist_int8.tflite", "ghostnet_mnist_float.onnx")
 
 
@@ -33,7 +34,7 @@ def copy_of(folder: Path, target: Path) -> Path:
     return Path(shutil.copytree(folder, target / "copy"))
 
 
-def test_a_second_run_touches_nothing(converted: Path) -> None:
+def test_a_second_run_touches_nothing(converted: Path, ghost_edge: Command) -> None:
     before = state(converted)
     run = ghost_edge("convert", "--out", converted)
     assert run.returncode == 0
@@ -41,7 +42,7 @@ def test_a_second_run_touches_nothing(converted: Path) -> None:
     assert state(converted) == before
 
 
-def test_two_runs_into_two_folders_give_the_same_bytes(converted: Path, tmp_path: Path) -> None:
+def test_two_runs_into_two_folders_give_the_same_bytes(converted: Path, tmp_path: Path, ghost_edge: Command) -> None:
     assert ghost_edge("convert", "--out", tmp_path).returncode == 0
     names = (*MODELS, "ranges.npz", "predictions.npz")
     assert {name: sha256_file(tmp_path / name) for name in names} == {
@@ -49,7 +50,7 @@ def test_two_runs_into_two_folders_give_the_same_bytes(converted: Path, tmp_path
     }
 
 
-def test_a_damaged_file_is_made_again(converted: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_is_made_again(converted: Path, tmp_path: Path, ghost_edge: Command) -> None:
     folder = copy_of(converted, tmp_path)
     damaged = folder / "ghostnet_mnist_int8.tflite"
     content = bytearray(damaged.read_bytes())
@@ -62,7 +63,7 @@ def test_a_damaged_file_is_made_again(converted: Path, tmp_path: Path) -> None:
     assert sha256_file(damaged) == sha256_file(converted / damaged.name)
 
 
-def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, ghost_edge: Command) -> None:
     command = [sys.executable, "-m", "ghost_edge", "convert", "--out", str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
@@ -114,7 +115,7 @@ def test_the_manifest_says_how_to_feed_the_model(converted: Path) -> None:
 
 
 def test_one_changed_limit_runs_the_gate_and_the_report_alone(
-    converted: Path, tmp_path: Path, repository: Path
+    converted: Path, tmp_path: Path, repository: Path, ghost_edge: Command
 ) -> None:
     folder = copy_of(converted, tmp_path)
     recipe = tmp_path / "strict.toml"

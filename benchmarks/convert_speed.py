@@ -1,0 +1,201 @@
+"""Wall time of our chain against the script people write today: GhostNet 1.0x at 224 px to float, int8 and ONNX."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from checkout import run_fresh
+from figures import Figure, finish, parser
+
+BAR = 0.4
+STAGES = ("build", "float", "calibrate", "quantize", "export")
+SIDES = ("ours", "theirs")
+Steps = dict[str, float]  # name of a step to its seconds; "total" is the wall time of them all
+
+
+def main() -> int:
+    """Run both sides in turn, each in a fresh process, and compare."""
+    options = parser(__doc__)
+    options.add_argument("--runs", type=int, default=2, help="pairs of runs (default 2)")
+    options.add_argument("--pictures", type=int, default=100, help="for calibration (default 100)")
+    options.add_argument("--size", type=int, default=224, help="input in pixels (default 224)")
+    options.add_argument("--width", type=float, default=1.0, help="of GhostNet (default 1.0)")
+    options.add_argument("--side", choices=SIDES, help="internal: run this side here and print its times")
+    options.add_argument("--folder", type=Path, help="internal: where that side writes")
+    asked = options.parse_args()
+    if asked.side:
+        _run_side(asked.side, asked.folder, _table(asked.pictures, asked.size, asked.width))
+        return 0
+    runs: dict[str, list[Steps]] = {side: [] for side in SIDES}
+    settings = ("--pictures", asked.pictures, "--size", asked.size, "--width", asked.width)
+    for number in range(asked.runs):
+        for side in SIDES:
+            runs[side].append(_run_child(side, settings))
+            print(f"run {number + 1} of {asked.runs}: {side:<6} {runs[side][-1]['total']:6.2f} s", flush=True)
+    print("\n".join(breakdown(runs)))
+    return finish(summary(runs), asked.json, asked.check, samples={**runs, "settings": list(settings)})
+
+
+def summary(runs: Mapping[str, Sequence[Steps]]) -> list[Figure]:
+    """The ratio of medians that is judged, the pair that is worst for us, and both medians."""
+    ours, theirs = ([steps["total"] for steps in runs[side]] for side in SIDES)
+    medians = statistics.median(ours), statistics.median(theirs)
+    return [
+        Figure("ours / theirs, medians", medians[0] / medians[1], bar=BAR, unit="x"),
+        Figure("worst pair", max(a / b for a, b in zip(ours, theirs, strict=True)), unit="x"),
+        Figure("ours", medians[0], unit=" s"),
+        Figure("theirs", medians[1], unit=" s"),
+    ]
+
+
+def breakdown(runs: Mapping[str, Sequence[Steps]]) -> list[str]:
+    """Lines that say where the time goes: median of each step and its share of that side's median."""
+    lines = []
+    for side in SIDES:
+        total_s = statistics.median(steps["total"] for steps in runs[side])
+        lines.append(f"{side}: {total_s:.2f} s")
+        for name in runs[side][0]:
+            step_s = statistics.median(steps[name] for steps in runs[side])
+            if name != "total":
+                lines.append(f"  {name:<10} {step_s:6.2f} s  {step_s / total_s:4.0%}")
+    pairs = [f"{a['total'] / b['total']:.3f}" for a, b in zip(runs["ours"], runs["theirs"], strict=True)]
+    return [*lines, f"pair by pair: {' '.join(pairs)}"]
+
+
+def _run_child(side: str, settings: Sequence[object]) -> Steps:
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        run_fresh((sys.executable, __file__, "--side", side, "--folder", folder, *settings), log)
+        steps: Steps = json.loads((Path(folder) / "times.json").read_text())
+        return steps
+
+
+def _table(pictures: int, size: int, width: float) -> dict[str, Any]:
+    """The recipe of both sides."""
+    return {
+        "name": "ghostnet",
+        "network": {"kind": "ghostnet", "input_size": size, "width": width, "weights": "random"},
+        "preprocess": {"size": size, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+        "calibration": {"kind": "synthetic", "count": pictures, "size": size, "samples": pictures},
+        "quantization": {"kind": "int8"},
+        "export": [{"kind": "onnx_float"}],
+    }
+
+
+def _run_side(side: str, folder: Path, table: Mapping[str, Any]) -> None:
+    """Import everything, then time one side; its files are read back after the clock."""
+    _import_tools()
+    from ghost_edge.host.recipe import parse_recipe
+
+    recipe = parse_recipe(table, Path("ghostnet.toml"))
+    started = time.perf_counter()
+    steps = {"ours": _ours, "theirs": _theirs}[side](recipe, folder)
+    steps["total"] = time.perf_counter() - started
+    _check_products(folder)
+    (folder / "times.json").write_text(json.dumps(steps))
+
+
+def _import_tools() -> None:
+    """What either side imports, so that neither pays for it; TensorFlow's runtime starts with its first tensor."""
+    import keras
+    import litert_quantizer.quantizer
+    import onnx.checker
+    import tensorflow as tf
+    import tf2onnx.optimizer
+    import tf2onnx.tfonnx
+    from tensorflow.python.framework import convert_to_constants
+
+    import ghost_edge.host.networks.weights
+    import ghost_edge.host.pipeline
+
+    assert tf.lite.TFLiteConverter, "loaded lazily"
+    keras.ops.convert_to_tensor([0.0])
+
+
+class _Stopwatch:
+    """A Reporter that keeps the seconds of each stage."""
+
+    def __init__(self) -> None:
+        self.steps: Steps = {}
+
+    def started(self, stage: str) -> None:
+        """The chain tells the seconds itself."""
+
+    def progress(self, stage: str, share: float, text: str) -> None:
+        """Nobody looks."""
+
+    def finished(self, stage: str, seconds: float | None) -> None:
+        """Keep them; nothing can be up to date in an empty folder."""
+        assert seconds is not None
+        self.steps[stage] = seconds
+
+
+def _ours(recipe: Any, folder: Path) -> Steps:
+    from ghost_edge.host import chain
+    from ghost_edge.host.datasets.places import Places
+    from ghost_edge.host.pipeline import run_chain
+
+    watch = _Stopwatch()
+    stages = tuple(stage for stage in chain.STAGES if stage.name in STAGES)
+    assert len(stages) == len(STAGES), "a stage was renamed"
+    run_chain(recipe, Places(()), folder, watch, stages=stages)
+    return watch.steps
+
+
+def _theirs(recipe: Any, folder: Path) -> Steps:
+    """Each format from the Keras model, as the tools' own guides show it."""
+    import tensorflow as tf
+    import tf2onnx
+
+    from ghost_edge.core.preprocess import prepare
+    from ghost_edge.host.datasets.places import Places
+    from ghost_edge.host.networks import NETWORKS
+    from ghost_edge.host.stages.calibrate import calibration_set
+
+    def to_int8() -> bytes:
+        pictures = calibration_set(recipe, Places(())).images
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([prepare(picture, recipe.preprocess)] for picture in pictures)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        return bytes(converter.convert())
+
+    steps: Steps = {}
+    model = _timed("build", steps, lambda: NETWORKS[recipe.network.kind].build(recipe.network.options))
+    to_float = tf.lite.TFLiteConverter.from_keras_model(model).convert
+    (folder / "ghostnet_float.tflite").write_bytes(_timed("float", steps, to_float))
+    (folder / "ghostnet_int8.tflite").write_bytes(_timed("int8", steps, to_int8))
+    exported, _ = _timed("onnx", steps, lambda: tf2onnx.convert.from_keras(model, opset=17))
+    (folder / "ghostnet_float.onnx").write_bytes(exported.SerializeToString())
+    return steps
+
+
+def _timed(name: str, steps: Steps, work: Callable[[], Any]) -> Any:
+    started = time.perf_counter()
+    result = work()
+    steps[name] = time.perf_counter() - started
+    return result
+
+
+def _check_products(folder: Path) -> None:
+    """Both sides must have made the same three things: a side that left work out would look fast."""
+    from ghost_edge.device.runtime import open_model
+    from ghost_edge.host.graph import read_graph
+    from ghost_edge.host.quantizers import QUANTIZERS
+    from ghost_edge.host.stages.verify import check_dtypes
+
+    check_dtypes(read_graph(folder / "ghostnet_int8.tflite"), QUANTIZERS["int8"].dtypes, "ghostnet_int8.tflite")
+    for name in ("ghostnet_float.tflite", "ghostnet_int8.tflite", "ghostnet_float.onnx"):
+        open_model(folder / name).invoke()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

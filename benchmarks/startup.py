@@ -1,0 +1,64 @@
+"""How long ghost-edge takes to answer: --help, and bench until a model has run."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from checkout import COMMAND, ROOT, run_fresh
+from figures import Figure, finish, parser
+
+HELP_BAR_S, BENCH_BAR_S = 0.3, 0.5
+SMALLEST = ROOT / "out" / "ghostnet_mnist" / "ghostnet_mnist_int8.tflite"
+# what nobody can go below: the interpreter alone, opening the file and running it once
+ALONE = """
+import sys
+from ai_edge_litert.interpreter import Interpreter
+model = Interpreter(sys.argv[1])
+model.allocate_tensors()
+model.invoke()
+"""
+
+
+def main() -> int:
+    """Time fresh processes of four commands, in turn."""
+    options = parser(__doc__)
+    options.add_argument("file", nargs="?", type=Path, default=SMALLEST, help=f"a small model (default {SMALLEST})")
+    options.add_argument("--runs", type=int, default=10, help="processes of each command (default 10)")
+    asked = options.parse_args()
+    if not asked.file.is_file():
+        options.error(f"{asked.file} does not exist; run ghost-edge convert in {ROOT}, or name a .tflite file")
+    commands = {
+        "python -c pass": (sys.executable, "-c", "pass"),
+        "ghost-edge --help": (*COMMAND, "--help"),
+        "interpreter alone": (sys.executable, "-c", ALONE, asked.file),
+        "ghost-edge bench": (*COMMAND, "bench", asked.file, "--runs", "1", "--seconds", "0", "--warmup", "0"),
+    }
+    walls: dict[str, list[float]] = {name: [] for name in commands}
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(asked.runs):
+            for name, command in commands.items():
+                walls[name].append(run_fresh(command, Path(folder) / "log"))
+    for name, samples in walls.items():
+        print(f"{name:<18} median {statistics.median(samples):.3f} s, {min(samples):.3f} to {max(samples):.3f}")
+    print("ghost-edge bench is the whole command: Python, imports, a child process, opening, two inferences, the table")
+    return finish(summary(walls), asked.json, asked.check, samples=walls)
+
+
+def summary(walls: Mapping[str, Sequence[float]]) -> list[Figure]:
+    """Medians against their bars, and against what a process takes that does less."""
+    medians = {name: statistics.median(samples) for name, samples in walls.items()}
+    help_s, bench_s = medians["ghost-edge --help"], medians["ghost-edge bench"]
+    return [
+        Figure("--help", help_s, bar=HELP_BAR_S, unit=" s"),
+        Figure("of python -c pass", help_s / medians["python -c pass"], unit="x"),
+        Figure("bench, whole command with two inferences", bench_s, bar=BENCH_BAR_S, unit=" s"),
+        Figure("of the interpreter alone", bench_s / medians["interpreter alone"], unit="x"),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
