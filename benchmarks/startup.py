@@ -8,11 +8,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from checkout import COMMAND, ROOT, run_fresh
+from checkout import COMMAND, run_fresh
 from figures import Figure, finish, parser
 
 HELP_BAR_S, BENCH_BAR_S = 0.3, 0.5
-SMALLEST = ROOT / "out" / "ghostnet_mnist" / "ghostnet_mnist_int8.tflite"
 # what nobody can go below: the interpreter alone, opening the file and running it once
 ALONE = """
 import sys
@@ -26,26 +25,38 @@ model.invoke()
 def main() -> int:
     """Time fresh processes of four commands, in turn."""
     options = parser(__doc__)
-    options.add_argument("file", nargs="?", type=Path, default=SMALLEST, help=f"a small model (default {SMALLEST})")
+    options.add_argument("file", nargs="?", type=Path, help="a small model (default: the embedded default, converted)")
     options.add_argument("--runs", type=int, default=10, help="processes of each command (default 10)")
     asked = options.parse_args()
-    if not asked.file.is_file():
-        options.error(f"{asked.file} does not exist; run ghost-edge convert in {ROOT}, or name a .tflite file")
-    commands = {
-        "python -c pass": (sys.executable, "-c", "pass"),
-        "ghost-edge --help": (*COMMAND, "--help"),
-        "interpreter alone": (sys.executable, "-c", ALONE, asked.file),
-        "ghost-edge bench": (*COMMAND, "bench", asked.file, "--runs", "1", "--seconds", "0", "--warmup", "0"),
-    }
-    walls: dict[str, list[float]] = {name: [] for name in commands}
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(asked.runs):
-            for name, command in commands.items():
-                walls[name].append(run_fresh(command, Path(folder) / "log"))
+        scratch = Path(folder)
+        walls = time_commands(asked.file or convert_default(scratch), asked.runs, scratch / "log")
     for name, samples in walls.items():
         print(f"{name:<18} median {statistics.median(samples):.3f} s, {min(samples):.3f} to {max(samples):.3f}")
     print("ghost-edge bench is the whole command: Python, imports, a child process, opening, two inferences, the table")
     return finish(summary(walls), asked.json, asked.check, samples=walls)
+
+
+def convert_default(folder: Path) -> Path:
+    """The int8 model of the embedded default, made in this folder."""
+    run_fresh((*COMMAND, "convert", "--out", folder), folder / "log")
+    (model,) = folder.glob("*_int8.tflite")
+    return model
+
+
+def time_commands(model: Path, runs: int, log: Path) -> dict[str, list[float]]:
+    """Wall seconds of each command, by its name, in fresh processes that take turns."""
+    commands = {
+        "python -c pass": (sys.executable, "-c", "pass"),
+        "ghost-edge --help": (*COMMAND, "--help"),
+        "interpreter alone": (sys.executable, "-c", ALONE, model),
+        "ghost-edge bench": (*COMMAND, "bench", model, "--runs", "1", "--seconds", "0", "--warmup", "0"),
+    }
+    walls: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(runs):
+        for name, command in commands.items():
+            walls[name].append(run_fresh(command, log))
+    return walls
 
 
 def summary(walls: Mapping[str, Sequence[float]]) -> list[Figure]:

@@ -20,7 +20,8 @@ def read_npz(
 ) -> dict[str, NDArray[Any]]:
     """Read these arrays (none named: all); raises `error` that lists the keys there are, or says it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # opened here, for numpy leaves the file open when it turns out not to be an archive
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = [key for key in keys if key not in archive.files]
             if missing:
                 raise error(f"{path} has no array {missing[0]!r}; it has {', '.join(sorted(archive.files))}")

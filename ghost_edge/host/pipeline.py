@@ -57,9 +57,11 @@ def run_chain(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise GhostEdgeError(f"{folder} cannot be made ({error.strerror}); choose another --out") from error
+    # all settings first: missing data should be said now, not after minutes of work
+    settings = {stage.name: stage.settings(recipe, places) for stage in stages}
     records = read_records(folder)
     for stage in stages:
-        key = stage_key(stage, recipe, places, folder)
+        key = stage_key(stage, settings[stage.name], recipe, folder)
         record = records.get(stage.name)
         if record is not None and record.key == key and _is_intact(record, folder):
             reporter.finished(stage.name, None)
@@ -73,13 +75,13 @@ def run_chain(
         reporter.finished(stage.name, time.perf_counter() - started)
 
 
-def stage_key(stage: Stage, recipe: Recipe, places: Places, folder: Path) -> str:
+def stage_key(stage: Stage, settings: Mapping[str, Any], recipe: Recipe, folder: Path) -> str:
     """SHA-256 over name, version, settings, what the stage reads and the tools it uses: same key, same result."""
     reads = {name: _digest(folder / name) for name in stage.reads(layout(recipe))}
     content = {
         "name": stage.name,
         "version": [__version__, stage.version],
-        "settings": _plain(stage.settings(recipe, places)),
+        "settings": _plain(settings),
         "reads": reads,
         "tools": tool_versions(stage.tools),
     }

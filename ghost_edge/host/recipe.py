@@ -17,6 +17,7 @@ from ghost_edge.host.datasets import DATASETS, DataTable
 from ghost_edge.host.exporters import EXPORTERS
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.quantizers import QUANTIZERS
+from ghost_edge.host.ranges import ESTIMATORS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,10 @@ class Training(DataTable):
     crop_padding: int = 4
     flip: bool = True
 
+    def __post_init__(self) -> None:
+        lowest = {"epochs": 1, "batch_size": 1, "learning_rate": 0, "weight_decay": 0, "warmup_epochs": 0}
+        _check_lowest(self, "[training]", {**lowest, "label_smoothing": 0, "crop_padding": 0})
+
 
 @dataclasses.dataclass(frozen=True)
 class Calibration(DataTable):
@@ -53,6 +58,10 @@ class Calibration(DataTable):
 
     samples: int = 200
     ranges: str = "minmax"
+
+    def __post_init__(self) -> None:
+        _check_lowest(self, "[calibration]", {"samples": 1})
+        pick(ESTIMATORS, self.ranges, kind="[calibration] ranges")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +108,12 @@ TABLES = (
     "evaluation",
     "gate",
 )
+
+
+def _check_lowest(table: Any, where: str, lowest: Mapping[str, float]) -> None:
+    for name, limit in lowest.items():
+        if getattr(table, name) < limit:
+            raise RecipeError(f"{where} {name} is {getattr(table, name)}; it must be {limit} or more")
 
 
 def load_recipe(path: Path) -> Recipe:

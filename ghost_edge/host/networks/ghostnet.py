@@ -66,6 +66,8 @@ class GhostNet:
                 raise RecipeError(f"[network] {field} is {getattr(self, field)}; it must be 1 or more")
         if self.width <= 0:
             raise RecipeError(f"[network] width is {self.width}; it must be over 0 (the paper has 0.5, 1.0 and 1.3)")
+        if not self.stages:
+            raise RecipeError("[network] stages is empty; leave it out for table 7 of the paper")
         for row in self.stages:
             if len(row) != 5:
                 raise RecipeError(

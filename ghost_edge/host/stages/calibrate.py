@@ -8,7 +8,6 @@ import numpy as np
 
 from ghost_edge.core.dataset import Dataset, image_digest, select
 from ghost_edge.core.errors import DataError
-from ghost_edge.core.options import pick
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.lists import check_disjoint
@@ -23,7 +22,6 @@ from ghost_edge.host.stages import Work
 def run(work: Work) -> tuple[Path, ...]:
     """Write ranges.npz; raises DataError where the pictures cannot represent what the board will see."""
     options: Calibration = require(work.recipe.calibration, "calibration", "convert")
-    estimate = pick(ESTIMATORS, options.ranges, kind="[calibration] ranges")
     dataset = calibration_set(work.recipe, work.places)
     tflite = work.path(work.names.float_tflite)
     graph = read_graph(tflite)
@@ -32,7 +30,7 @@ def run(work: Work) -> tuple[Path, ...]:
         tflite, graph, inputs, say=lambda done: work.tell(done / len(dataset), f"{done} of {len(dataset)} pictures")
     )
     path = work.path(work.names.ranges)
-    save_ranges(estimate(observed, graph), path)
+    save_ranges(ESTIMATORS[options.ranges](observed, graph), path)
     return (path,)
 
 

@@ -1,0 +1,115 @@
+"""Our GhostNet is the authors' GhostNet."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ghost_edge.core.errors import ArtifactError
+from ghost_edge.host.networks import ghostnet
+from ghost_edge.host.networks.ghostnet import GhostNet
+from ghost_edge.host.networks.weights import assign_state, load_weights, network_state, save_weights
+
+pytestmark = pytest.mark.slow
+# trainable parameters counted in the authors' PyTorch code: ../shared/golden/ghostnet/README.md
+PARAMETERS = {0.5: 2_587_292, 1.0: 5_182_508, 1.3: 7_358_820}
+TINY = GhostNet(input_size=16, classes=3, width=0.25, stages=((3, 16, 16, 0, 1), (3, 48, 24, 0.25, 2)), head_channels=8)
+
+
+@pytest.fixture(scope="module")
+def golden_folder(data_folder: Path) -> Path:
+    folder = data_folder.parent / "golden" / "ghostnet"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there: it holds what the authors' code computes")
+    return folder
+
+
+def rule(key: str, shape: list[int]) -> NDArray[np.generic]:
+    """Weights made by the rule in ../shared/golden/ghostnet/README.md."""
+    rng = np.random.default_rng(zlib.crc32(key.encode()))
+    leaf = key.rsplit(".", 1)[-1]
+    if leaf == "num_batches_tracked":
+        return np.zeros(shape, np.int64)
+    if leaf == "running_mean":
+        return rng.normal(0, 0.1, shape).astype(np.float32)
+    if leaf == "running_var":
+        return rng.uniform(0.5, 1.5, shape).astype(np.float32)
+    if len(shape) >= 2:
+        return rng.normal(0, np.sqrt(0.7 / np.prod(shape[1:])), shape).astype(np.float32)
+    if leaf == "weight":
+        return rng.uniform(0.5, 1.5, shape).astype(np.float32)
+    return rng.normal(0, 0.1, shape).astype(np.float32)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "width"), [("ghostnet_050", 0.5), ("ghostnet_100", 1.0), ("ghostnet_130", 1.3)])
+def test_logits_are_those_of_the_authors_code(golden_folder: Path, name: str, width: float) -> None:
+    described = json.loads((golden_folder / f"{name}.json").read_text())
+    model = ghostnet.build(GhostNet(width=width))
+    state = {key: rule(key, shape) for key, shape in described["state_dict"].items()}
+    assign_state(model, state, source=name)
+    images = np.random.default_rng(0).normal(size=(2, 3, 224, 224)).astype(np.float32).transpose(0, 2, 3, 1)
+    logits = np.concatenate([np.asarray(model(images[index : index + 1], training=False)) for index in range(2)])
+    expected = np.load(golden_folder / f"{name}.npz")["logits"]
+    np.testing.assert_allclose(logits, expected, atol=2e-5, rtol=0)  # float32 sums in another order: about 1e-5
+
+
+@pytest.mark.parametrize("width", sorted(PARAMETERS))
+def test_the_published_widths_have_the_published_parameters(width: float) -> None:
+    model = ghostnet.build(GhostNet(width=width))
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == PARAMETERS[width]
+
+
+@pytest.mark.parametrize("ratio", [1, 2, 3])
+def test_a_ghost_module_has_as_many_maps_as_asked_for(ratio: int) -> None:
+    import keras
+
+    from ghost_edge.host.networks.blocks import Layers
+
+    layers = Layers(ratio=ratio, kernel=1, cheap_kernel=3, padding="same")
+    image = keras.Input((8, 8, 5), batch_size=1)
+    assert layers.ghost_module(image, "ghost", 10, relu=True).shape == (1, 8, 8, 10)  # 3 does not divide 10
+
+
+def test_weights_survive_a_round_trip(tmp_path: Path) -> None:
+    model = ghostnet.build(TINY)
+    save_weights(model, tmp_path / "w.safetensors")
+    other = ghostnet.build(TINY)
+    load_weights(other, tmp_path / "w.safetensors")
+    for key, values in network_state(model).items():
+        np.testing.assert_array_equal(values, network_state(other)[key], err_msg=key)
+
+
+def test_weights_of_another_width_name_the_layer() -> None:
+    state = network_state(ghostnet.build(TINY))
+    wide = {**state, "conv_stem.weight": np.zeros((32, 3, 3, 3), np.float32)}
+    with pytest.raises(ArtifactError, match=r"'conv_stem.weight' has shape \[32, 3, 3, 3\], the network needs \[4, "):
+        assign_state(ghostnet.build(TINY), wide, source="w")
+
+
+def test_a_missing_weight_is_named() -> None:
+    state = network_state(ghostnet.build(TINY))
+    del state["classifier.bias"]
+    with pytest.raises(ArtifactError, match="w lacks 1 weights, first 'classifier.bias'"):
+        assign_state(ghostnet.build(TINY), state, source="w")
+
+
+def test_an_unknown_weight_is_named() -> None:
+    state = {**network_state(ghostnet.build(TINY)), "blocks.7.0.conv.weight": np.zeros(1, np.float32)}
+    with pytest.raises(ArtifactError, match=r"w has unknown 1 weights, first 'blocks\.7\.0\.conv\.weight'"):
+        assign_state(ghostnet.build(TINY), state, source="w")
+
+
+@pytest.mark.parametrize("keep", [0, 7, 1000])
+def test_a_truncated_weights_file_is_an_error(tmp_path: Path, keep: int) -> None:
+    model = ghostnet.build(TINY)
+    path = tmp_path / "w.safetensors"
+    save_weights(model, path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ArtifactError, match="is not a readable .safetensors file"):
+        load_weights(model, path)
