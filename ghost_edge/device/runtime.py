@@ -130,6 +130,8 @@ class TfliteModel:
             if "Flatbuffer" in str(error):
                 raise _damaged(path, one_line(error)) from error
             raise DeviceError(f"{path}: {name} refuses it: {one_line(error)}") from error
+        for detail in tflite.get_input_details():
+            _check_open(path, str(detail["name"]), detail["shape_signature"])
         try:
             tflite.allocate_tensors()
         except (ValueError, RuntimeError) as error:
@@ -139,8 +141,6 @@ class TfliteModel:
         self._output_ids = [int(detail["index"]) for detail in tflite.get_output_details()]
         self.inputs = tuple(_tflite_spec(detail) for detail in tflite.get_input_details())
         self.outputs = tuple(_tflite_spec(detail) for detail in tflite.get_output_details())
-        for detail in tflite.get_input_details():
-            _check_open(path, str(detail["name"]), detail["shape_signature"])
         self.interpreter = name
         self.version = str(importlib.import_module(module.__name__.partition(".")[0]).__version__)
         self.delegate: Optional[DelegateShare] = delegate_share(tflite._get_ops_details())

@@ -86,11 +86,7 @@ def change(recipe: Path, pattern: str, replacement: str) -> Path:
         ("width = 0.25", "width = nan", r"\[network\] width must be a finite number"),
         ("classes = 4", "classes = 0", r"\[network\] classes is 0; it must be 1 or more"),
         ("classes = 4", "classes = true", r"\[network\] classes must be a whole number, not True"),
-        (
-            'kind = "ghostnet"',
-            'kind = "gostnet"',
-            r"\[network\] kind 'gostnet' is not known; did you mean 'ghostnet'\?",
-        ),
+        ('kind = "ghostnet"', 'kind = "gostnet"', r"kind 'gostnet' is not known; did you mean 'ghostnet'\?"),
         ("size = 16\n\\[", "[", r"\[preprocess\] needs the key 'size', and it is missing"),
         (r"\[preprocess\]\nsize = 16", "", r"needs the table \[preprocess\]"),
         (r"\[preprocess\]", "[preprocessing]", r"no table or key 'preprocessing'; did you mean 'preprocess'\?"),

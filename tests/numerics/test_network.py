@@ -95,7 +95,7 @@ def test_weights_of_another_width_name_the_layer() -> None:
 def test_a_missing_weight_is_named() -> None:
     state = network_state(ghostnet.build(TINY))
     del state["classifier.bias"]
-    with pytest.raises(ArtifactError, match="w lacks 1 weights, first 'classifier.bias'"):
+    with pytest.raises(ArtifactError, match=r"w lacks 1 weights, first 'classifier\.bias'"):
         assign_state(ghostnet.build(TINY), state, source="w")
 
 
@@ -111,5 +111,5 @@ def test_a_truncated_weights_file_is_an_error(tmp_path: Path, keep: int) -> None
     path = tmp_path / "w.safetensors"
     save_weights(model, path)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(ArtifactError, match="is not a readable .safetensors file"):
+    with pytest.raises(ArtifactError, match=r"is not a readable \.safetensors file"):
         load_weights(model, path)

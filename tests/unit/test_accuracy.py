@@ -1,0 +1,80 @@
+"""Paired comparison: numbers worked out by hand, and an interval that holds what it promises."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from ghost_edge.core.accuracy import compare, sqnr_db, top_k
+from ghost_edge.core.errors import DataError
+
+# 10 pictures of class 0: the reference is right on 0..7, the candidate on 0..5 and on 8
+LABELS = np.zeros(10, np.int64)
+REFERENCE = np.array([0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
+CANDIDATE = np.array([0, 0, 0, 0, 0, 0, 1, 2, 0, 1])
+
+
+def test_the_drop_counts_pictures_lost_less_pictures_won() -> None:
+    assert compare(REFERENCE, CANDIDATE, LABELS).drop == pytest.approx((2 - 1) / 10)
+
+
+def test_agreement_counts_equal_answers_right_or_wrong() -> None:
+    assert compare(REFERENCE, CANDIDATE, LABELS).agreement == pytest.approx(7 / 10)
+
+
+def test_the_margin_is_agresti_and_mins() -> None:
+    # 2 lost, 1 won, half a picture added to each of four cells: sqrt(2.5 + 1.5 - (2.5 - 1.5)^2 / 12) / 12 * 1.96
+    expected = 1.959964 * math.sqrt(4 - 1 / 12) / 12
+    assert compare(REFERENCE, CANDIDATE, LABELS).margin == pytest.approx(expected)
+
+
+def test_equal_answers_still_have_a_margin() -> None:
+    drop = compare(REFERENCE, REFERENCE, LABELS)
+    assert (drop.drop, drop.agreement) == (0, 1)
+    assert drop.margin == pytest.approx(1.959964 / 12)
+
+
+def test_the_interval_covers_the_true_drop_as_often_as_promised() -> None:
+    rng = np.random.default_rng(0)
+    lost, won, count = 0.03, 0.02, 1000
+    labels, covered = np.zeros(count, np.int64), 0
+    for _ in range(1000):
+        fate = rng.random(count)
+        reference = np.where((fate >= lost) & (fate < lost + won), 1, 0)
+        candidate = np.where(fate < lost, 1, 0)
+        drop = compare(reference, candidate, labels)
+        covered += abs(drop.drop - (lost - won)) <= drop.margin
+    assert 930 <= covered <= 980  # 95 % of 1,000 within three standard errors of 0.7 %, and not far above
+
+
+@pytest.mark.parametrize("count", [0, 9])
+def test_answers_for_other_pictures_are_refused(count: int) -> None:
+    with pytest.raises(DataError, match="both models must see the same pictures"):
+        compare(REFERENCE, CANDIDATE[:count], LABELS[:count])
+
+
+def test_shuffled_answers_lose_their_agreement() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(1000) % 10
+    assert compare(labels, rng.permutation(labels), labels).agreement < 0.2
+
+
+def test_top_k_counts_labels_among_the_highest() -> None:
+    logits = np.array([[0.1, 0.5, 0.4], [0.9, 0.0, 0.1], [0.2, 0.2, 0.6]], np.float32)
+    assert [top_k(logits, np.array([2, 1, 0]), k) for k in (1, 2, 3)] == pytest.approx([0, 2 / 3, 1])
+
+
+def test_sqnr_is_the_ratio_of_powers_in_decibels() -> None:
+    reference = np.full((4, 4), 10, np.float32)
+    assert sqnr_db(reference, reference + 1) == pytest.approx(20)
+
+
+def test_a_halved_scale_shows_as_6_db() -> None:
+    reference = np.random.default_rng(0).normal(size=(50, 10)).astype(np.float32)
+    assert sqnr_db(reference, reference / 2) == pytest.approx(20 * math.log10(2))
+
+
+def test_equal_logits_have_no_noise() -> None:
+    assert sqnr_db(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32)) == math.inf

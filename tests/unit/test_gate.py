@@ -1,0 +1,66 @@
+"""The gate says no, for the right reason, and not by chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ghost_edge.core.accuracy import AccuracyDrop, compare
+from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.gate import Limits, judge, pictures_needed
+
+GOOD = AccuracyDrop(images=5000, reference_top1=0.9, top1=0.899, drop=0.001, margin=0.003, agreement=0.985)
+LIMITS = Limits(max_drop=0.005, min_agreement=0.98)
+
+
+def changed(**values: float) -> AccuracyDrop:
+    return AccuracyDrop(**{**vars(GOOD), **values})  # type: ignore[arg-type]
+
+
+def test_a_model_within_its_limits_passes() -> None:
+    assert judge(GOOD, LIMITS).passed
+
+
+def test_a_drop_over_the_limit_is_refused() -> None:
+    verdict = judge(changed(drop=0.006), LIMITS)
+    assert verdict.reasons == ("top-1 dropped by 0.60% ± 0.30%; the limit is 0.50%",)
+
+
+def test_too_little_agreement_is_refused() -> None:
+    verdict = judge(changed(agreement=0.97), LIMITS)
+    assert verdict.reasons == ("only 97.00% of the answers agree; the limit is 98.00%",)
+
+
+def test_too_few_pictures_are_refused_with_the_number_needed() -> None:
+    (reason,) = judge(changed(margin=0.01), LIMITS).reasons
+    assert "5000 pictures are too few" in reason
+    assert "about 20000 would do" in reason  # four times as many for half the margin
+
+
+def test_allow_few_judges_all_the_same() -> None:
+    assert judge(changed(margin=0.01), LIMITS, allow_few=True).passed
+
+
+def test_no_number_of_pictures_shows_a_drop_of_nothing() -> None:
+    (reason,) = judge(changed(drop=0), Limits(max_drop=0, min_agreement=0)).reasons
+    assert "no finite number would do" in reason
+
+
+def test_pictures_needed_is_where_the_margin_meets_the_limit() -> None:
+    assert pictures_needed(changed(margin=0.005), LIMITS) == 5000
+
+
+@pytest.mark.parametrize(("name", "value"), [("max_drop", -0.1), ("max_drop", 1.5), ("min_agreement", 98.0)])
+def test_a_limit_that_is_no_fraction_is_an_error(name: str, value: float) -> None:
+    with pytest.raises(RecipeError, match=f"{name} is {value}; it is a fraction"):
+        Limits(**{name: value})
+
+
+def test_without_a_true_drop_it_says_no_in_at_most_5_percent() -> None:
+    rng = np.random.default_rng(0)
+    labels, refused = np.zeros(5000, np.int64), 0
+    for _ in range(1000):
+        fate = rng.random(5000)  # one picture in a hundred lost, one in a hundred won
+        reference, candidate = np.where(fate < 0.01, 1, 0), np.where(fate > 0.99, 1, 0)
+        refused += not judge(compare(reference, candidate, labels), Limits(max_drop=0.005, min_agreement=0)).passed
+    assert refused <= 50
