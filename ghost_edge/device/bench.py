@@ -182,10 +182,9 @@ def judge(result: BenchResult, plan: BenchPlan) -> tuple[str, ...]:
     found = timing_doubts(result.stats)
     share = result.delegate
     if plan.kernels == "default" and share is not None and share.delegated_ops < share.ops:
-        found += (
-            f"the delegate took {share.delegated_ops} of {share.ops} ops, in {share.partitions} partitions; "
-            "the others run on plain kernels",
-        )
+        part = f"{share.delegated_ops} of {share.ops} ops, in {share.partitions} partitions"
+        part = part if share.delegated_ops else f"none of {share.ops} ops"
+        found += (f"the delegate took {part}; the rest runs on plain kernels",)
     return found
 
 

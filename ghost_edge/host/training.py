@@ -63,6 +63,7 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
         batches,
         epochs=options.epochs,
         verbose=0,
+        shuffle=False,  # the batches are shuffled by epoch and seed; a second shuffle would differ after a resume
         callbacks=[report, keras.callbacks.BackupAndRestore(checkpoint)],
     )
     save_weights(model, weights)

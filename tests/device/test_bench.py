@@ -130,9 +130,11 @@ def test_a_sound_measurement_has_no_doubt() -> None:
 def test_a_delegate_that_took_a_part_is_a_doubt_with_default_kernels_only() -> None:
     partly = dataclasses.replace(SOUND, delegate=DelegateShare(16, 14, 2))
     assert judge(partly, BenchPlan()) == (
-        "the delegate took 14 of 16 ops, in 2 partitions; the others run on plain kernels",
+        "the delegate took 14 of 16 ops, in 2 partitions; the rest runs on plain kernels",
     )
     assert judge(partly, BenchPlan(kernels="reference")) == ()
+    none = dataclasses.replace(SOUND, delegate=DelegateShare(16, 0, 0))
+    assert judge(none, BenchPlan())[0].startswith("the delegate took none of 16 ops; ")
 
 
 def test_a_wide_spread_is_a_doubt() -> None:

@@ -1,0 +1,106 @@
+"""Training: seeded, resumable, and what it writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ghost_edge.core.digest import sha256_file
+from ghost_edge.core.errors import DataError, RecipeError
+from ghost_edge.core.npz import save_npz
+from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.recipe import Recipe, parse_recipe
+from ghost_edge.host.training import train
+
+pytestmark = pytest.mark.slow
+
+
+class StoppedError(Exception):
+    """Stands for Ctrl-C, a power cut, the end of a session."""
+
+
+def recipe(folder: Path, **training: Any) -> Recipe:
+    """Four classes that differ by where the picture is bright: learnt in a few epochs."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(256) % 4
+    images = rng.integers(0, 60, (256, 8, 8, 1), np.uint8)
+    for image, label in zip(images, labels):
+        image[4 * (label // 2) : 4 * (label // 2) + 4, 4 * (label % 2) : 4 * (label % 2) + 4] += 150
+    save_npz({"images": images, "labels": labels}, folder / "pictures.npz")
+    data = {"kind": "arrays", "path": "pictures.npz"}
+    network = {"input_size": 8, "input_channels": 1, "classes": 4, "head_channels": 8, "stem_stride": 1}
+    table = {
+        "name": "tiny",
+        "network": {"kind": "ghostnet", **network, "dropout": 0.0, "stages": [[3, 16, 16, 0, 1]]},
+        "preprocess": {"size": 8, "channels": "GRAY", "mean": [0.3], "std": [0.3]},
+        "training": {
+            **{**data, "epochs": 8, "batch_size": 16, "warmup_epochs": 1, "learning_rate": 0.01},
+            **{"crop_padding": 0, "flip": False, **training},
+        },
+        "evaluation": data,
+    }
+    return parse_recipe(table, folder / "tiny.toml")
+
+
+def run(folder: Path, name: str, *, stop_after: float = 2.0, **training: Any) -> tuple[dict[str, Any], list[str]]:
+    """Train; raise StoppedError once this share of it is done. Returns the card and what was said."""
+    said: list[str] = []
+
+    def say(share: float, text: str) -> None:
+        said.append(text)
+        if share > stop_after:
+            raise StoppedError
+
+    return train(recipe(folder, **training), Places((folder,)), folder / f"{name}.safetensors", say=say), said
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, run(folder, "whole")[0]
+
+
+def test_training_learns(trained: tuple[Path, dict[str, Any]]) -> None:
+    assert trained[1]["top1"] > 0.9  # chance is a quarter
+
+
+def test_the_card_says_which_weights_it_is_about(trained: tuple[Path, dict[str, Any]]) -> None:
+    assert trained[1]["weights_sha256"] == sha256_file(trained[0] / "whole.safetensors")
+
+
+def test_nothing_is_left_beside_weights_and_card(trained: tuple[Path, dict[str, Any]]) -> None:
+    assert {path.name for path in trained[0].iterdir()} >= {"whole.safetensors", "whole.json"}
+    assert not (trained[0] / "whole.checkpoint").exists()
+
+
+def test_the_same_seed_gives_the_same_weights(trained: tuple[Path, dict[str, Any]]) -> None:
+    again, _ = run(trained[0], "again")
+    assert again["weights_sha256"] == trained[1]["weights_sha256"]
+
+
+def test_a_stopped_run_goes_on_and_ends_where_it_would_have(trained: tuple[Path, dict[str, Any]]) -> None:
+    folder, whole = trained
+    with pytest.raises(StoppedError):  # noqa: PT012, RUF100
+        run(folder, "stopped", stop_after=0.4)
+    assert not (folder / "stopped.safetensors").exists()
+    resumed, said = run(folder, "stopped")
+    assert said[0].startswith("epoch 4/8")
+    assert resumed["weights_sha256"] == whole["weights_sha256"]
+
+
+def test_labels_that_the_network_has_no_class_for_are_refused(tmp_path: Path) -> None:
+    asked = recipe(tmp_path)
+    save_npz({"images": np.zeros((8, 8, 8, 1), np.uint8), "labels": np.arange(8)}, tmp_path / "pictures.npz")
+    with pytest.raises(DataError, match=r"has labels 0\.\.7, the model answers 4 classes"):
+        train(asked, Places((tmp_path,)), tmp_path / "w.safetensors", say=lambda share, text: None)
+
+
+def test_a_recipe_without_training_is_refused(tmp_path: Path) -> None:
+    import dataclasses
+
+    asked = dataclasses.replace(recipe(tmp_path), training=None)
+    with pytest.raises(RecipeError, match=r"train needs the table \[training\] in the recipe"):
+        train(asked, Places((tmp_path,)), tmp_path / "w.safetensors", say=lambda share, text: None)
