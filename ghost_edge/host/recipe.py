@@ -36,6 +36,8 @@ class Training(DataTable):
 
     learning_rate: the peak, after warmup_epochs; it falls to zero as a cosine (Loshchilov & Hutter, arXiv 1608.03983).
     crop_padding: pixels of shift in each direction; flip: mirror half of the pictures.
+    mixup: how much pictures are blended (alpha of the beta distribution; 0: not at all).
+    start: weights to begin with instead of random ones (fine-tuning).
     """
 
     epochs: int = 30
@@ -46,10 +48,12 @@ class Training(DataTable):
     label_smoothing: float = 0.1
     crop_padding: int = 4
     flip: bool = True
+    mixup: float = 0.0
+    start: str = ""
 
     def __post_init__(self) -> None:
         lowest = {"epochs": 1, "batch_size": 1, "learning_rate": 0, "weight_decay": 0, "warmup_epochs": 0}
-        _check_lowest(self, "[training]", {**lowest, "label_smoothing": 0, "crop_padding": 0})
+        _check_lowest(self, "[training]", {**lowest, "label_smoothing": 0, "crop_padding": 0, "mixup": 0})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,24 +17,16 @@ from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.files import write_json
 from ghost_edge.core.preprocess import Preprocess, fit_image, normalise
-from ghost_edge.host.datasets import open_dataset
+from ghost_edge.host.datasets import DataTable, open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.judging import check_labels
 from ghost_edge.host.networks import NETWORKS
-from ghost_edge.host.networks.weights import save_weights
+from ghost_edge.host.networks.weights import load_weights, save_weights
 from ghost_edge.host.recipe import NetworkTable, Recipe, Training, require
 
 Progress = Callable[[float, str], None]
-TRAINING_SETTINGS = (
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "weight_decay",
-    "warmup_epochs",
-    "label_smoothing",
-    "crop_padding",
-    "flip",
-)
+_DATA_KEYS = {field.name for field in dataclasses.fields(DataTable)}
+SETTINGS = tuple(field.name for field in dataclasses.fields(Training) if field.name not in _DATA_KEYS)
 
 
 def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None, say: Progress) -> dict[str, Any]:
@@ -48,12 +40,12 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
     options = dataclasses.replace(options, epochs=epochs or options.epochs)
     train_set = open_dataset(options, places)
     judged = open_dataset(require(recipe.evaluation, "evaluation", "train"), places)
-    keras.utils.set_random_seed(recipe.seed)
-    one = NETWORKS[network.kind].build(network.options)
-    model = keras.models.clone_model(one, input_tensors=keras.Input(one.input_shape[1:], name="image"))
+    model = _build(network, places, seed=recipe.seed, start=options.start)
+    classes = model.output_shape[-1]
     for dataset in (train_set, judged):
-        check_labels(dataset.labels, classes=one.output_shape[-1], dataset=dataset)
-    batches = Batches(stack(train_set, recipe.preprocess), train_set.labels, recipe.preprocess, options, recipe.seed)
+        check_labels(dataset.labels, classes=classes, dataset=dataset)
+    pictures = stack(train_set, recipe.preprocess)
+    batches = Batches(pictures, train_set.labels, recipe.preprocess, options, classes=classes, seed=recipe.seed)
     evaluation = (normalise(stack(judged, recipe.preprocess), recipe.preprocess), judged.labels)
     _compile(model, options, steps=len(batches))
     checkpoint = weights.with_suffix(".checkpoint")
@@ -72,6 +64,16 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
     return card
 
 
+def _build(network: NetworkTable, places: Places, *, seed: int, start: str) -> keras.Model:
+    """The network with its batch left open, from seeded random weights or from the file to start from."""
+    keras.utils.set_random_seed(seed)
+    one = NETWORKS[network.kind].build(network.options)
+    model = keras.models.clone_model(one, input_tensors=keras.Input(one.input_shape[1:], name="image"))
+    if start:
+        load_weights(model, places.find(start))
+    return model
+
+
 class Batches(keras.utils.PyDataset):
     """Shuffled, augmented, normalised batches; every picture of epoch e is the same in every run with this seed."""
 
@@ -81,23 +83,27 @@ class Batches(keras.utils.PyDataset):
         labels: NDArray[np.int64],
         preprocess: Preprocess,
         options: Training,
+        *,
+        classes: int,
         seed: int,
     ) -> None:
         super().__init__()
         margin = options.crop_padding
         self._padded = np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="edge")
         self._labels, self._preprocess, self._options, self._seed = labels, preprocess, options, seed
+        self._targets = np.eye(classes, dtype=np.float32)
         self.epoch = 0
 
     def __len__(self) -> int:
         return max(1, len(self._labels) // self._options.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         batch = self._options.batch_size
         order = np.random.default_rng((self._seed, self.epoch)).permutation(len(self._labels))
         chosen = order[index * batch : (index + 1) * batch]
         rng = np.random.default_rng((self._seed, self.epoch, index))
-        return normalise(self._augment(self._padded[chosen], rng), self._preprocess), self._labels[chosen]
+        images = normalise(self._augment(self._padded[chosen], rng), self._preprocess)
+        return _mix(images, self._targets[self._labels[chosen]], self._options.mixup, rng)
 
     def _augment(self, padded: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         size = self._preprocess.size
@@ -162,18 +168,18 @@ def _compile(model: keras.Model, options: Training, *, steps: int) -> None:
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(optimizer, loss=_smoothed_loss(options.label_smoothing), metrics=["accuracy"])
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=options.label_smoothing)
+    model.compile(optimizer, loss=loss, metrics=["accuracy"])
 
 
-def _smoothed_loss(smoothing: float) -> Any:
-    """Cross-entropy against labels int [N] smoothed to (1 - s) and s / classes (Szegedy et al., arXiv 1512.00567)."""
-
-    def loss(labels: Any, logits: Any) -> Any:
-        targets = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1])
-        targets = targets * (1.0 - smoothing) + smoothing / logits.shape[-1]
-        return keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
-
-    return loss
+def _mix(
+    images: NDArray[np.float32], targets: NDArray[np.float32], alpha: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Blend each picture and its target [N, classes] with another one of the batch (mixup, arXiv 1710.09412)."""
+    if alpha == 0:
+        return images, targets
+    share, other = np.float32(rng.beta(alpha, alpha)), rng.permutation(len(images))
+    return share * images + (1 - share) * images[other], share * targets + (1 - share) * targets[other]
 
 
 def _model_card(
@@ -185,7 +191,7 @@ def _model_card(
     top1: float,
     seconds: float,
 ) -> dict[str, Any]:
-    settings = {name: getattr(options, name) for name in TRAINING_SETTINGS}
+    settings = {name: getattr(options, name) for name in SETTINGS}
     network: NetworkTable = require(recipe.network, "network", "train")
     return {
         "name": recipe.name,

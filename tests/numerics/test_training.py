@@ -13,7 +13,7 @@ from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.npz import save_npz
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe import Recipe, parse_recipe
-from ghost_edge.host.training import train
+from ghost_edge.host.training import _mix, train
 
 pytestmark = pytest.mark.slow
 
@@ -104,3 +104,15 @@ def test_a_recipe_without_training_is_refused(tmp_path: Path) -> None:
     asked = dataclasses.replace(recipe(tmp_path), training=None)
     with pytest.raises(RecipeError, match=r"train needs the table \[training\] in the recipe"):
         train(asked, Places((tmp_path,)), tmp_path / "w.safetensors", say=lambda share, text: None)
+
+
+def test_fine_tuning_starts_from_the_weights_it_is_given(trained: tuple[Path, dict[str, Any]]) -> None:
+    card, _ = run(trained[0], "tuned", start="whole.safetensors", epochs=1, warmup_epochs=0, learning_rate=1e-6)
+    assert card["top1"] == pytest.approx(trained[1]["top1"], abs=0.02)  # nothing is learnt in one such epoch
+
+
+def test_mixup_blends_pictures_and_targets_alike() -> None:
+    images = np.arange(8, dtype=np.float32).reshape(8, 1, 1, 1)
+    blended, targets = _mix(images, np.eye(8, dtype=np.float32), 1.0, np.random.default_rng(0))
+    np.testing.assert_allclose(targets @ np.arange(8), blended[:, 0, 0, 0], rtol=1e-6)
+    assert (targets.max(axis=1) < 1).any()
