@@ -12,7 +12,7 @@ import click
 from ghost_edge.core.errors import DeviceError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.report import Column, as_csv, as_text
-from ghost_edge.device.bench import BenchPlan, BenchResult, as_document, bench_models, find_models
+from ghost_edge.device.bench import BenchPlan, BenchResult, as_document, bench_models, find_models, left_out
 from ghost_edge.device.board import describe, read_board
 from ghost_edge.device.runtime import INTERPRETERS, KERNELS
 
@@ -53,6 +53,8 @@ def bench(paths: Sequence[Path], json_file: Optional[str], csv_file: Optional[st
     to_stderr = "-" in (json_file, csv_file)
     columns = (Column("model", "model", "", max(len(path.name) for path in models)), *COLUMNS)
     click.echo(describe(board), err=to_stderr)
+    for path in left_out(paths):
+        click.echo(f"left out: {path.name}, no interpreter for {path.suffix} files is installed here", err=to_stderr)
     click.echo(as_text([], columns), err=to_stderr)
 
     def show(result: BenchResult) -> None:

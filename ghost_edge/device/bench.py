@@ -28,6 +28,7 @@ from ghost_edge.device.runtime import (
     Model,
     check_model_file,
     import_interpreter,
+    is_runnable,
     open_model,
 )
 
@@ -84,18 +85,25 @@ class BenchResult:
 def find_models(paths: Sequence[Path]) -> list[Path]:
     """The .tflite and .onnx files among these paths and directly in these folders, sorted within each folder.
 
-    Other files are passed over, so that a shell's "models/*" works. Raises ArtifactError for a path that is not there,
-    and when no model is left.
+    Other files are passed over, so that a shell's "models/*" works; and in a folder, models that left_out() names.
+    Raises ArtifactError for a path that is not there, and when no model is left.
     """
+    passed_over = left_out(paths)
     found: list[Path] = []
     for path in paths:
         if not path.exists():
             raise ArtifactError(f"{path} does not exist; give .tflite or .onnx files, or folders that hold them")
         found += sorted(path.iterdir()) if path.is_dir() else [path]
-    models = [path for path in dict.fromkeys(found) if path.suffix in MODEL_SUFFIXES]
+    models = [path for path in dict.fromkeys(found) if path.suffix in MODEL_SUFFIXES and path not in passed_over]
     if not models:
         raise ArtifactError(f"no .tflite or .onnx file in {', '.join(map(str, paths)) or 'nothing'}; check the path")
     return models
+
+
+def left_out(paths: Sequence[Path]) -> list[Path]:
+    """Models in these folders for which no interpreter is installed, such as the .onnx files on a board."""
+    inside = [path for folder in paths if folder.is_dir() for path in sorted(folder.iterdir())]
+    return [path for path in inside if path.suffix in MODEL_SUFFIXES and path not in paths and not is_runnable(path)]
 
 
 def bench_models(

@@ -10,11 +10,11 @@ from typing import Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.errors import ArtifactError, DataError
+from ghost_edge.core.errors import ArtifactError, DataError, DeviceError
 from ghost_edge.core.preprocess import CHANNELS, Preprocess, prepare
 from ghost_edge.core.tensor import TensorSpec, dequantize, quantize
 from ghost_edge.device.isolate import run_isolated
-from ghost_edge.device.runtime import open_model
+from ghost_edge.device.runtime import one_line, open_model
 
 Progress = Callable[[int, int], None]
 
@@ -32,7 +32,7 @@ def predict(
     """First output of the model for each picture, uint8 [H, W, C], as real numbers: float32 [N, classes].
 
     say(done, total) is called after each picture. Raises ArtifactError when the model does not take such pictures,
-    DataError when there are none or one is unfit, and what open_model() raises.
+    DataError when there are none or one is unfit, DeviceError when a run fails, and what open_model() raises.
     """
     if len(images) == 0:
         raise DataError("there are no pictures to evaluate; check the evaluation list or its limit")
@@ -46,7 +46,10 @@ def predict(
     scores = []
     for done, image in enumerate(images, start=1):
         model.set_inputs([quantize(prepare(image, options), spec)])
-        model.invoke()
+        try:
+            model.invoke()
+        except RuntimeError as error:
+            raise DeviceError(f"{path} failed on picture {done}: {one_line(error)}") from error
         scores.append(dequantize(model.outputs_now()[0].reshape(-1), output))
         if say is not None:
             say(done, len(images))

@@ -97,6 +97,14 @@ def check_model_file(path: Path) -> None:
         raise _damaged(path, f"bytes 4 to 8 are {head[4:8]!r}, expected {_TFLITE_MAGIC!r}")
 
 
+def is_runnable(path: Path) -> bool:
+    """Whether an interpreter for this kind of file is installed here."""
+    try:
+        return bool(choose_interpreter(path))
+    except MissingPackageError:
+        return False
+
+
 def choose_interpreter(path: Path, runtime: str = "auto") -> str:
     """The name of the interpreter for this file: the one asked for, else the first of its kind that is installed."""
     if runtime != "auto" and path.suffix != pick(INTERPRETERS, runtime, kind="runtime").suffix:

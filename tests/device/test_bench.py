@@ -195,3 +195,19 @@ def test_stopping_the_command_leaves_no_child(models: Path) -> None:
     assert parent.returncode == 130
     assert found
     assert not Path(f"/proc/{found[0]}").exists()
+
+
+def test_a_model_without_an_interpreter_is_left_out_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.onnx").touch()
+    (tmp_path / "b.tflite").touch()
+    monkeypatch.setattr(bench, "is_runnable", lambda path: path.suffix == ".tflite")
+    assert bench.left_out([tmp_path]) == [tmp_path / "a.onnx"]
+    assert bench.find_models([tmp_path]) == [tmp_path / "b.tflite"]
+
+
+def test_a_model_that_is_asked_for_by_name_is_never_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.onnx").touch()
+    monkeypatch.setattr(bench, "is_runnable", lambda path: False)
+    assert bench.find_models([tmp_path / "a.onnx"]) == [tmp_path / "a.onnx"]
