@@ -11,7 +11,7 @@ from typing import Any, Optional
 import click
 
 from ghost_edge import __version__
-from ghost_edge.core.errors import GhostEdgeError, RecipeError
+from ghost_edge.core.errors import GhostEdgeError, MissingPackageError, RecipeError
 from ghost_edge.core.options import suggest
 
 COMMANDS = {
@@ -62,6 +62,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> Any:
     except GhostEdgeError as error:
         click.echo(f"ghost-edge: {error}", err=True)
         code = error.exit_code
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("ghost_edge"):
+            raise
+        click.echo(
+            f'ghost-edge: the package {error.name} is not installed; python -m pip install "ghost-edge[host]"', err=True
+        )
+        code = MissingPackageError.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code

@@ -12,6 +12,8 @@ from typing import Any, Optional, TextIO
 
 import click
 
+from ghost_edge.core.errors import GhostEdgeError
+
 
 class PlainProgress:
     """A line when a stage is done, and one at most every ten seconds while it runs."""
@@ -91,10 +93,13 @@ def open_progress(log: Path) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         terminal = stack.enter_context(os.fdopen(os.dup(2), "w", buffering=1))
         if not verbose:
-            log.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(log.open("a"))
+            except OSError as error:
+                raise GhostEdgeError(f"{log} cannot be written ({error.strerror}); choose another --out") from error
             stack.callback(os.dup2, os.dup(2), 2)
-            with log.open("a") as file:
-                os.dup2(file.fileno(), 2)
+            os.dup2(file.fileno(), 2)
         reporter = RichProgress(terminal) if terminal.isatty() else PlainProgress(terminal)
         stack.callback(reporter.close)
         yield reporter

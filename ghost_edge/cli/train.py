@@ -20,11 +20,12 @@ def train(recipe: Path, out: Optional[Path], epochs: Optional[int], data: Option
     """Fit the network of RECIPE: weights, a model card and the SHA-256 for the recipe. Resumes where it stopped."""
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe import load_recipe
-    from ghost_edge.host.training import train as fit
 
     loaded = load_recipe(recipe)
     weights = out or recipe.parent / "weights" / f"{loaded.name}.safetensors"
     with open_progress(weights.with_suffix(".log")) as progress:
+        from ghost_edge.host.training import train as fit  # here: TensorFlow talks while it is imported
+
         progress.started("train")
         card = fit(
             loaded,

@@ -17,6 +17,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Raises GhostEdgeError with the system's reason, such as a full disk or a folder that may not be written to.
     """
+    if not path.name or path.is_dir():
+        raise GhostEdgeError(f"{path} is a folder and cannot be written as a file; name a file")
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -78,7 +78,7 @@ def read_manifest(path: Path) -> Manifest:
         table = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} does not exist; ghost-edge convert writes it") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is not a readable manifest ({error}); run ghost-edge convert again") from error
     if not isinstance(table, Mapping) or table.get("format") != FORMAT:
         found = table.get("format") if isinstance(table, Mapping) else type(table).__name__
@@ -87,11 +87,13 @@ def read_manifest(path: Path) -> Manifest:
         )
     try:
         return _parse(table)
-    except (RecipeError, TypeError, KeyError) as error:
+    except (RecipeError, TypeError, KeyError, ValueError, OverflowError) as error:
         raise ArtifactError(f"{path} is damaged: {error}; run ghost-edge convert again") from error
 
 
 def _parse(table: Mapping[str, Any]) -> Manifest:
+    if "quantized" not in [model["role"] for model in table["models"]]:
+        raise ValueError("it lists no quantized model")
     predictions = table["predictions"]
     values = {
         **table,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,12 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ArtifactError, GhostEdgeError
 from ghost_edge.core.files import whole_file
+
+# what numpy and zipfile raise on bytes that are no archive, or a damaged one
+_DAMAGED = (
+    *(ValueError, TypeError, EOFError, OSError, AttributeError, NotImplementedError, RuntimeError, MemoryError),
+    *(SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
 
 
 def read_npz(
@@ -26,7 +33,7 @@ def read_npz(
             if missing:
                 raise error(f"{path} has no array {missing[0]!r}; it has {', '.join(sorted(archive.files))}")
             return {key: archive[key] for key in keys or archive.files}
-    except (ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as reason:
+    except _DAMAGED as reason:
         raise error(f"{path} is not a readable .npz file ({reason}); make or fetch it again") from reason
 
 

@@ -51,10 +51,12 @@ class BenchPlan:
     timeout_s: float = 300.0
 
     def __post_init__(self) -> None:
-        if min(self.runs, self.threads) < 1 or min(self.seconds, self.warmup) < 0 or self.timeout_s <= 0:
+        positive = min(self.runs, self.threads) >= 1 and min(self.seconds, self.warmup) >= 0
+        if not (positive and self.threads <= 256 and self.seconds <= 86400 and 0 < self.timeout_s <= 86400):
             raise RecipeError(
                 f"bench with runs {self.runs}, seconds {self.seconds:g}, warmup {self.warmup}, threads {self.threads}, "
-                f"timeout {self.timeout_s:g}: runs and threads must be at least 1, timeout over 0, the others 0 or more"
+                f"timeout {self.timeout_s:g}: runs must be 1 or more, threads 1 to 256, "
+                "timeout over 0, the others 0 or more, all times at most a day"
             )
 
 
@@ -94,7 +96,11 @@ def find_models(paths: Sequence[Path]) -> list[Path]:
         if not path.exists():
             raise ArtifactError(f"{path} does not exist; give .tflite or .onnx files, or folders that hold them")
         found += sorted(path.iterdir()) if path.is_dir() else [path]
-    models = [path for path in dict.fromkeys(found) if path.suffix in MODEL_SUFFIXES and path not in passed_over]
+    models = [
+        path
+        for path in dict.fromkeys(found)
+        if path.suffix in MODEL_SUFFIXES and path.is_file() and path not in passed_over
+    ]
     if not models:
         raise ArtifactError(f"no .tflite or .onnx file in {', '.join(map(str, paths)) or 'nothing'}; check the path")
     return models

@@ -53,7 +53,10 @@ def predict(
         scores.append(dequantize(model.outputs_now()[0].reshape(-1), output))
         if say is not None:
             say(done, len(images))
-    return np.stack(scores)
+    stacked = np.stack(scores)
+    if not np.isfinite(stacked).all():
+        raise ArtifactError(f"{path} answers NaN or infinity; check its weights and [preprocess] mean and std")
+    return stacked
 
 
 def predict_isolated(

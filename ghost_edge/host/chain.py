@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ghost_edge.core.digest import sha256_file
 from ghost_edge.host.datasets import fingerprint
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.layout import Layout
@@ -24,6 +27,7 @@ from ghost_edge.host.stages import (
     report,
     verify,
 )
+from ghost_edge.host.tools import PACKAGES
 
 Settings = Callable[[Recipe, Places], Mapping[str, Any]]
 
@@ -60,7 +64,13 @@ STAGES: tuple[Stage, ...] = (
     Stage("build", build.run, lambda names: (), build.settings, ("tensorflow", "keras")),
     Stage("float", float_model.run, lambda names: (names.frozen,), lambda recipe, places: {}, ("tensorflow",)),
     # before quantize: its ranges are what scales are made of
-    Stage("calibrate", calibrate.run, lambda names: (names.float_tflite,), _calibration, ("ai-edge-litert",)),
+    Stage(
+        "calibrate",
+        calibrate.run,
+        lambda names: (names.float_tflite,),
+        _calibration,
+        ("ai-edge-litert", "numpy", "Pillow"),
+    ),
     Stage(
         "quantize",
         quantize.run,
@@ -88,7 +98,7 @@ STAGES: tuple[Stage, ...] = (
         evaluate.run,
         lambda names: tuple(names.models.values()),
         _evaluation,
-        ("ai-edge-litert", "onnxruntime"),
+        ("ai-edge-litert", "onnxruntime", "numpy", "Pillow"),
     ),
     # writes its verdict and lets the chain go on: the report of a model that failed is the one people need
     Stage("gate", gate.run, lambda names: (names.predictions,), lambda recipe, places: {"gate": recipe.gate}, ()),
@@ -96,14 +106,14 @@ STAGES: tuple[Stage, ...] = (
         "bench",
         latency.run,
         lambda names: tuple(names.models.values()),
-        lambda recipe, places: {},
+        lambda recipe, places: {"machine": (platform.node(), platform.machine(), os.cpu_count())},
         ("ai-edge-litert", "onnxruntime"),
     ),
     Stage(
         "report",
         report.run,
-        lambda names: (*names.models.values(), names.accuracy, names.verdict, names.latency),
-        lambda recipe, places: {"name": recipe.name},
-        (),
+        lambda names: (*names.models.values(), names.predictions, names.accuracy, names.verdict, names.latency),
+        lambda recipe, places: {"recipe": sha256_file(recipe.path), **build.settings(recipe, places)},
+        PACKAGES,
     ),
 )

@@ -82,6 +82,7 @@ def stage_key(stage: Stage, settings: Mapping[str, Any], recipe: Recipe, folder:
         "name": stage.name,
         "version": [__version__, stage.version],
         "settings": _plain(settings),
+        "files": _plain(layout(recipe)),
         "reads": reads,
         "tools": tool_versions(stage.tools),
     }

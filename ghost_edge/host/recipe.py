@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import tomllib
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.gate import Limits
 from ghost_edge.core.options import from_table, pick, split_table, suggest
-from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.preprocess import CHANNELS, Preprocess
 from ghost_edge.host.datasets import DATASETS, DataTable
 from ghost_edge.host.exporters import EXPORTERS
 from ghost_edge.host.networks import NETWORKS
@@ -126,7 +127,7 @@ def load_recipe(path: Path) -> Recipe:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path} cannot be read ({error}); give the path of a .toml file") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"recipe {path} is not TOML: {error}") from error
     try:
         return parse_recipe(table, path)
@@ -143,15 +144,18 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
         if not isinstance(value, expected):
             raise RecipeError(f"{key} must be a {expected.__name__}, not {value!r}")
     name = table.get("name", path.stem)
-    if not name.replace("_", "").replace("-", "").replace(".", "").isalnum() or name.startswith("."):
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name):
         raise RecipeError(f"name {name!r} becomes file names; use letters, digits, '-' and '_'")
     if "preprocess" not in table:
         raise RecipeError("the recipe needs the table [preprocess], and it is missing; at least: size, mean, std")
+    seed = table.get("seed", 0)
+    if isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise RecipeError(f"seed must be a whole number from 0 to 4294967295, not {seed!r}")
     exports = table.get("export", [{"kind": "onnx_float"}])
-    return Recipe(
+    recipe = Recipe(
         name=name,
         path=path,
-        seed=table.get("seed", 0),
+        seed=seed,
         preprocess=from_table(Preprocess, table["preprocess"], "[preprocess]"),
         network=_network(table["network"]) if "network" in table else None,
         training=_data(Training, table.get("training"), "[training]"),
@@ -161,6 +165,25 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
         evaluation=_data(Evaluation, table.get("evaluation"), "[evaluation]"),
         gate=from_table(Limits, table.get("gate", {}), "[gate]"),
     )
+    _check_whole(recipe)
+    return recipe
+
+
+def _check_whole(recipe: Recipe) -> None:
+    """What no single table can know: pictures that fit the network, one file for each export."""
+    kinds = [export.kind for export in recipe.exports]
+    if len(set(kinds)) < len(kinds):
+        raise RecipeError(f"[[export]] names {kinds} and each kind makes one file; remove the second of a kind")
+    if recipe.network is None:
+        return
+    made = recipe.preprocess.size, CHANNELS[recipe.preprocess.channels], recipe.preprocess.layout
+    wanted = recipe.network.options.input_size, recipe.network.options.input_channels, "NHWC"
+    if made != wanted:
+        raise RecipeError(
+            f"[preprocess] makes size {made[0]}, {made[1]} channels, {made[2]}; "
+            f"[network] takes input_size {wanted[0]}, {wanted[1]} channels, {wanted[2]}: "
+            "set size, channels and layout, or input_size and input_channels"
+        )
 
 
 def require(value: Any, table: str, command: str) -> Any:
@@ -197,6 +220,10 @@ def _data(cls: type[Any], table: Mapping[str, Any] | None, where: str) -> Any:
         return None
     kind, rest = _kind(table, where)
     row = pick(DATASETS, kind, kind=f"{where} kind")
+    known = {field.name for part in (row.options, cls) for field in dataclasses.fields(part)} - {"kind", "source"}
+    for key in rest:
+        if key not in known:
+            raise RecipeError(f"{where} has no key {key!r}; {suggest(key, known)}")
     own, source = split_table(rest, row.options, cls)[::-1]
     options = from_table(row.options, source, where)
     return from_table(cls, {**own, "kind": kind, "source": options}, where)

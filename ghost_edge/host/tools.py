@@ -8,7 +8,10 @@ from importlib import metadata
 
 from ghost_edge.core.errors import MissingPackageError
 
-PACKAGES = ("tensorflow", "keras", "litert-quantizer", "ai-edge-litert", "tf2onnx", "onnx", "onnxruntime", "numpy")
+PACKAGES = (
+    *("tensorflow", "keras", "litert-quantizer", "ai-edge-litert", "tf2onnx", "onnx", "onnxruntime"),
+    *("numpy", "Pillow"),
+)
 
 
 def tool_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.digest import sha256_file
-from ghost_edge.core.files import write_json
+from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.files import write_bytes, write_json
 from ghost_edge.core.preprocess import Preprocess, fit_image, normalise
 from ghost_edge.host.datasets import DataTable, open_dataset
 from ghost_edge.host.datasets.places import Places
@@ -49,6 +52,7 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
     evaluation = (normalise(stack(judged, recipe.preprocess), recipe.preprocess), judged.labels)
     _compile(model, options, steps=len(batches))
     checkpoint = weights.with_suffix(".checkpoint")
+    _claim(checkpoint, weights, {"network": network, "training": options, "seed": recipe.seed})
     report = Report(batches, options.epochs, evaluation, say)
     started = time.perf_counter()
     model.fit(
@@ -56,12 +60,25 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
         epochs=options.epochs,
         verbose=0,
         shuffle=False,  # the batches are shuffled by epoch and seed; a second shuffle would differ after a resume
-        callbacks=[report, keras.callbacks.BackupAndRestore(checkpoint)],
+        callbacks=[report, keras.callbacks.BackupAndRestore(checkpoint, delete_checkpoint=False)],
     )
     save_weights(model, weights)
-    card = _model_card(recipe, options, train_set, judged, weights, report.top1, time.perf_counter() - started)
+    card = _model_card(recipe, options, train_set, judged, weights, report.judge(model), time.perf_counter() - started)
     write_json(card, weights.with_suffix(".json"))
+    shutil.rmtree(checkpoint)  # now that nothing can be lost any more
     return card
+
+
+def _claim(checkpoint: Path, weights: Path, settings: Mapping[str, Any]) -> None:
+    """Tie the checkpoint folder to what is being trained; RecipeError where it holds the start of something else."""
+    if weights.is_dir():
+        raise RecipeError(f"{weights} is a folder; --out names the weights file")
+    note, text = checkpoint / "settings.json", json.dumps(settings, default=dataclasses.asdict, sort_keys=True)
+    if note.exists() and note.read_text(encoding="utf-8") != text:
+        raise RecipeError(
+            f"{checkpoint} holds a run with other settings; remove it to start anew, or choose another --out"
+        )
+    write_bytes(text.encode(), note)
 
 
 def _build(network: NetworkTable, places: Places, *, seed: int, start: str) -> keras.Model:
@@ -124,7 +141,6 @@ class Report(keras.callbacks.Callback):
         self._batches, self._epochs, self._evaluation, self._say = batches, epochs, evaluation, say
         self._seconds: list[float] = []
         self._started = 0.0
-        self.top1 = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Put the batches on this epoch."""
@@ -137,11 +153,17 @@ class Report(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Count top-1 on the evaluation pictures; it is shown, nothing is chosen by it."""
-        images, labels = self._evaluation
-        logits = self.model.predict(images, batch_size=256, verbose=0)
-        self.top1 = float((logits.argmax(axis=1) == labels).mean())
+        if not math.isfinite(logs["loss"]):
+            raise RecipeError(f"the loss is {logs['loss']} after epoch {epoch + 1}; lower [training] learning_rate")
+        top1 = self.judge(self.model)
         self._seconds.append(time.perf_counter() - self._started)
-        self._tell(f"evaluation top-1 {self.top1:.2%}", epoch + 1, logs)
+        self._tell(f"evaluation top-1 {top1:.2%}", epoch + 1, logs)
+
+    def judge(self, model: keras.Model) -> float:
+        """Top-1 on the evaluation pictures."""
+        images, labels = self._evaluation
+        logits = model.predict(images, batch_size=256, verbose=0)
+        return float((logits.argmax(axis=1) == labels).mean())
 
     def _tell(self, what: str, done: float, logs: Any) -> None:
         pace = np.median(self._seconds) if self._seconds else (time.perf_counter() - self._started) / (done % 1 or 1)

@@ -82,7 +82,7 @@ def test_a_file_where_a_folder_should_be_is_said_so(tmp_path: Path) -> None:
 
 def test_a_folder_under_the_name_is_said_so_and_kept(tmp_path: Path) -> None:
     (tmp_path / "a.bin").mkdir()
-    with pytest.raises(GhostEdgeError, match=r"a\.bin could not be written \(Is a directory\)"):
+    with pytest.raises(GhostEdgeError, match=r"a\.bin is a folder and cannot be written as a file"):
         write_bytes(b"x", tmp_path / "a.bin")
     assert names(tmp_path) == ["a.bin"]
 

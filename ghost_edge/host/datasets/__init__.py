@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,6 +70,13 @@ def fingerprint(table: DataTable, places: Places) -> dict[str, Any]:
 
 
 def _folder_digest(folder: Path) -> str:
-    entries = sorted((str(path.relative_to(folder)), path.stat()) for path in folder.rglob("*") if path.is_file())
-    lines = [f"{name} {status.st_size} {status.st_mtime_ns}\n" for name, status in entries]
+    lines = []
+    for inside, folders, files in os.walk(folder, followlinks=True):
+        folders.sort()  # an empty class folder counts too: it moves the labels of those after it
+        place = Path(inside).relative_to(folder)
+        lines += [f"{place / name}\n" for name in folders]
+        found = [
+            (place / name, (Path(inside) / name).stat()) for name in sorted(files) if (Path(inside) / name).is_file()
+        ]
+        lines += [f"{path} {status.st_size} {status.st_mtime_ns}\n" for path, status in found]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -27,10 +27,11 @@ class Arrays:
 def load(options: Arrays, places: Places) -> Dataset:
     """Read both arrays; raises DataError where they are not bytes, NaN-free, NHWC and of one length."""
     path = places.find(options.path, sha256=options.sha256)
-    images, labels = read_npz(path, (options.images, options.labels), error=DataError).values()
+    arrays = read_npz(path, (options.images, options.labels), error=DataError)
+    images, labels = arrays[options.images], arrays[options.labels]
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    if images.ndim != 4 or len(images) != len(labels):
+    if images.ndim != 4 or labels.ndim != 1 or len(images) != len(labels):
         raise DataError(
             f"{path}: images {list(images.shape)} and labels {list(labels.shape)}; expected [N, H, W, C] and [N]"
         )
@@ -38,6 +39,6 @@ def load(options: Arrays, places: Places) -> Dataset:
         raise DataError(f"{path}: the images hold NaN or infinity; store the camera's bytes as uint8")
     if len(images):
         check_image(images[0])
-    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+    if labels.dtype.kind not in "iu":
         raise DataError(f"{path}: labels are {labels.dtype} {list(labels.shape)}; expected whole numbers [N]")
     return Dataset(name=path.name, images=list(images), labels=labels.astype(np.int64), class_names=options.class_names)

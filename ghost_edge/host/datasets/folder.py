@@ -33,6 +33,8 @@ class Folder:
 def load(options: Folder, places: Places) -> Dataset:
     """List the pictures, decoding each when asked for. Raises DataError for an empty folder or a bad line."""
     folder = places.find(options.path)
+    if not folder.is_dir():
+        raise DataError(f'{folder} is a file; kind = "folder" needs a folder, kind = "packed" takes .npz files')
     listing = folder / options.labels
     files, labels, names = _from_csv(listing, folder / options.images) if listing.is_file() else _from_classes(folder)
     if not files:
@@ -56,8 +58,11 @@ def _from_classes(folder: Path) -> tuple[list[Path], list[int], tuple[str, ...]]
 
 
 def _from_csv(listing: Path, folder: Path) -> tuple[list[Path], list[int], tuple[str, ...]]:
-    with listing.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with listing.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{listing} is not a readable UTF-8 CSV file ({error})") from error
     names: dict[int, str] = {}
     files, labels = [], []
     for number, row in enumerate(rows, start=2):
@@ -66,6 +71,8 @@ def _from_csv(listing: Path, folder: Path) -> tuple[list[Path], list[int], tuple
             files.append(folder / row["file"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{listing} line {number} needs the columns file and class_index (a number)") from error
+        if not 0 <= label < 2**31:
+            raise DataError(f"{listing} line {number} has the class_index {label}; it starts at 0")
         labels.append(label)
         names[label] = row.get("name") or str(label)
     complete = sorted(names) == list(range(len(names)))

@@ -11,7 +11,10 @@ from ghost_edge.core.errors import DataError
 
 def read_list(path: Path) -> list[str]:
     """Digests in a list file, in order; lines that start with # are comments."""
-    lines = path.read_text(encoding="ascii").splitlines()
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not a readable list of digests ({error})") from error
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ghost_edge.core.errors import ConversionError
+from ghost_edge.core.errors import ConversionError, RecipeError
 
 if TYPE_CHECKING:
     import onnx
@@ -32,6 +32,10 @@ class OnnxFloat:
     """[[export]] with kind = "onnx_float"; the input stays NHWC like the .tflite's."""
 
     opset: int = 17
+
+    def __post_init__(self) -> None:
+        if not 13 <= self.opset <= 18:
+            raise RecipeError(f"[[export]] opset is {self.opset}; tf2onnx writes 13 to 18")
 
 
 def export(options: OnnxFloat, float_tflite: Path) -> bytes:

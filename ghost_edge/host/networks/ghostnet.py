@@ -32,6 +32,7 @@ TABLE_7: tuple[tuple[float, ...], ...] = (
     (5, 960, 160, 0, 1),
     (5, 960, 160, 0.25, 1),
 )
+_HEADS = ("stem_channels", "head_channels")
 PADDINGS = ("explicit", "same")
 
 
@@ -61,11 +62,22 @@ class GhostNet:
     def __post_init__(self) -> None:
         if self.padding not in PADDINGS:
             raise RecipeError(f"[network] padding {self.padding!r} is not known; write one of {', '.join(PADDINGS)}")
-        for field in ("input_size", "input_channels", "classes", "ratio", "kernel", "cheap_kernel", "stem_stride"):
+        for field in (
+            "input_size",
+            "input_channels",
+            "classes",
+            "ratio",
+            "kernel",
+            "cheap_kernel",
+            "stem_stride",
+            *_HEADS,
+        ):
             if getattr(self, field) < 1:
                 raise RecipeError(f"[network] {field} is {getattr(self, field)}; it must be 1 or more")
         if self.width <= 0:
             raise RecipeError(f"[network] width is {self.width}; it must be over 0 (the paper has 0.5, 1.0 and 1.3)")
+        if not 0 <= self.dropout < 1:
+            raise RecipeError(f"[network] dropout is {self.dropout}; it is a fraction from 0 to under 1")
         if not self.stages:
             raise RecipeError("[network] stages is empty; leave it out for table 7 of the paper")
         for row in self.stages:
@@ -73,6 +85,12 @@ class GhostNet:
                 raise RecipeError(
                     f"[network] stages row {list(row)} has {len(row)} numbers; "
                     "it must be [kernel, expanded, output, squeeze ratio, stride]"
+                )
+            kernel, expanded, output, squeeze, stride = row
+            if min(kernel, expanded, output, stride) < 1 or squeeze < 0 or any(int(n) != n for n in (kernel, stride)):
+                raise RecipeError(
+                    f"[network] stages row {list(row)}: kernel and stride are whole numbers, "
+                    "all but the squeeze ratio 1 or more"
                 )
 
 

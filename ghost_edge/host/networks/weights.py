@@ -57,6 +57,8 @@ def assign_state(model: keras.Model, state: State, *, source: str) -> None:
                 f"{source}: {key!r} has shape {list(state[key].shape)}, the network needs {list(expected)}; "
                 "check [network] width, stages and classes"
             )
+        if not np.isfinite(state[key]).all():
+            raise ArtifactError(f"{source}: {key!r} holds NaN or infinity; the training diverged")
         variable.assign(_from_torch(leaf, variable, np.asarray(state[key], np.float32)))
 
 

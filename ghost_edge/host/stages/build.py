@@ -11,7 +11,7 @@ import numpy as np
 
 from ghost_edge.core.digest import check_sha256, sha256_file
 from ghost_edge.core.errors import ArtifactError, DataError, RecipeError
-from ghost_edge.core.files import write_bytes
+from ghost_edge.core.files import whole_file, write_bytes
 from ghost_edge.core.npz import save_npz
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.networks import NETWORKS
@@ -44,6 +44,8 @@ def find_weights(recipe: Recipe, places: Places) -> Path | None:
         path = places.find(network.weights)
     except DataError as error:
         raise ArtifactError(f"[network] weights: {error}") from error
+    if not path.is_file():
+        raise ArtifactError(f"[network] weights: {path} is not a file; name a .safetensors file")
     check_sha256(path, network.weights_sha256)
     return path
 
@@ -62,9 +64,9 @@ def run(work: Work) -> tuple[Path, ...]:
     if weights is not None:
         load_weights(model, weights)
     paths = tuple(map(work.path, (work.names.keras, work.names.frozen, work.names.probe)))
-    with tempfile.TemporaryDirectory(dir=work.folder) as scratch:  # Keras insists on the ending .keras
-        model.save(Path(scratch) / work.names.keras)
-        (Path(scratch) / work.names.keras).replace(paths[0])
+    with whole_file(paths[0]) as part, tempfile.TemporaryDirectory(dir=work.folder) as scratch:
+        model.save(Path(scratch) / work.names.keras)  # Keras insists on the ending .keras
+        (Path(scratch) / work.names.keras).replace(part)
     work.tell(0.6, "weights in place")
     _write_frozen(model, paths[1], paths[2], seed=work.recipe.seed)
     return paths

@@ -1,0 +1,144 @@
+"""The gate on a folder: which answers it compares, and when it refuses to compare."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ghost_edge.core.artifact import describe
+from ghost_edge.core.comparison import compare_manifests, row
+from ghost_edge.core.errors import ArtifactError, DataError
+from ghost_edge.core.manifest import Manifest, read_manifest, write_manifest
+from ghost_edge.core.predictions import Predictions, answers_of, load_predictions, save_predictions
+
+Make = Callable[..., Manifest]
+
+
+def answer(folder: Path, **answers: np.ndarray) -> None:
+    """Replace the answers of these roles, as a dishonest or mistaken evaluation would, and promise the new file."""
+    path = folder / "predictions.npz"
+    seen = load_predictions(path)
+    save_predictions(Predictions(seen.digests, seen.labels, {**seen.answers, **answers}), path)
+    write_manifest(dataclasses.replace(read_manifest(folder), predictions=describe(path)), folder)
+
+
+def test_the_gate_passes_a_model_without_loss(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path)
+    assert [entry.verdict.passed for entry in compare_manifests(tmp_path)] == [True]
+
+
+def test_the_gate_refuses_a_model_that_answers_worse(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path, wrong=30)
+    (comparison,) = compare_manifests(tmp_path)
+    assert comparison.drop.drop == pytest.approx(0.03)
+    assert not comparison.verdict.passed
+
+
+def test_the_gate_refuses_answers_in_another_order(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path)
+    quantized = answers_of(load_predictions(tmp_path / "predictions.npz"), "quantized")
+    answer(tmp_path, quantized=np.roll(quantized, 1))
+    (comparison,) = compare_manifests(tmp_path, allow_few=True)
+    assert comparison.drop.agreement == 0  # labels count 0..9 round and round: every one meets its neighbour
+    assert not comparison.verdict.passed
+
+
+def test_the_gate_refuses_a_model_that_is_as_good_but_answers_otherwise(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path)
+    labels = load_predictions(tmp_path / "predictions.npz").labels
+    reference, candidate = labels.astype(np.int32), labels.astype(np.int32)
+    reference[:15] += 1  # each is wrong on 15 pictures, and on other ones
+    candidate[15:30] += 1
+    answer(tmp_path, float=reference, quantized=candidate)
+    (comparison,) = compare_manifests(tmp_path, allow_few=True)
+    assert comparison.drop.drop == 0
+    assert comparison.verdict.reasons == ("only 97.00% of the answers agree; the limit is 98.00%",)
+
+
+def test_file_and_folder_mean_the_same(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path, wrong=3)
+    assert compare_manifests(tmp_path / "manifest.json") == compare_manifests(tmp_path)
+
+
+def test_a_baseline_is_compared_picture_by_picture(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path / "old"), make_manifest(tmp_path / "new", wrong=30)
+    by_title = {entry.title: entry for entry in compare_manifests(tmp_path / "new", baseline=tmp_path / "old")}
+    assert by_title["quantized / baseline"].drop.drop == pytest.approx(0.03)
+
+
+def test_a_baseline_of_other_pictures_is_refused(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path / "old", digests=("other", *map(str, range(1, 1000)))), make_manifest(tmp_path / "new")
+    with pytest.raises(DataError, match="not evaluated on the same pictures"):
+        compare_manifests(tmp_path / "new", baseline=tmp_path / "old")
+
+
+def test_a_baseline_of_the_same_pictures_in_another_order_is_refused(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path / "old", digests=tuple(map(str, reversed(range(1000))))), make_manifest(tmp_path / "new")
+    with pytest.raises(DataError, match="not evaluated on the same pictures"):
+        compare_manifests(tmp_path / "new", baseline=tmp_path / "old")
+
+
+def test_a_limit_given_here_replaces_the_recipes(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path, wrong=5)
+    (comparison,) = compare_manifests(tmp_path, min_agreement=0.999)
+    assert comparison.verdict.reasons == ("only 99.50% of the answers agree; the limit is 99.90%",)
+
+
+def test_a_limit_of_nothing_is_a_limit(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path, wrong=1)
+    (comparison,) = compare_manifests(tmp_path, max_drop=0.0, allow_few=True)
+    # 1 lost, 0 won of 1,000: 1.959964 * sqrt(2 - 1 / 1002) / 1002 = 0.277 points
+    assert comparison.verdict.reasons == ("top-1 dropped by 0.10% ± 0.28%; the limit is 0.00%",)
+
+
+def test_answers_of_a_changed_artifact_do_not_count(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path)
+    (tmp_path / "m_int8.tflite").write_bytes(b"modem")
+    with pytest.raises(ArtifactError, match=r"m_int8\.tflite has SHA-256"):
+        compare_manifests(tmp_path)
+
+
+def test_a_changed_artifact_of_the_baseline_is_refused_too(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path / "old"), make_manifest(tmp_path / "new")
+    (tmp_path / "old" / "m_int8.tflite").unlink()
+    with pytest.raises(ArtifactError, match=r"old/m_int8\.tflite is promised and is not there"):
+        compare_manifests(tmp_path / "new", baseline=tmp_path / "old")
+
+
+def test_changed_predictions_are_refused(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path)
+    path = tmp_path / "predictions.npz"
+    content = bytearray(path.read_bytes())
+    content[-200] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"predictions\.npz has SHA-256"):
+        compare_manifests(tmp_path)
+
+
+def test_a_model_that_was_not_evaluated_cannot_be_judged(make_manifest: Make, tmp_path: Path) -> None:
+    write_manifest(dataclasses.replace(make_manifest(tmp_path), predictions=None), tmp_path)
+    with pytest.raises(ArtifactError, match=r"m was not evaluated; add \[evaluation\] to its recipe"):
+        compare_manifests(tmp_path)
+
+
+def test_a_role_without_answers_is_named_with_those_there_are(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path)
+    with pytest.raises(ArtifactError, match="there are no answers of 'onnx'; there are float, quantized"):
+        answers_of(load_predictions(tmp_path / "predictions.npz"), "onnx")
+
+
+def test_arrays_that_are_no_predictions_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "predictions.npz", images=np.zeros(3))
+    with pytest.raises(ArtifactError, match="holds no digests and labels; it is not a predictions file"):
+        load_predictions(tmp_path / "predictions.npz")
+
+
+def test_the_row_says_the_drop_in_points_with_its_margin(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path, wrong=5)
+    (comparison,) = compare_manifests(tmp_path)
+    # 5 lost, 0 won of 1,000: 0.5 points; 1.959964 * sqrt(6 - 25 / 1002) / 1002 = 0.478 points
+    assert (row(comparison)["drop"], row(comparison)["verdict"]) == ("0.50 ± 0.48", "passed")

@@ -1,0 +1,432 @@
+"""Where pictures come from, and what is said when they are not what was promised."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+from numpy.testing import assert_array_equal
+
+from ghost_edge.core.dataset import Dataset, image_digest
+from ghost_edge.core.digest import sha256_file
+from ghost_edge.core.errors import DataError
+from ghost_edge.core.npz import read_npz, save_npz
+from ghost_edge.host.datasets import DataTable, arrays, fingerprint, folder, open_dataset, packed, synthetic
+from ghost_edge.host.datasets.decode import decode_image
+from ghost_edge.host.datasets.lists import check_disjoint, read_list, select_listed
+from ghost_edge.host.datasets.places import VARIABLE, Places, places_for
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
+LABELS = np.arange(6) % 3
+
+
+def png(image: Any) -> bytes:
+    file = io.BytesIO()
+    PIL.Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+def pack(path: Path, **changes: Any) -> None:
+    """A packed set of the six pictures, or one with other arrays in it (None: without it)."""
+    files = [png(image) for image in IMAGES]
+    values: dict[str, Any] = {
+        "test_bytes": np.frombuffer(b"".join(files), np.uint8),
+        "test_offsets": np.cumsum([0, *map(len, files)]),
+        "y_test": LABELS,
+        "class_names": np.array(["cat", "dog", "owl"]),
+        **changes,
+    }
+    save_npz({key: value for key, value in values.items() if value is not None}, path)
+
+
+def open_packed(folder: Path, **options: Any) -> Dataset:
+    return packed.load(packed.Packed(path="p.npz", **{"split": "test", **options}), Places((folder,)))
+
+
+def open_arrays(folder: Path, **options: Any) -> Dataset:
+    return arrays.load(arrays.Arrays(path="a.npz", **options), Places((folder,)))
+
+
+# places
+
+
+def test_the_recipes_folder_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("recipe", "data", "variable"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.npz").write_text(name)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "variable"))
+    places = places_for(tmp_path / "recipe", tmp_path / "data")
+    found = []
+    for name in ("recipe", "data", "variable"):
+        found.append(places.find("a.npz").read_text())
+        (tmp_path / name / "a.npz").unlink()
+    assert found == ["recipe", "data", "variable"]
+
+
+def test_missing_data_says_where_it_was_looked_for_and_how_to_name_the_place(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.npz was not found in .*; name the folder .* --data or GHOST_EDGE_DATA"):
+        Places((tmp_path,)).find("a.npz")
+
+
+def test_data_with_another_sum_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_text("x")
+    with pytest.raises(DataError, match=r"a\.npz has SHA-256 2d711642b726\.\.\., expected 000000000000\.\.\."):
+        Places((tmp_path,)).find("a.npz", sha256="0" * 64)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "a_file"])
+def test_a_data_folder_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a_file").touch()
+    with pytest.raises(DataError, match=rf"--data names .*{name}, which is not a folder"):
+        places_for(tmp_path, tmp_path / name)
+
+
+def test_a_variable_that_names_no_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match=r"GHOST_EDGE_DATA names .*nowhere, which is not a folder"):
+        places_for(tmp_path)
+
+
+def test_an_empty_variable_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    assert places_for(tmp_path).folders == (tmp_path,)
+
+
+# packed
+
+
+def test_packed_pictures_are_decoded_in_order(tmp_path: Path) -> None:
+    pack(tmp_path / "p.npz")
+    dataset = open_packed(tmp_path)
+    assert_array_equal(np.stack(list(dataset.images)), IMAGES)
+    assert (list(dataset.labels), dataset.class_names) == (list(LABELS), ("cat", "dog", "owl"))
+
+
+def test_a_split_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    pack(tmp_path / "p.npz")
+    with pytest.raises(DataError, match=r"p\.npz has no array 'train_bytes'; it has class_names, test_bytes, test_off"):
+        open_packed(tmp_path, split="train")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"y_test": LABELS[:5]},
+        {"test_offsets": np.array([0, 10, 5, 30, 40, 50, 60])},
+        {"test_bytes": np.zeros(10, np.uint8)},
+    ],
+)
+def test_a_packed_set_whose_offsets_do_not_fit_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    pack(tmp_path / "p.npz", **changes)
+    with pytest.raises(DataError, match=r"split 'test' has \d labels but offsets that do not fit"):
+        open_packed(tmp_path)
+
+
+def test_a_damaged_picture_in_a_packed_set_is_numbered(tmp_path: Path) -> None:
+    files = [png(image) for image in IMAGES]
+    content = np.frombuffer(b"".join([*files[:3], b"\0" * len(files[3]), *files[4:]]), np.uint8)
+    pack(tmp_path / "p.npz", test_bytes=content)
+    with pytest.raises(DataError, match=r"p\.npz image 3 is not a readable JPEG, PNG, BMP, WEBP picture"):
+        list(open_packed(tmp_path).images)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.95])
+def test_a_truncated_npz_is_refused(tmp_path: Path, share: float) -> None:
+    pack(tmp_path / "p.npz")
+    content = (tmp_path / "p.npz").read_bytes()
+    (tmp_path / "p.npz").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(DataError, match=r"p\.npz is not a readable \.npz file"):
+        open_packed(tmp_path)
+
+
+def test_a_flipped_bit_in_an_npz_is_refused(tmp_path: Path) -> None:
+    save_npz({"images": IMAGES, "labels": LABELS}, tmp_path / "a.npz")
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[600] ^= 1  # inside the pixels: the archive's own CRC notices
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.npz is not a readable \.npz file \(Bad CRC-32"):
+        open_arrays(tmp_path)
+
+
+def test_an_npz_that_wants_to_run_code_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=np.array([{}], dtype=object), labels=LABELS)
+    with pytest.raises(DataError, match="Object arrays cannot be loaded"):
+        open_arrays(tmp_path)
+
+
+def test_an_npz_is_the_same_bytes_every_time(tmp_path: Path) -> None:
+    for name in ("a.npz", "b.npz"):
+        save_npz({"images": IMAGES}, tmp_path / name)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_an_npz_gives_the_arrays_it_was_given(tmp_path: Path) -> None:
+    save_npz({"images": IMAGES, "labels": LABELS}, tmp_path / "a.npz")
+    assert_array_equal(read_npz(tmp_path / "a.npz")["images"], IMAGES)
+
+
+# arrays
+
+
+def test_arrays_are_taken_as_they_are(tmp_path: Path) -> None:
+    save_npz({"x": IMAGES, "y": LABELS.astype(np.uint8)}, tmp_path / "a.npz")
+    dataset = open_arrays(tmp_path, images="x", labels="y")
+    assert_array_equal(np.stack(list(dataset.images)), IMAGES)
+    assert dataset.labels.dtype == np.int64
+
+
+def test_grey_arrays_get_a_channel_axis(tmp_path: Path) -> None:
+    save_npz({"images": IMAGES[..., 0], "labels": LABELS}, tmp_path / "a.npz")
+    assert open_arrays(tmp_path).images[0].shape == (8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (IMAGES / np.float32(255) * np.nan, LABELS, "the images hold NaN or infinity; store the camera's bytes"),
+        (IMAGES.astype(np.float32), LABELS, r"an image is float32 \[8, 8, 3\]; .* store the bytes of the picture"),
+        (IMAGES.transpose(0, 3, 1, 2), LABELS, r"this looks like NCHW, did you mean transpose\(1, 2, 0\)"),
+        (IMAGES.reshape(6, -1), LABELS, r"images \[6, 192\] and labels \[6\]; expected \[N, H, W, C\] and \[N\]"),
+        (IMAGES, LABELS[:5], r"images \[6, 8, 8, 3\] and labels \[5\]"),
+        (IMAGES, LABELS.astype(float), r"labels are float64 \[6\]; expected whole numbers \[N\]"),
+        (IMAGES, np.eye(6, dtype=np.int64), r"labels \[6, 6\]; expected \[N, H, W, C\] and \[N\]"),
+    ],
+)
+def test_arrays_that_are_no_pictures_are_refused(tmp_path: Path, images: Any, labels: Any, message: str) -> None:
+    save_npz({"images": images, "labels": labels}, tmp_path / "a.npz")
+    with pytest.raises(DataError, match=message):
+        open_arrays(tmp_path)
+
+
+def test_a_set_without_pictures_is_refused(tmp_path: Path) -> None:
+    save_npz({"images": IMAGES[:0], "labels": LABELS[:0]}, tmp_path / "a.npz")
+    with pytest.raises(DataError, match=r"a\.npz holds no pictures; check path, split and list"):
+        open_dataset(DataTable("arrays", arrays.Arrays(path="a.npz")), Places((tmp_path,)))
+
+
+# folder
+
+
+def open_folder(path: Path, **options: Any) -> Dataset:
+    return folder.load(folder.Folder(path=path.name, **options), Places((path.parent,)))
+
+
+def test_class_folders_are_labels_in_alphabetical_order(tmp_path: Path) -> None:
+    for name, image in zip(("b/2.png", "b/1.PNG", "a/9.png", "a/notes.txt"), IMAGES):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(png(image))
+    dataset = open_folder(tmp_path / "set")
+    assert (list(dataset.labels), dataset.class_names) == ([0, 1, 1], ("a", "b"))
+    assert_array_equal(np.stack(list(dataset.images)), IMAGES[[2, 1, 0]])
+
+
+def listed(path: Path, text: str) -> Path:
+    (path / "images").mkdir(parents=True)
+    for number, image in enumerate(IMAGES):
+        (path / "images" / f"{number}.png").write_bytes(png(image))
+    (path / "labels.csv").write_text(text)
+    return path
+
+
+def test_a_labels_csv_gives_order_and_labels(tmp_path: Path) -> None:
+    csv = "file,class_index,name\n3.png,1,dog\n0.png,0,cat\n"
+    dataset = open_folder(listed(tmp_path / "set", csv))
+    assert (list(dataset.labels), dataset.class_names) == ([1, 0], ("cat", "dog"))
+    assert_array_equal(np.stack(list(dataset.images)), IMAGES[[3, 0]])
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("file,class_index\n0.png,0\n1.png,dog\n", 3),
+        ("file,class_index\n0.png\n", 2),
+        ("file,label\n0.png,0\n", 2),
+        ("name,class_index\n0.png,0\n", 2),
+    ],
+)
+def test_a_bad_line_in_labels_csv_is_numbered(tmp_path: Path, text: str, line: int) -> None:
+    with pytest.raises(DataError, match=rf"labels\.csv line {line} needs the columns file and class_index"):
+        open_folder(listed(tmp_path / "set", text))
+
+
+def test_a_negative_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"labels\.csv line 2 has the class_index -1; it starts at 0"):
+        open_folder(listed(tmp_path / "set", "file,class_index\n0.png,-1\n"))
+
+
+def test_a_listed_picture_that_is_not_there_is_named(tmp_path: Path) -> None:
+    dataset = open_folder(listed(tmp_path / "set", "file,class_index\n7.png,0\n"))
+    with pytest.raises(DataError, match=r"7\.png cannot be read \(No such file or directory\)"):
+        list(dataset.images)
+
+
+def test_a_labels_csv_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (listed(tmp_path / "set", "") / "labels.csv").write_bytes(b"file,class_index\n\xff\xfe\n")
+    with pytest.raises(DataError, match=r"labels\.csv is not a readable UTF-8 CSV file"):
+        open_folder(tmp_path / "set")
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "set" / "a").mkdir(parents=True)
+    with pytest.raises(
+        DataError, match=r"set holds no pictures \(\.jpg, .*\) in class sub-folders, and no labels\.csv"
+    ):
+        open_folder(tmp_path / "set")
+
+
+def test_a_file_where_a_folder_of_pictures_should_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "set").write_text("x")
+    with pytest.raises(DataError, match='set is a file; kind = "folder" needs a folder'):
+        open_folder(tmp_path / "set")
+
+
+# decoding
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", png(IMAGES[0])[:60]], ids=["empty", "text", "truncated"])
+def test_bytes_that_are_no_picture_are_named(content: bytes) -> None:
+    with pytest.raises(DataError, match=r"x\.png is not a readable JPEG, PNG, BMP, WEBP picture"):
+        decode_image(content, "x.png")
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels"), [("RGB", 3), ("RGBA", 3), ("P", 3), ("CMYK", 3), ("L", 1), ("LA", 1), ("1", 1)]
+)
+def test_pictures_of_any_mode_become_colour_or_grey(mode: str, channels: int) -> None:
+    file = io.BytesIO()
+    PIL.Image.fromarray(IMAGES[0]).convert(mode).save(file, "JPEG" if mode == "CMYK" else "PNG")
+    decoded = decode_image(file.getvalue(), "x")
+    assert (decoded.shape, decoded.dtype) == ((8, 8, channels), np.uint8)
+
+
+def test_a_picture_of_16_bits_is_refused_and_not_clipped() -> None:
+    file = io.BytesIO()
+    PIL.Image.fromarray(np.full((4, 4), 1000, np.uint16)).save(file, "PNG")
+    with pytest.raises(DataError, match=r"x has more than 8 bits a pixel \(mode I;16\)"):
+        decode_image(file.getvalue(), "x")
+
+
+def test_a_format_that_runs_other_programs_is_refused() -> None:
+    with pytest.raises(DataError, match="x is not a readable JPEG"):
+        decode_image(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n", "x")
+
+
+def test_decoding_keeps_the_order_of_the_channels() -> None:
+    assert_array_equal(decode_image(png(IMAGES[0]), "x"), IMAGES[0])
+
+
+# lists
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    return Dataset("six", list(IMAGES), LABELS)
+
+
+def write_list(path: Path, *digests: str) -> Path:
+    path.write_text("\n".join(["# a comment", *digests, ""]))
+    return path
+
+
+def test_a_list_chooses_pictures_in_its_order(dataset: Dataset, tmp_path: Path) -> None:
+    path = write_list(tmp_path / "l.txt", *(image_digest(IMAGES[index]) for index in (4, 1)))
+    chosen = select_listed(dataset, path)
+    assert_array_equal(np.stack(list(chosen.images)), IMAGES[[4, 1]])
+    assert list(chosen.labels) == [1, 1]
+
+
+def test_a_list_of_another_data_set_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    path = write_list(tmp_path / "l.txt", image_digest(IMAGES[0]), "0" * 16)
+    with pytest.raises(DataError, match=r"l\.txt lists 1 pictures that six does not hold, first 0000000000000000"):
+        select_listed(dataset, path)
+
+
+def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "l.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match=r"l\.txt is not a readable list"):
+        read_list(tmp_path / "l.txt")
+
+
+def test_comments_and_empty_lines_are_no_pictures(tmp_path: Path) -> None:
+    (tmp_path / "l.txt").write_text("# x\n\n ab \n#y\ncd\n")
+    assert read_list(tmp_path / "l.txt") == ["ab", "cd"]
+
+
+def test_an_evaluation_picture_may_not_calibrate(dataset: Dataset) -> None:
+    with pytest.raises(DataError, match="1 of 6 calibration pictures are also evaluation pictures"):
+        check_disjoint(dataset, [image_digest(IMAGES[5])])
+
+
+def test_other_pictures_may_calibrate(dataset: Dataset) -> None:
+    check_disjoint(dataset, [image_digest(255 - IMAGES[5])])
+
+
+# fingerprints: what a stage's key hears of outside data
+
+
+def print_of(folder: Path, **options: Any) -> dict[str, Any]:
+    table = DataTable("arrays", arrays.Arrays(path="a.npz"), **options)
+    return fingerprint(table, Places((folder,)))
+
+
+def test_data_counts_by_content_and_not_by_place(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        save_npz({"images": IMAGES, "labels": LABELS}, tmp_path / name / "a.npz")
+    assert print_of(tmp_path / "here") == print_of(tmp_path / "there")
+
+
+def test_other_pictures_under_the_same_name_are_other_data(tmp_path: Path) -> None:
+    for name, images in (("here", IMAGES), ("there", IMAGES[::-1])):
+        save_npz({"images": images, "labels": LABELS}, tmp_path / name / "a.npz")
+    assert print_of(tmp_path / "here") != print_of(tmp_path / "there")
+
+
+def test_another_list_is_other_data(tmp_path: Path) -> None:
+    save_npz({"images": IMAGES, "labels": LABELS}, tmp_path / "a.npz")
+    write_list(tmp_path / "l.txt", image_digest(IMAGES[0]))
+    before = print_of(tmp_path, list="l.txt", list_sha256=sha256_file(tmp_path / "l.txt"))
+    write_list(tmp_path / "l.txt", image_digest(IMAGES[1]), image_digest(IMAGES[0]))
+    assert print_of(tmp_path, list="l.txt") != before
+
+
+def test_a_changed_folder_is_other_data(tmp_path: Path) -> None:
+    path = listed(tmp_path / "set", "file,class_index\n0.png,0\n")
+    table = DataTable("folder", folder.Folder(path="set"))
+    before = fingerprint(table, Places((tmp_path,)))
+    (path / "images" / "new.png").write_bytes(png(IMAGES[0]))
+    assert fingerprint(table, Places((tmp_path,))) != before
+
+
+def test_a_folder_counts_by_what_is_in_it_and_not_by_its_place(tmp_path: Path) -> None:
+    listed(tmp_path / "here" / "set", "file,class_index\n0.png,0\n")
+    shutil.copytree(tmp_path / "here", tmp_path / "there")  # keeps time stamps
+    table = DataTable("folder", folder.Folder(path="set"))
+    here, there = (fingerprint(table, Places((tmp_path / name,))) for name in ("here", "there"))
+    assert here == there
+
+
+def test_a_new_class_folder_without_pictures_is_other_data(tmp_path: Path) -> None:
+    (tmp_path / "set" / "b").mkdir(parents=True)
+    (tmp_path / "set" / "b" / "0.png").write_bytes(png(IMAGES[0]))
+    table = DataTable("folder", folder.Folder(path="set"))
+    before = fingerprint(table, Places((tmp_path,)))
+    (tmp_path / "set" / "a").mkdir()  # moves the label of b from 0 to 1
+    assert fingerprint(table, Places((tmp_path,))) != before
+
+
+# synthetic
+
+
+def test_synthetic_pictures_are_those_of_their_seed() -> None:
+    first, again, other = (
+        np.stack(list(synthetic.load(synthetic.Synthetic(count=2, size=20, seed=seed), Places(())).images))
+        for seed in (0, 0, 1)
+    )
+    assert_array_equal(first, again)
+    assert first.shape == (2, 20, 20, 3)
+    assert (first != other).any()
