@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,7 @@ def run(folder: Path, name: str, *, stop_after: float = 2.0, **training: Any) ->
     def say(share: float, text: str) -> None:
         said.append(text)
         if share > stop_after:
-            raise StoppedError
+            raise StoppedError("stopped")
 
     return train(recipe(folder, **training), Places((folder,)), folder / f"{name}.safetensors", say=say), said
 
@@ -83,12 +85,64 @@ def test_the_same_seed_gives_the_same_weights(trained: tuple[Path, dict[str, Any
 
 def test_a_stopped_run_goes_on_and_ends_where_it_would_have(trained: tuple[Path, dict[str, Any]]) -> None:
     folder, whole = trained
-    with pytest.raises(StoppedError):  # noqa: PT012, RUF100
+    with pytest.raises(StoppedError, match="stopped"):
         run(folder, "stopped", stop_after=0.4)
     assert not (folder / "stopped.safetensors").exists()
     resumed, said = run(folder, "stopped")
     assert said[0].startswith("epoch 4/8")
     assert resumed["weights_sha256"] == whole["weights_sha256"]
+
+
+def test_a_resumed_run_leaves_no_checkpoint_behind(trained: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = trained
+    with pytest.raises(StoppedError, match="stopped"):
+        run(folder, "short", stop_after=0.4, epochs=2)
+    assert (folder / "short.checkpoint").is_dir()
+    run(folder, "short", epochs=2)
+    assert not (folder / "short.checkpoint").exists()
+
+
+def test_the_start_of_a_run_with_other_settings_is_not_gone_on_with(trained: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = trained
+    with pytest.raises(StoppedError, match="stopped"):
+        run(folder, "mixed", stop_after=0.4, epochs=2)
+    with pytest.raises(RecipeError, match=r"mixed\.checkpoint holds a run with other settings; remove it"):
+        run(folder, "mixed", epochs=2, learning_rate=0.02)
+
+
+def test_a_run_that_diverges_is_stopped_and_writes_no_weights(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"the loss is nan after epoch \d+; lower \[training\] learning_rate"):
+        run(tmp_path, "wild", epochs=3, warmup_epochs=0, learning_rate=1e30)
+    assert not (tmp_path / "wild.safetensors").exists()
+
+
+def test_another_seed_gives_other_weights(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    import dataclasses
+
+    shas = []
+    for seed in (0, 1):
+        asked = dataclasses.replace(recipe(tmp_path, epochs=1, warmup_epochs=0), seed=seed)
+        card = train(asked, Places((tmp_path,)), tmp_path / f"{seed}.safetensors", say=lambda share, text: None)
+        shas.append(card["weights_sha256"])
+    assert shas[0] != shas[1]
+
+
+def test_the_card_says_everything_that_the_weights_come_from(trained: tuple[Path, dict[str, Any]]) -> None:
+    folder, card = trained
+    assert json.loads((folder / "whole.json").read_text()) == json.loads(json.dumps(card))
+    assert (card["trained_on"], card["training"]["epochs"], card["training"]["seed"]) == (
+        {"data": "pictures.npz", "images": 256},
+        8,
+        0,
+    )
+    assert {"name", "network", "preprocess", "evaluated_on", "class_names", "seconds", "top1"} <= card.keys()
+
+
+def test_progress_says_loss_accuracy_and_time_left(tmp_path: Path) -> None:
+    _, said = run(tmp_path, "told", epochs=1, warmup_epochs=0)
+    assert re.fullmatch(
+        r"epoch 1/1  loss \d\.\d{3}  top-1 \d+\.\d%  evaluation top-1 \d+\.\d\d%  \d+ min left", said[-1]
+    )
 
 
 def test_labels_that_the_network_has_no_class_for_are_refused(tmp_path: Path) -> None:

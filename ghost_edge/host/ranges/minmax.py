@@ -16,10 +16,12 @@ def estimate(observed: Ranges, graph: Graph) -> Ranges:
     """
     low, high = observed.low.copy(), observed.high.copy()
     row = {name: index for index, name in enumerate(observed.names)}
-    # backwards, so that a concatenation that feeds another is widened after it
-    for operation in reversed(graph.operations):
-        if operation.name != "CONCATENATION":
-            continue
-        tied = [row[graph.tensors[index].name] for index in operation.inputs + operation.outputs]
-        low[tied], high[tied] = low[tied].min(), high[tied].max()
+    tied = [
+        [row[graph.tensors[index].name] for index in operation.inputs + operation.outputs]
+        for operation in graph.operations
+        if operation.name == "CONCATENATION"
+    ]
+    for _ in tied:  # once would not do: a range widened by one concatenation widens those it feeds or is fed by
+        for rows in tied:
+            low[rows], high[rows] = low[rows].min(), high[rows].max()
     return dataclasses.replace(observed, low=low, high=high)

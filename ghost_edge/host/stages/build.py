@@ -78,9 +78,9 @@ def _write_frozen(model: Any, graph_path: Path, probe_path: Path, *, seed: int) 
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     signature = [tf.TensorSpec(model.input_shape, tf.float32, name="image")]
-    traced = tf.function(lambda image: model(image, training=False), input_signature=signature)
-    frozen = convert_variables_to_constants_v2(traced.get_concrete_function())
+    traced = tf.function(lambda image: model(image, training=False), input_signature=signature).get_concrete_function()
+    frozen = convert_variables_to_constants_v2(traced)
     write_bytes(frozen.graph.as_graph_def().SerializeToString(deterministic=True), graph_path)
     inputs = np.random.default_rng(seed).normal(size=(_PROBES, *model.input_shape)).astype(np.float32)
-    logits = np.stack([np.asarray(model(probe, training=False)) for probe in inputs])
+    logits = np.stack([traced(tf.constant(probe)).numpy() for probe in inputs])  # Keras' graph, with its variables
     save_npz({"inputs": inputs, "logits": logits}, probe_path)

@@ -1,0 +1,81 @@
+"""Judging files: labels that fit, and numbers that are about the right reference."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ghost_edge.core.dataset import Dataset
+from ghost_edge.core.errors import DataError, RecipeError
+from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.judging import check_labels, judge_files
+from ghost_edge.host.layout import layout
+from ghost_edge.host.recipe import parse_recipe
+from ghost_edge.host.stages.evaluate import judge_all
+
+LABELS = np.arange(100) % 10
+# the label's own logit is 10, the others lie between -1 and 1
+LOGITS = np.eye(10, dtype=np.float32)[LABELS] * 10 + np.random.default_rng(0).uniform(-1, 1, (100, 10)).astype(
+    "float32"
+)
+DATASET = Dataset("some", [np.zeros((1, 1, 1), np.uint8)] * 3, np.array([0, 5, 9]))
+
+
+def test_labels_that_are_classes_pass() -> None:
+    check_labels(DATASET.labels, classes=10, dataset=DATASET)
+
+
+@pytest.mark.parametrize(("offset", "classes", "said"), [(1, 10, r"1\.\.10"), (0, 9, r"0\.\.9"), (-1, 10, r"-1\.\.8")])
+def test_labels_that_are_no_classes_are_refused(offset: int, classes: int, said: str) -> None:
+    with pytest.raises(
+        DataError, match=rf"some has labels {said}, the model answers {classes} classes; .*label_offset"
+    ):
+        check_labels(DATASET.labels + offset, classes=classes, dataset=DATASET)
+
+
+def test_the_reference_loses_nothing_against_itself() -> None:
+    judged = judge_all({"float": LOGITS, "quantized": LOGITS}, LABELS)["float"]
+    assert (judged.top1, judged.top5, judged.drop, judged.agreement, judged.sqnr_db) == (1, 1, 0, 1, None)
+
+
+def test_every_model_is_compared_with_the_float_one() -> None:
+    worse = LOGITS.copy()
+    worse[:20] = np.roll(LOGITS[:20], 1, axis=1)  # 20 of 100 answer the next class
+    judged = judge_all({"quantized": worse, "float": LOGITS}, LABELS)
+    assert (judged["quantized"].drop, judged["quantized"].agreement) == pytest.approx((0.2, 0.8))
+    assert (judged["float"].drop, judged["float"].agreement) == (0, 1)
+
+
+def test_logits_in_another_picture_order_lose_their_sqnr() -> None:
+    judged = judge_all({"float": LOGITS, "quantized": np.roll(LOGITS, 1, axis=0)}, LABELS)["quantized"]
+    assert judged.sqnr_db is not None
+    assert judged.sqnr_db < 0  # the noise is stronger than the signal
+
+
+def test_swapped_classes_lose_their_top5_too() -> None:
+    judged = judge_all({"float": LOGITS, "quantized": -LOGITS}, LABELS)["quantized"]
+    assert (judged.top1, judged.top5) == (0, 0)
+
+
+def test_a_recipe_without_evaluation_cannot_judge() -> None:
+    recipe = parse_recipe({"name": "m", "preprocess": {"size": 8}}, Path("m.toml"))
+    with pytest.raises(RecipeError, match=r"evaluate needs the table \[evaluation\]"):
+        judge_files([Path("m.tflite")], recipe, Places(()), runtime="auto", kernels="default", reporter=None)
+
+
+def test_a_model_has_a_role_for_each_file() -> None:
+    recipe = parse_recipe({"name": "m", "preprocess": {"size": 8}}, Path("m.toml"))
+    assert layout(recipe).models == {
+        "float": "m_float.tflite",
+        "quantized": "m_int8.tflite",
+        "float_onnx": "m_float.onnx",
+    }
+
+
+def test_two_recipes_of_one_folder_share_no_model_file() -> None:
+    recipe = parse_recipe({"name": "m", "preprocess": {"size": 8}}, Path("m.toml"))
+    other = dataclasses.replace(recipe, name="n")
+    assert set(layout(recipe).models.values()) & set(layout(other).models.values()) == set()
