@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,20 @@ def test_a_second_run_touches_nothing(converted: Path, ghost_edge: Command) -> N
     assert run.returncode == 0
     assert run.stderr.count("up to date") == 10
     assert state(converted) == before
+
+
+def test_the_run_ends_with_a_table_of_what_each_artifact_costs(converted: Path, ghost_edge: Command) -> None:
+    lines = ghost_edge("convert", "--out", converted).stdout.splitlines()
+    head = next(line for line in lines if line.startswith("artifact"))
+    assert [title in head for title in ("bytes", "top-1", "drop (points)", "agreement", "median ms here")] == [True] * 5
+    for model in MODELS:
+        assert len([line for line in lines if line.startswith(model)]) == 1
+    # bytes, top-1, top-5, drop ± margin, agreement, SQNR, median
+    row = (
+        r"ghostnet_mnist_int8\.tflite +\d+,\d+ +9\d\.\d\d% +\d+\.\d\d% +-?\d\.\d\d ± \d\.\d\d +\d+\.\d\d% +\d+\.\d +\d"
+    )
+    assert any(re.match(row, line) for line in lines)
+    assert f"files: {converted}/ (manifest.json, report.md)" in lines
 
 
 def test_two_runs_into_two_folders_give_the_same_bytes(converted: Path, tmp_path: Path, ghost_edge: Command) -> None:

@@ -83,23 +83,31 @@ def test_the_same_seed_gives_the_same_weights(trained: tuple[Path, dict[str, Any
     assert again["weights_sha256"] == trained[1]["weights_sha256"]
 
 
-def test_a_stopped_run_goes_on_and_ends_where_it_would_have(trained: tuple[Path, dict[str, Any]]) -> None:
-    folder, whole = trained
+@pytest.fixture(scope="module")
+def resumed(trained: tuple[Path, dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
+    """Card and words of a run that was stopped in its fourth epoch of eight and started again."""
+    folder, _ = trained
     with pytest.raises(StoppedError, match="stopped"):
         run(folder, "stopped", stop_after=0.4)
     assert not (folder / "stopped.safetensors").exists()
-    resumed, said = run(folder, "stopped")
-    assert said[0].startswith("epoch 4/8")
-    assert resumed["weights_sha256"] == whole["weights_sha256"]
+    assert (folder / "stopped.checkpoint").is_dir()
+    return run(folder, "stopped")
 
 
-def test_a_resumed_run_leaves_no_checkpoint_behind(trained: tuple[Path, dict[str, Any]]) -> None:
-    folder, _ = trained
-    with pytest.raises(StoppedError, match="stopped"):
-        run(folder, "short", stop_after=0.4, epochs=2)
-    assert (folder / "short.checkpoint").is_dir()
-    run(folder, "short", epochs=2)
-    assert not (folder / "short.checkpoint").exists()
+def test_a_stopped_run_goes_on_with_the_epoch_it_was_in(resumed: tuple[dict[str, Any], list[str]]) -> None:
+    assert resumed[1][0].startswith("epoch 4/8")
+
+
+def test_a_stopped_run_ends_where_it_would_have(
+    trained: tuple[Path, dict[str, Any]], resumed: tuple[dict[str, Any], list[str]]
+) -> None:
+    assert resumed[0]["weights_sha256"] == trained[1]["weights_sha256"]
+
+
+def test_a_resumed_run_leaves_no_checkpoint_behind(
+    trained: tuple[Path, dict[str, Any]], resumed: tuple[dict[str, Any], list[str]]
+) -> None:
+    assert not (trained[0] / "stopped.checkpoint").exists()
 
 
 def test_the_start_of_a_run_with_other_settings_is_not_gone_on_with(trained: tuple[Path, dict[str, Any]]) -> None:

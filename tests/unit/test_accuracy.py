@@ -78,3 +78,33 @@ def test_a_halved_scale_shows_as_6_db() -> None:
 
 def test_equal_logits_have_no_noise() -> None:
     assert sqnr_db(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32)) == math.inf
+
+
+def test_a_tie_goes_to_the_lower_class() -> None:
+    logits = np.array([[0.5, 0.5, 0.1]], np.float32)
+    assert [top_k(logits, np.array([label]), 1) for label in (0, 1)] == [1, 0]
+
+
+def test_a_tie_at_the_edge_of_the_k_highest_goes_to_the_lower_class() -> None:
+    logits = np.zeros((1, 10), np.float32)  # an int8 output often answers many equal values
+    assert [top_k(logits, np.array([label]), 5) for label in (4, 5)] == [1, 0]
+
+
+def test_more_classes_asked_for_than_there_are_is_always_right() -> None:
+    assert top_k(np.zeros((2, 3), np.float32), np.array([0, 2]), 5) == 1
+
+
+def test_noise_without_a_signal_is_infinitely_loud() -> None:
+    assert sqnr_db(np.zeros((1, 2), np.float32), np.ones((1, 2), np.float32)) == -math.inf
+
+
+def test_a_true_drop_is_outside_an_interval_that_is_half_as_wide() -> None:
+    # says no: with half the margin the interval would hold the true drop far less than 95 times in 100
+    rng = np.random.default_rng(0)
+    labels, covered = np.zeros(1000, np.int64), 0
+    for _ in range(1000):
+        fate = rng.random(1000)
+        reference = np.where((fate >= 0.03) & (fate < 0.05), 1, 0)
+        drop = compare(reference, np.where(fate < 0.03, 1, 0), labels)
+        covered += abs(drop.drop - 0.01) <= drop.margin / 2
+    assert covered < 800
