@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,10 @@ import PIL.Image
 import pytest
 from numpy.testing import assert_array_equal
 
-from ghost_edge.core.dataset import Dataset, image_digest
-from ghost_edge.core.digest import sha256_file
+from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.npz import read_npz, save_npz
-from ghost_edge.host.datasets import DataTable, arrays, fingerprint, folder, open_dataset, packed, synthetic
-from ghost_edge.host.datasets.decode import decode_image
-from ghost_edge.host.datasets.lists import check_disjoint, read_list, select_listed
+from ghost_edge.host.datasets import DataTable, arrays, open_dataset, packed, synthetic
 from ghost_edge.host.datasets.places import VARIABLE, Places, places_for
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
@@ -50,9 +46,6 @@ def open_packed(folder: Path, **options: Any) -> Dataset:
 
 def open_arrays(folder: Path, **options: Any) -> Dataset:
     return arrays.load(arrays.Arrays(path="a.npz", **options), Places((folder,)))
-
-
-# places
 
 
 def test_the_recipes_folder_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,9 +88,6 @@ def test_a_variable_that_names_no_folder_is_refused(tmp_path: Path, monkeypatch:
 def test_an_empty_variable_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "")
     assert places_for(tmp_path).folders == (tmp_path,)
-
-
-# packed
 
 
 def test_packed_pictures_are_decoded_in_order(tmp_path: Path) -> None:
@@ -170,9 +160,6 @@ def test_an_npz_gives_the_arrays_it_was_given(tmp_path: Path) -> None:
     assert_array_equal(read_npz(tmp_path / "a.npz")["images"], IMAGES)
 
 
-# arrays
-
-
 def test_arrays_are_taken_as_they_are(tmp_path: Path) -> None:
     save_npz({"x": IMAGES, "y": LABELS.astype(np.uint8)}, tmp_path / "a.npz")
     dataset = open_arrays(tmp_path, images="x", labels="y")
@@ -207,219 +194,6 @@ def test_a_set_without_pictures_is_refused(tmp_path: Path) -> None:
     save_npz({"images": IMAGES[:0], "labels": LABELS[:0]}, tmp_path / "a.npz")
     with pytest.raises(DataError, match=r"a\.npz holds no pictures; check path, split and list"):
         open_dataset(DataTable("arrays", arrays.Arrays(path="a.npz")), Places((tmp_path,)))
-
-
-# folder
-
-
-def open_folder(path: Path, **options: Any) -> Dataset:
-    return folder.load(folder.Folder(path=path.name, **options), Places((path.parent,)))
-
-
-def test_class_folders_are_labels_in_alphabetical_order(tmp_path: Path) -> None:
-    for name, image in zip(("b/2.png", "b/1.PNG", "a/9.png", "a/notes.txt"), IMAGES):
-        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "set" / name).write_bytes(png(image))
-    dataset = open_folder(tmp_path / "set")
-    assert (list(dataset.labels), dataset.class_names) == ([0, 1, 1], ("a", "b"))
-    assert_array_equal(np.stack(list(dataset.images)), IMAGES[[2, 1, 0]])
-
-
-def listed(path: Path, text: str) -> Path:
-    (path / "images").mkdir(parents=True)
-    for number, image in enumerate(IMAGES):
-        (path / "images" / f"{number}.png").write_bytes(png(image))
-    (path / "labels.csv").write_text(text)
-    return path
-
-
-def test_a_labels_csv_gives_order_and_labels(tmp_path: Path) -> None:
-    csv = "file,class_index,name\n3.png,1,dog\n0.png,0,cat\n"
-    dataset = open_folder(listed(tmp_path / "set", csv))
-    assert (list(dataset.labels), dataset.class_names) == ([1, 0], ("cat", "dog"))
-    assert_array_equal(np.stack(list(dataset.images)), IMAGES[[3, 0]])
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("file,class_index\n0.png,0\n1.png,dog\n", 3),
-        ("file,class_index\n0.png\n", 2),
-        ("file,label\n0.png,0\n", 2),
-        ("name,class_index\n0.png,0\n", 2),
-    ],
-)
-def test_a_bad_line_in_labels_csv_is_numbered(tmp_path: Path, text: str, line: int) -> None:
-    with pytest.raises(DataError, match=rf"labels\.csv line {line} needs the columns file and class_index"):
-        open_folder(listed(tmp_path / "set", text))
-
-
-def test_a_negative_class_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"labels\.csv line 2 has the class_index -1; it starts at 0"):
-        open_folder(listed(tmp_path / "set", "file,class_index\n0.png,-1\n"))
-
-
-def test_a_listed_picture_that_is_not_there_is_named(tmp_path: Path) -> None:
-    dataset = open_folder(listed(tmp_path / "set", "file,class_index\n7.png,0\n"))
-    with pytest.raises(DataError, match=r"7\.png cannot be read \(No such file or directory\)"):
-        list(dataset.images)
-
-
-def test_a_labels_csv_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    (listed(tmp_path / "set", "") / "labels.csv").write_bytes(b"file,class_index\n\xff\xfe\n")
-    with pytest.raises(DataError, match=r"labels\.csv is not a readable UTF-8 CSV file"):
-        open_folder(tmp_path / "set")
-
-
-def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "set" / "a").mkdir(parents=True)
-    with pytest.raises(
-        DataError, match=r"set holds no pictures \(\.jpg, .*\) in class sub-folders, and no labels\.csv"
-    ):
-        open_folder(tmp_path / "set")
-
-
-def test_a_file_where_a_folder_of_pictures_should_be_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "set").write_text("x")
-    with pytest.raises(DataError, match='set is a file; kind = "folder" needs a folder'):
-        open_folder(tmp_path / "set")
-
-
-# decoding
-
-
-@pytest.mark.parametrize("content", [b"", b"not a picture", png(IMAGES[0])[:60]], ids=["empty", "text", "truncated"])
-def test_bytes_that_are_no_picture_are_named(content: bytes) -> None:
-    with pytest.raises(DataError, match=r"x\.png is not a readable JPEG, PNG, BMP, WEBP picture"):
-        decode_image(content, "x.png")
-
-
-@pytest.mark.parametrize(
-    ("mode", "channels"), [("RGB", 3), ("RGBA", 3), ("P", 3), ("CMYK", 3), ("L", 1), ("LA", 1), ("1", 1)]
-)
-def test_pictures_of_any_mode_become_colour_or_grey(mode: str, channels: int) -> None:
-    file = io.BytesIO()
-    PIL.Image.fromarray(IMAGES[0]).convert(mode).save(file, "JPEG" if mode == "CMYK" else "PNG")
-    decoded = decode_image(file.getvalue(), "x")
-    assert (decoded.shape, decoded.dtype) == ((8, 8, channels), np.uint8)
-
-
-def test_a_picture_of_16_bits_is_refused_and_not_clipped() -> None:
-    file = io.BytesIO()
-    PIL.Image.fromarray(np.full((4, 4), 1000, np.uint16)).save(file, "PNG")
-    with pytest.raises(DataError, match=r"x has more than 8 bits a pixel \(mode I;16\)"):
-        decode_image(file.getvalue(), "x")
-
-
-def test_a_format_that_runs_other_programs_is_refused() -> None:
-    with pytest.raises(DataError, match="x is not a readable JPEG"):
-        decode_image(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n", "x")
-
-
-def test_decoding_keeps_the_order_of_the_channels() -> None:
-    assert_array_equal(decode_image(png(IMAGES[0]), "x"), IMAGES[0])
-
-
-# lists
-
-
-@pytest.fixture
-def dataset() -> Dataset:
-    return Dataset("six", list(IMAGES), LABELS)
-
-
-def write_list(path: Path, *digests: str) -> Path:
-    path.write_text("\n".join(["# a comment", *digests, ""]))
-    return path
-
-
-def test_a_list_chooses_pictures_in_its_order(dataset: Dataset, tmp_path: Path) -> None:
-    path = write_list(tmp_path / "l.txt", *(image_digest(IMAGES[index]) for index in (4, 1)))
-    chosen = select_listed(dataset, path)
-    assert_array_equal(np.stack(list(chosen.images)), IMAGES[[4, 1]])
-    assert list(chosen.labels) == [1, 1]
-
-
-def test_a_list_of_another_data_set_is_refused(dataset: Dataset, tmp_path: Path) -> None:
-    path = write_list(tmp_path / "l.txt", image_digest(IMAGES[0]), "0" * 16)
-    with pytest.raises(DataError, match=r"l\.txt lists 1 pictures that six does not hold, first 0000000000000000"):
-        select_listed(dataset, path)
-
-
-def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "l.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(DataError, match=r"l\.txt is not a readable list"):
-        read_list(tmp_path / "l.txt")
-
-
-def test_comments_and_empty_lines_are_no_pictures(tmp_path: Path) -> None:
-    (tmp_path / "l.txt").write_text("# x\n\n ab \n#y\ncd\n")
-    assert read_list(tmp_path / "l.txt") == ["ab", "cd"]
-
-
-def test_an_evaluation_picture_may_not_calibrate(dataset: Dataset) -> None:
-    with pytest.raises(DataError, match="1 of 6 calibration pictures are also evaluation pictures"):
-        check_disjoint(dataset, [image_digest(IMAGES[5])])
-
-
-def test_other_pictures_may_calibrate(dataset: Dataset) -> None:
-    check_disjoint(dataset, [image_digest(255 - IMAGES[5])])
-
-
-# fingerprints: what a stage's key hears of outside data
-
-
-def print_of(folder: Path, **options: Any) -> dict[str, Any]:
-    table = DataTable("arrays", arrays.Arrays(path="a.npz"), **options)
-    return fingerprint(table, Places((folder,)))
-
-
-def test_data_counts_by_content_and_not_by_place(tmp_path: Path) -> None:
-    for name in ("here", "there"):
-        save_npz({"images": IMAGES, "labels": LABELS}, tmp_path / name / "a.npz")
-    assert print_of(tmp_path / "here") == print_of(tmp_path / "there")
-
-
-def test_other_pictures_under_the_same_name_are_other_data(tmp_path: Path) -> None:
-    for name, images in (("here", IMAGES), ("there", IMAGES[::-1])):
-        save_npz({"images": images, "labels": LABELS}, tmp_path / name / "a.npz")
-    assert print_of(tmp_path / "here") != print_of(tmp_path / "there")
-
-
-def test_another_list_is_other_data(tmp_path: Path) -> None:
-    save_npz({"images": IMAGES, "labels": LABELS}, tmp_path / "a.npz")
-    write_list(tmp_path / "l.txt", image_digest(IMAGES[0]))
-    before = print_of(tmp_path, list="l.txt", list_sha256=sha256_file(tmp_path / "l.txt"))
-    write_list(tmp_path / "l.txt", image_digest(IMAGES[1]), image_digest(IMAGES[0]))
-    assert print_of(tmp_path, list="l.txt") != before
-
-
-def test_a_changed_folder_is_other_data(tmp_path: Path) -> None:
-    path = listed(tmp_path / "set", "file,class_index\n0.png,0\n")
-    table = DataTable("folder", folder.Folder(path="set"))
-    before = fingerprint(table, Places((tmp_path,)))
-    (path / "images" / "new.png").write_bytes(png(IMAGES[0]))
-    assert fingerprint(table, Places((tmp_path,))) != before
-
-
-def test_a_folder_counts_by_what_is_in_it_and_not_by_its_place(tmp_path: Path) -> None:
-    listed(tmp_path / "here" / "set", "file,class_index\n0.png,0\n")
-    shutil.copytree(tmp_path / "here", tmp_path / "there")  # keeps time stamps
-    table = DataTable("folder", folder.Folder(path="set"))
-    here, there = (fingerprint(table, Places((tmp_path / name,))) for name in ("here", "there"))
-    assert here == there
-
-
-def test_a_new_class_folder_without_pictures_is_other_data(tmp_path: Path) -> None:
-    (tmp_path / "set" / "b").mkdir(parents=True)
-    (tmp_path / "set" / "b" / "0.png").write_bytes(png(IMAGES[0]))
-    table = DataTable("folder", folder.Folder(path="set"))
-    before = fingerprint(table, Places((tmp_path,)))
-    (tmp_path / "set" / "a").mkdir()  # moves the label of b from 0 to 1
-    assert fingerprint(table, Places((tmp_path,))) != before
-
-
-# synthetic
 
 
 def test_synthetic_pictures_are_those_of_their_seed() -> None:
