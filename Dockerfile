@@ -18,8 +18,8 @@ ENTRYPOINT ["ghost-edge"]
 CMD ["--help"]
 
 FROM python:3.11-slim-bookworm AS host
-COPY requirements.lock /tmp/requirements.lock
-RUN python -m pip install --no-cache-dir --require-hashes -r /tmp/requirements.lock
+COPY requirements.lock /wheels/
+RUN python -m pip install --no-cache-dir --require-hashes -r /wheels/requirements.lock
 COPY --from=wheel /wheels /wheels
 RUN python -m pip install --no-cache-dir "$(ls /wheels/*.whl)[host]" && rm -r /wheels
 RUN useradd --create-home ghost
