@@ -70,7 +70,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> Any:
         )
         code = MissingPackageError.exit_code
     except click.ClickException as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "ghost-edge"
+        reason = error.format_message().rstrip(".")
+        click.echo(f"ghost-edge: {' '.join(reason.split())}; `{command} --help` shows what it takes", err=True)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("ghost-edge: stopped; what was finished is kept, the same command goes on from there", err=True)

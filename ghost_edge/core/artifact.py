@@ -39,5 +39,9 @@ def open_artifact(artifact: Artifact, folder: Path) -> Path:
         raise ArtifactError(f"{path} is promised and is not there as a file; run ghost-edge convert again")
     if not re.fullmatch("[0-9a-f]{64}", artifact.sha256):
         raise ArtifactError(f"{folder} promises no SHA-256 for {artifact.file}; run ghost-edge convert again")
+    if path.stat().st_size != artifact.size_bytes:
+        raise ArtifactError(
+            f"{path} has {path.stat().st_size} bytes, promised were {artifact.size_bytes}; run ghost-edge convert again"
+        )
     check_sha256(path, artifact.sha256)
     return path

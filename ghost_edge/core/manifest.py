@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,8 +68,14 @@ class Manifest:
 def write_manifest(manifest: Manifest, folder: Path) -> Path:
     """Write manifest.json into the folder, whole or not at all."""
     path = folder / FILE_NAME
-    write_json(dataclasses.asdict(manifest), path)
+    write_json(seal(dataclasses.asdict(manifest)), path)
     return path
+
+
+def seal(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with the SHA-256 of its content under "sha256": a flipped bit in a scale or a limit is seen."""
+    content = {key: value for key, value in table.items() if key != "sha256"}
+    return {**content, "sha256": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -86,7 +93,9 @@ def read_manifest(path: Path) -> Manifest:
             f"{path} has format {found!r}, this ghost-edge reads {FORMAT}; run ghost-edge convert again"
         )
     try:
-        return _parse(table)
+        if table["sha256"] != seal(table)["sha256"]:
+            raise ValueError("its content does not have the SHA-256 it names")
+        return _parse({key: value for key, value in table.items() if key != "sha256"})
     except (RecipeError, TypeError, KeyError, ValueError, OverflowError) as error:
         raise ArtifactError(f"{path} is damaged: {error}; run ghost-edge convert again") from error
 

@@ -12,6 +12,7 @@ from ghost_edge.core.errors import DataError, RecipeError
 CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
 FITS = ("crop", "stretch")
 LAYOUTS = ("NHWC", "NCHW")
+_LONGEST = 8  # sides; what a longer picture has beyond is cut off before the resize, which would take gigabytes
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's "L" and OpenCV's RGB2GRAY have it
 
 
@@ -59,11 +60,11 @@ def fit_image(image: NDArray[np.uint8], options: Preprocess) -> NDArray[np.uint8
     if options.fit == "stretch":
         image = resize(image, target, target)
     elif min(height, width) != target:
+        image = _crop(image, min(height, _LONGEST * width), min(width, _LONGEST * height))
+        height, width = image.shape[:2]
         scale = target / min(height, width)
         image = resize(image, max(target, round(height * scale)), max(target, round(width * scale)))
-    top, left = (image.shape[0] - options.size) // 2, (image.shape[1] - options.size) // 2
-    image = image[top : top + options.size, left : left + options.size]
-    return _order_channels(image, options.channels)
+    return _order_channels(_crop(image, options.size, options.size), options.channels)
 
 
 def normalise(images: NDArray[np.uint8], options: Preprocess) -> NDArray[np.float32]:
@@ -104,6 +105,12 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     values = (rows @ across.reshape(len(across), -1)).reshape(height, width, -1)
     pixels: NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
     return pixels
+
+
+def _crop(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """The centre of a picture."""
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top : top + height, left : left + width]
 
 
 def _triangle(source: int, target: int) -> NDArray[np.float32]:

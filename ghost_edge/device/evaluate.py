@@ -75,7 +75,7 @@ def predict_isolated(
         return predict(path, images, preprocess, runtime=runtime, kernels=kernels, threads=threads)
 
     outcome = run_isolated(run, timeout_s=timeout_s)
-    scores: NDArray[np.float32] = outcome.unwrap(f"{path}: ")
+    scores: NDArray[np.float32] = outcome.unwrap(str(path))
     return scores
 
 

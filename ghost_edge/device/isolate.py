@@ -41,10 +41,10 @@ class Outcome:
     failure: str = ""
     error: type[GhostEdgeError] = DeviceError
 
-    def unwrap(self, subject: str = "") -> Any:
-        """The value; raises `error` with the failure, after the subject where it does not begin with it."""
+    def unwrap(self, subject: str) -> Any:
+        """The value; raises `error` with the failure, after the subject where that is not its beginning."""
         if self.failure:
-            raise self.error(self.failure if self.failure.startswith(subject) else subject + self.failure)
+            raise self.error(self.failure if self.failure.startswith(subject) else f"{subject}: {self.failure}")
         return self.value
 
 

@@ -61,7 +61,7 @@ def _evaluation(recipe: Recipe, places: Places) -> Mapping[str, Any]:
 
 STAGES: tuple[Stage, ...] = (
     # one trace: the .tflite, and by it everything else, is made of this frozen graph
-    Stage("build", build.run, lambda names: (), build.settings, ("tensorflow", "keras")),
+    Stage("build", build.run, lambda names: (), build.settings, ("tensorflow", "keras"), version=2),
     Stage("float", float_model.run, lambda names: (names.frozen,), lambda recipe, places: {}, ("tensorflow",)),
     # before quantize: its ranges are what scales are made of
     Stage(
@@ -70,6 +70,7 @@ STAGES: tuple[Stage, ...] = (
         lambda names: (names.float_tflite,),
         _calibration,
         ("ai-edge-litert", "numpy", "Pillow"),
+        version=2,
     ),
     Stage(
         "quantize",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import functools
 import hashlib
 import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -57,6 +60,11 @@ def run_chain(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise GhostEdgeError(f"{folder} cannot be made ({error.strerror}); choose another --out") from error
+    with _alone(folder):
+        _run_stages(recipe, places, folder, reporter, stages)
+
+
+def _run_stages(recipe: Recipe, places: Places, folder: Path, reporter: Reporter, stages: tuple[Stage, ...]) -> None:
     # all settings first: missing data should be said now, not after minutes of work
     settings = {stage.name: stage.settings(recipe, places) for stage in stages}
     records = read_records(folder)
@@ -96,6 +104,19 @@ def read_records(folder: Path) -> dict[str, Record]:
         return {name: Record(str(entry["key"]), dict(entry["files"])) for name, entry in table.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which ends with the process; GhostEdgeError where another run has it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise GhostEdgeError(f"another run writes into {folder}; wait for it, or choose another --out") from error
+    finally:
+        os.close(handle)
 
 
 def _is_intact(record: Record, folder: Path) -> bool:

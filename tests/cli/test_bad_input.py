@@ -14,6 +14,7 @@ import pytest
 from ghost_edge.cli.main import main
 from ghost_edge.core.dataset import image_digest
 from ghost_edge.core.errors import DataError
+from ghost_edge.core.manifest import seal
 from ghost_edge.core.npz import save_npz
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe import load_recipe
@@ -209,7 +210,7 @@ def test_a_manifest_that_points_outside_its_folder_is_refused(
     folder = Path(shutil.copytree(converted, tmp_path / "copy"))
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["models"][0]["artifact"]["file"] = name
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(seal(manifest)))
     assert "outside the folder" in fails(4, "gate", folder)
 
 
@@ -243,7 +244,7 @@ def test_a_baseline_on_other_pictures_is_refused(converted: Path, tmp_path: Path
     save_npz({**arrays, **{f"answers_{role}": seen.answers[role] for role in seen.answers}}, folder / "predictions.npz")
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["predictions"]["sha256"] = describe(folder / "predictions.npz").sha256
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(seal(manifest)))
     assert "not evaluated on the same pictures" in fails(3, "gate", converted, "--baseline", folder)
 
 

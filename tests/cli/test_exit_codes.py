@@ -89,7 +89,25 @@ def test_evaluate_says_one_line_about_a_damaged_model(
 def test_evaluate_says_one_line_about_a_model_that_is_not_there(folder: Path, ghost_edge: Command) -> None:
     (folder / "recipe.toml").write_text(RECIPE)
     run = ghost_edge("evaluate", folder / "gone.tflite", "--recipe", folder / "recipe.toml")
-    assert "gone.tflite cannot be read (No such file or directory)" in only_line(run, 4)
+    line = only_line(run, 4)
+    assert "gone.tflite cannot be read (No such file or directory)" in line
+    assert line.count("gone.tflite") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bench"], "Missing argument 'FILE-OR-FOLDER...'; `ghost-edge bench --help` shows what it takes"),
+        (["bench", "x.tflite", "--threds", "2"], "No such option '--threds'. Did you mean '--threads'?"),
+        (["evaluate", "x.tflite"], "Missing option '--recipe'"),
+        (["gate", ".", "--max-drop", "little"], "'little' is not a valid float"),
+        (["--wrong"], "`ghost-edge --help` shows what it takes"),
+    ],
+)
+def test_a_mistyped_command_line_is_one_line_that_says_where_help_is(
+    ghost_edge: Command, arguments: list[str], said: str
+) -> None:
+    assert said in only_line(ghost_edge(*arguments), 2)
 
 
 def test_gate_says_one_line_about_a_folder_without_a_manifest(tmp_path: Path, ghost_edge: Command) -> None:

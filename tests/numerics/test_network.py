@@ -146,3 +146,13 @@ def test_a_truncated_weights_file_is_an_error(tmp_path: Path, keep: int) -> None
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ArtifactError, match=r"is not a readable \.safetensors file"):
         load_weights(model, path)
+
+
+def test_an_untrained_network_keeps_its_activations_in_scale() -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = ghostnet.build(GhostNet(input_size=64))
+    images = np.random.default_rng(0).normal(size=(1, 64, 64, 3)).astype(np.float32)
+    # with He's initial weights they were 4e4, where float32 is too coarse for the proof of a conversion
+    assert 0.01 < np.asarray(model(images, training=False)).std() < 100

@@ -32,7 +32,7 @@ def test_a_value_comes_back() -> None:
 
 
 def test_a_value_larger_than_a_pipe_comes_back_whole() -> None:
-    assert len(run_isolated(bytes, 5_000_000, timeout_s=20).unwrap()) == 5_000_000
+    assert len(run_isolated(bytes, 5_000_000, timeout_s=20).unwrap("x.tflite")) == 5_000_000
 
 
 def test_the_child_does_not_change_us() -> None:
@@ -81,14 +81,14 @@ def test_our_own_error_keeps_its_class_and_text() -> None:
         raise ArtifactError("model.tflite is empty")
 
     with pytest.raises(ArtifactError, match=r"^model\.tflite is empty$"):
-        run_isolated(refuse, timeout_s=20).unwrap()
+        run_isolated(refuse, timeout_s=20).unwrap("model.tflite")
 
 
 def test_any_other_exception_is_a_failure_with_its_last_line() -> None:
     outcome = run_isolated(add, 1, "2", timeout_s=20)
     assert outcome.failure.startswith("ended with exit code 1 (TypeError: unsupported operand")
     with pytest.raises(DeviceError, match=r"^x\.tflite: ended with exit code 1"):
-        outcome.unwrap("x.tflite: ")
+        outcome.unwrap("x.tflite")
 
 
 def test_a_result_that_does_not_pickle_is_a_failure() -> None:

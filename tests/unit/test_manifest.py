@@ -12,8 +12,8 @@ import pytest
 
 from ghost_edge.core.artifact import open_artifact
 from ghost_edge.core.comparison import compare_manifests
-from ghost_edge.core.errors import ArtifactError, GhostEdgeError
-from ghost_edge.core.manifest import Manifest, read_manifest
+from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.manifest import Manifest, read_manifest, seal
 from ghost_edge.core.predictions import load_predictions
 
 Make = Callable[..., Manifest]
@@ -36,7 +36,7 @@ def test_a_missing_manifest_says_what_writes_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", [{"format": 2}, {"models": 3}, {"models": [{"role": 1}]}, {"unknown": 1}])
 def test_a_manifest_of_another_make_is_refused(make_manifest: Make, tmp_path: Path, change: dict[str, object]) -> None:
     table = {**dataclasses.asdict(make_manifest(tmp_path)), **change}
-    (tmp_path / "manifest.json").write_text(json.dumps(table))
+    (tmp_path / "manifest.json").write_text(json.dumps(seal(table)))
     with pytest.raises(ArtifactError, match="run ghost-edge convert again"):
         read_manifest(tmp_path)
 
@@ -85,7 +85,7 @@ def test_a_manifest_with_a_value_of_another_kind_is_refused(
     make_manifest: Make, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     table = {**dataclasses.asdict(make_manifest(tmp_path)), **change}
-    (tmp_path / "manifest.json").write_text(json.dumps(table))
+    (tmp_path / "manifest.json").write_text(json.dumps(seal(table)))
     with pytest.raises(ArtifactError, match=r"manifest\.json (is damaged|has format)"):
         read_manifest(tmp_path)
 
@@ -94,7 +94,7 @@ def test_a_manifest_with_a_value_of_another_kind_is_refused(
 def test_a_manifest_that_lacks_a_key_is_refused(make_manifest: Make, tmp_path: Path, key: str) -> None:
     table = dataclasses.asdict(make_manifest(tmp_path))
     del table[key]
-    (tmp_path / "manifest.json").write_text(json.dumps(table))
+    (tmp_path / "manifest.json").write_text(json.dumps(seal(table)))
     with pytest.raises(ArtifactError, match="run ghost-edge convert again"):
         read_manifest(tmp_path)
 
@@ -106,27 +106,26 @@ def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path, content: bytes) -
         read_manifest(tmp_path)
 
 
-def test_no_flipped_bit_ends_in_a_traceback(make_manifest: Make, tmp_path: Path) -> None:
-    make_manifest(tmp_path)
+def test_no_flipped_bit_passes_unseen(make_manifest: Make, tmp_path: Path) -> None:
+    manifest = make_manifest(tmp_path)
     path = tmp_path / "manifest.json"
     content = path.read_bytes()
-    refused = 0
     for position in range(len(content)):
         flipped = bytearray(content)
         flipped[position] ^= 1 << position % 8
         path.write_bytes(flipped)
         try:
-            compare_manifests(path)
-        except GhostEdgeError:
-            refused += 1
-    # those that pass changed a name or a digit of a number that decides nothing here
-    assert refused / len(content) > 0.5
+            changed = read_manifest(path) != manifest
+        except ArtifactError:
+            continue
+        assert not changed, f"bit {position % 8} of byte {position}"  # a blank that became another blank may pass
 
 
 def test_a_flipped_bit_in_a_promised_hash_is_refused(make_manifest: Make, tmp_path: Path) -> None:
     sha256 = make_manifest(tmp_path).models[0].artifact.sha256
     path = tmp_path / "manifest.json"
-    path.write_text(path.read_text().replace(sha256, sha256[:-1] + chr(ord(sha256[-1]) ^ 1)))
+    changed = path.read_text().replace(sha256, sha256[:-1] + chr(ord(sha256[-1]) ^ 1))
+    path.write_text(json.dumps(seal(json.loads(changed))))
     with pytest.raises(ArtifactError, match=r"m_int8\.tflite has SHA-256"):
         compare_manifests(tmp_path)
 

@@ -191,3 +191,14 @@ def test_no_stage_reads_what_is_made_after_it() -> None:
     for entry in STAGES:
         assert set(entry.reads(names)) <= made
         made |= made_by[entry.name]
+
+
+def test_a_second_run_into_the_same_folder_at_the_same_time_is_refused(tmp_path: Path) -> None:
+    def run_again(work: Work) -> tuple[Path, ...]:
+        run(tmp_path, *chain())
+        raise AssertionError("the folder was not locked")
+
+    inner = dataclasses.replace(stage("a"), run=run_again)
+    with pytest.raises(GhostEdgeError, match="another run writes into .*; wait for it, or choose another --out"):
+        run(tmp_path, inner)
+    assert run(tmp_path, *chain()).ran == ["a", "b", "c"]

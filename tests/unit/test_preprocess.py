@@ -174,3 +174,10 @@ def test_rows_and_columns_are_not_mixed_up() -> None:
     image = np.arange(6, dtype=np.uint8).reshape(2, 3, 1) * 40
     assert_array_equal(resize(image, 4, 9).transpose(1, 0, 2), resize(image.transpose(1, 0, 2), 9, 4))
     assert resize(image, 4, 9).shape == (4, 9, 1)
+
+
+@pytest.mark.parametrize("shape", [(2, 20_000), (20_000, 2)])
+def test_what_a_very_long_picture_has_beyond_eight_sides_is_cut_off_before_the_resize(shape: tuple[int, int]) -> None:
+    image = np.zeros((*shape, 3), np.uint8)
+    image[shape[0] // 2 - 1 : shape[0] // 2 + 1, shape[1] // 2 - 1 : shape[1] // 2 + 1] = 200  # 2 x 2 in the centre
+    assert_array_equal(fit_image(image, Preprocess(size=4))[1:3, 1:3], 200)

@@ -26,7 +26,7 @@ class Layers:
         """A convolution, without activation."""
         x, padding = self._pad(x, name, kernel, stride)
         layer = keras.layers.Conv2D(
-            filters, kernel, stride, padding=padding, use_bias=bias, kernel_initializer="he_normal", name=name
+            filters, kernel, stride, padding=padding, use_bias=bias, kernel_initializer="lecun_normal", name=name
         )
         return layer(x)
 
@@ -39,8 +39,9 @@ class Layers:
             padding=padding,
             depth_multiplier=multiplier,
             use_bias=False,
-            # He's rule on the true fan-in of kernel * kernel; Keras would count all channels
-            depthwise_initializer=keras.initializers.RandomNormal(stddev=math.sqrt(2) / kernel),
+            # LeCun's rule on the true fan-in of kernel * kernel; Keras would count all channels. He's would let an
+            # untrained network's activations grow to 1e4, where float32 itself is too coarse for `verify`
+            depthwise_initializer=keras.initializers.RandomNormal(stddev=1 / kernel),
             name=name,
         )
         return layer(x)

@@ -35,7 +35,7 @@ def observe(tflite: Path, graph: Graph, inputs: Iterable[NDArray[np.float32]], *
         experimental_preserve_all_tensors=True,
         # with a delegate, tensors inside its partition keep stale values: another range, and no error
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        num_threads=2,
+        num_threads=1,  # two wait for each other when a core is busy: measured slower, and float sums in another order
     )
     interpreter.allocate_tensors()
     watched = [tensor for tensor in graph.tensors if tensor.dtype == "float32" and not tensor.constant]
