@@ -172,7 +172,7 @@ def _theirs(recipe: Any, folder: Path) -> Steps:
         return bytes(converter.convert())
 
     steps: Steps = {}
-    model = _timed("build", steps, lambda: NETWORKS[recipe.network.kind].build(recipe.network.options))
+    model = _timed("build", steps, lambda: NETWORKS[recipe.network.kind].build(recipe.network.options, Places(())))
     to_float = tf.lite.TFLiteConverter.from_keras_model(model).convert
     (folder / "ghostnet_float.tflite").write_bytes(_timed("float", steps, to_float))
     (folder / "ghostnet_int8.tflite").write_bytes(_timed("int8", steps, to_int8))

@@ -83,6 +83,19 @@ def _run_stages(recipe: Recipe, places: Places, folder: Path, reporter: Reporter
         reporter.finished(stage.name, time.perf_counter() - started)
 
 
+class Silent:
+    """A reporter for those who watch something else."""
+
+    def started(self, stage: str) -> None:
+        """Say nothing."""
+
+    def progress(self, stage: str, share: float, text: str) -> None:
+        """Say nothing."""
+
+    def finished(self, stage: str, seconds: float | None) -> None:
+        """Say nothing."""
+
+
 def stage_key(stage: Stage, settings: Mapping[str, Any], recipe: Recipe, folder: Path) -> str:
     """SHA-256 over name, version, settings, what the stage reads and the tools it uses: same key, same result."""
     reads = {name: _digest(folder / name) for name in stage.reads(layout(recipe))}

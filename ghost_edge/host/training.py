@@ -84,8 +84,9 @@ def _claim(checkpoint: Path, weights: Path, settings: Mapping[str, Any]) -> None
 def _build(network: NetworkTable, places: Places, *, seed: int, start: str) -> keras.Model:
     """The network with its batch left open, from seeded random weights or from the file to start from."""
     keras.utils.set_random_seed(seed)
-    one = NETWORKS[network.kind].build(network.options)
+    one = NETWORKS[network.kind].build(network.options, places)
     model = keras.models.clone_model(one, input_tensors=keras.Input(one.input_shape[1:], name="image"))
+    model.set_weights(one.get_weights())
     if start:
         load_weights(model, places.find(start))
     return model

@@ -74,7 +74,7 @@ def test_the_published_widths_have_the_published_parameters(width: float) -> Non
 def test_a_ghost_module_has_as_many_maps_as_asked_for(ratio: int) -> None:
     import keras
 
-    from ghost_edge.host.networks.blocks import Layers
+    from ghost_edge.host.networks.layers import Layers
 
     layers = Layers(ratio=ratio, kernel=1, cheap_kernel=3, padding="same")
     image = keras.Input((8, 8, 5), batch_size=1)
@@ -127,9 +127,9 @@ def test_weights_in_another_order_of_axes_are_another_network() -> None:
 
 @pytest.mark.data
 def test_the_comparison_tells_a_wrong_batch_norm_epsilon(golden_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ghost_edge.host.networks import blocks
+    from ghost_edge.host.networks import layers
 
-    monkeypatch.setattr(blocks, "BATCH_NORM_EPSILON", 1e-3)  # Keras' default instead of PyTorch's
+    monkeypatch.setattr(layers, "BATCH_NORM_EPSILON", 1e-3)  # Keras' default instead of PyTorch's
     assert distance(golden_folder, GhostNet(width=0.5)) > 2e-4  # ten times the tolerance
 
 

@@ -11,7 +11,7 @@ from ghost_edge.core.errors import RecipeError
 if TYPE_CHECKING:
     import keras
 
-    from ghost_edge.host.networks.blocks import Layers
+    from ghost_edge.host.networks.layers import Layers
 
 # kernel, expanded channels, output channels, squeeze-and-excite ratio (0: none), stride; arXiv 1911.11907, table 7.
 TABLE_7: tuple[tuple[float, ...], ...] = (
@@ -102,7 +102,7 @@ def build(options: GhostNet) -> keras.Model:
     """
     import keras  # here, so that reading a recipe does not cost seconds
 
-    from ghost_edge.host.networks.blocks import Layers, make_divisible
+    from ghost_edge.host.networks.layers import Layers, make_divisible
 
     net = Layers(ratio=options.ratio, kernel=options.kernel, cheap_kernel=options.cheap_kernel, padding=options.padding)
     size, channels = options.input_size, options.input_channels

@@ -74,13 +74,12 @@ _LEAVES = {
 
 def _variables(model: keras.Model) -> Iterator[tuple[str, str, Any]]:
     """(key, kind of leaf, variable) for each weight; the kind says how Keras and PyTorch order its axes."""
-    for layer in model.layers:
-        for variable in layer.variables:
-            if variable.name not in _LEAVES:
-                continue  # a dropout layer's seed
+    for layer in model._flatten_layers(include_self=False):  # also those inside layers and models of a user's own
+        for variable in layer._trainable_variables + layer._non_trainable_variables:
             depthwise = variable.name == "kernel" and isinstance(layer, keras.layers.DepthwiseConv2D)
             leaf = "depthwise" if depthwise else variable.name
-            yield f"{layer.name}.{_LEAVES[variable.name]}", leaf, variable
+            owner = variable.path.rsplit("/", 1)[0].replace("/", ".")
+            yield f"{owner}.{_LEAVES.get(variable.name, variable.name)}", leaf, variable
 
 
 def _to_torch(leaf: str, variable: Any) -> NDArray[np.float32]:

@@ -26,13 +26,21 @@ def settings(recipe: Recipe, places: Places) -> Mapping[str, Any]:
     """What decides the network: its options and the bytes of its weights."""
     weights = find_weights(recipe, places)
     network: NetworkTable = require(recipe.network, "network", "convert")
-    digest = sha256_file(weights) if weights else RANDOM
-    return {"kind": network.kind, "options": network.options, "seed": recipe.seed, "weights": digest}
+    find_source = NETWORKS[network.kind].source
+    return {
+        "kind": network.kind,
+        "options": network.options,
+        "seed": recipe.seed,
+        "weights": sha256_file(weights) if weights else RANDOM,
+        "source": sha256_file(find_source(network.options, places)) if find_source else "",
+    }
 
 
 def find_weights(recipe: Recipe, places: Places) -> Path | None:
-    """The weights file, checked against the recipe's SHA-256; None where the recipe asks for random ones."""
+    """The weights file, checked against the recipe's SHA-256; None for random ones, and those that a model brings."""
     network: NetworkTable = require(recipe.network, "network", "convert")
+    if not network.weights and NETWORKS[network.kind].source:
+        return None
     if not network.weights:
         raise RecipeError(
             '[network] names no weights; train them with `ghost-edge train`, or write weights = "random" '
@@ -59,7 +67,7 @@ def run(work: Work) -> tuple[Path, ...]:
     network: NetworkTable = require(work.recipe.network, "network", "convert")
     weights = find_weights(work.recipe, work.places)
     keras.utils.set_random_seed(work.recipe.seed)
-    model = NETWORKS[network.kind].build(network.options)
+    model = NETWORKS[network.kind].build(network.options, work.places)
     work.tell(0.3, "network built")
     if weights is not None:
         load_weights(model, weights)
