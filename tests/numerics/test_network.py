@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ArtifactError
-from ghost_edge.host.networks import ghostnet
+from ghost_edge.host.networks import ghostnet, ghostnet_v2
 from ghost_edge.host.networks.ghostnet import GhostNet
+from ghost_edge.host.networks.ghostnet_v2 import GhostNetV2
 from ghost_edge.host.networks.weights import assign_state, load_weights, network_state, save_weights
 
 pytestmark = pytest.mark.slow
@@ -49,9 +50,10 @@ def rule(key: str, shape: list[int]) -> NDArray[np.generic]:
 
 def distance(golden_folder: Path, options: GhostNet) -> float:
     """Largest difference between our logits and those of the authors' code, with weights made by the rule."""
-    name = f"ghostnet_{round(options.width * 100):03d}"
+    second = isinstance(options, GhostNetV2)
+    name = f"ghostnet{'v2' if second else ''}_{round(options.width * 100):03d}"
     described = json.loads((golden_folder / f"{name}.json").read_text())
-    model = ghostnet.build(options)
+    model = ghostnet_v2.build(options) if second else ghostnet.build(options)
     assign_state(model, {key: rule(key, shape) for key, shape in described["state_dict"].items()}, source=name)
     images = np.random.default_rng(0).normal(size=(2, 3, 224, 224)).astype(np.float32).transpose(0, 2, 3, 1)
     logits = np.concatenate([np.asarray(model(images[index : index + 1], training=False)) for index in range(2)])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.networks import ghostnet, own
+from ghost_edge.host.networks import ghostnet, ghostnet_tf2, ghostnet_v2, light, own
 
 if TYPE_CHECKING:
     import keras
@@ -26,5 +26,12 @@ class Network(NamedTuple):
 
 NETWORKS: dict[str, Network] = {
     "ghostnet": Network(ghostnet.GhostNet, lambda options, places: ghostnet.build(options)),
+    "ghostnet_v2": Network(ghostnet_v2.GhostNetV2, lambda options, places: ghostnet_v2.build(options)),
+    "ghostnet_tf2": Network(ghostnet_tf2.GhostNetTF2, lambda options, places: ghostnet_tf2.build(options)),
+    "mobilenet_v1": Network(light.Scalable, lambda options, places: light.build("mobilenet_v1", options)),
+    "mobilenet_v2": Network(light.Scalable, lambda options, places: light.build("mobilenet_v2", options)),
+    "mobilenet_v3_small": Network(light.Scalable, lambda options, places: light.build("mobilenet_v3_small", options)),
+    "mobilenet_v3_large": Network(light.Scalable, lambda options, places: light.build("mobilenet_v3_large", options)),
+    "efficientnet_b0": Network(light.Light, lambda options, places: light.build("efficientnet_b0", options)),
     "keras": Network(own.OwnModel, own.build, own.find_source),
 }

@@ -32,7 +32,6 @@ TABLE_7: tuple[tuple[float, ...], ...] = (
     (5, 960, 160, 0, 1),
     (5, 960, 160, 0.25, 1),
 )
-_HEADS = ("stem_channels", "head_channels")
 PADDINGS = ("explicit", "same")
 
 
@@ -62,43 +61,45 @@ class GhostNet:
     def __post_init__(self) -> None:
         if self.padding not in PADDINGS:
             raise RecipeError(f"[network] padding {self.padding!r} is not known; write one of {', '.join(PADDINGS)}")
-        for field in (
-            "input_size",
-            "input_channels",
-            "classes",
-            "ratio",
-            "kernel",
-            "cheap_kernel",
-            "stem_stride",
-            *_HEADS,
-        ):
-            if getattr(self, field) < 1:
-                raise RecipeError(f"[network] {field} is {getattr(self, field)}; it must be 1 or more")
-        if self.width <= 0:
-            raise RecipeError(f"[network] width is {self.width}; it must be over 0 (the paper has 0.5, 1.0 and 1.3)")
-        if not 0 <= self.dropout < 1:
-            raise RecipeError(f"[network] dropout is {self.dropout}; it is a fraction from 0 to under 1")
-        if not self.stages:
-            raise RecipeError("[network] stages is empty; leave it out for table 7 of the paper")
-        for row in self.stages:
-            if len(row) != 5:
-                raise RecipeError(
-                    f"[network] stages row {list(row)} has {len(row)} numbers; "
-                    "it must be [kernel, expanded, output, squeeze ratio, stride]"
-                )
-            kernel, expanded, output, squeeze, stride = row
-            if min(kernel, expanded, output, stride) < 1 or squeeze < 0 or any(int(n) != n for n in (kernel, stride)):
-                raise RecipeError(
-                    f"[network] stages row {list(row)}: kernel and stride are whole numbers, "
-                    "all but the squeeze ratio 1 or more"
-                )
+        check_sizes(self, ("input_size", "input_channels", "classes", "ratio", "kernel", "cheap_kernel", "stem_stride"))
+        check_stages(self.stages)
 
 
-def build(options: GhostNet) -> keras.Model:
+def check_sizes(options: Any, names: Sequence[str]) -> None:
+    """Raise RecipeError where a size is under 1, or width or dropout are no such numbers."""
+    for field in (*names, "stem_channels", "head_channels"):
+        if getattr(options, field) < 1:
+            raise RecipeError(f"[network] {field} is {getattr(options, field)}; it must be 1 or more")
+    if options.width <= 0:
+        raise RecipeError(f"[network] width is {options.width}; it must be over 0 (the paper has 0.5, 1.0 and 1.3)")
+    if not 0 <= options.dropout < 1:
+        raise RecipeError(f"[network] dropout is {options.dropout}; it is a fraction from 0 to under 1")
+
+
+def check_stages(stages: Sequence[Sequence[float]]) -> None:
+    """Raise RecipeError for a stage table that is empty or has a row that cannot be."""
+    if not stages:
+        raise RecipeError("[network] stages is empty; leave it out for table 7 of the paper")
+    for row in stages:
+        if len(row) != 5:
+            raise RecipeError(
+                f"[network] stages row {list(row)} has {len(row)} numbers; "
+                "it must be [kernel, expanded, output, squeeze ratio, stride]"
+            )
+        kernel, expanded, output, squeeze, stride = row
+        if min(kernel, expanded, output, stride) < 1 or squeeze < 0 or any(int(n) != n for n in (kernel, stride)):
+            raise RecipeError(
+                f"[network] stages row {list(row)}: kernel and stride are whole numbers, "
+                "all but the squeeze ratio 1 or more"
+            )
+
+
+def build(options: GhostNet, *, attention_from: int | None = None) -> keras.Model:
     """Build the network: images float32 [1, size, size, channels], normalised, to logits float32 [1, classes].
 
     Layers are named by the keys of the authors' PyTorch state_dict, so that weights travel by name
-    (Efficient-AI-Backbones, ghostnet_pytorch/ghostnet.py).
+    (Efficient-AI-Backbones, ghostnet_pytorch/ghostnet.py). attention_from: number of the first bottleneck whose
+    first ghost module is attended (GhostNetV2).
     """
     import keras  # here, so that reading a recipe does not cost seconds
 
@@ -110,7 +111,8 @@ def build(options: GhostNet) -> keras.Model:
     x = net.conv(image, "conv_stem", make_divisible(options.stem_channels * options.width), 3, options.stem_stride)
     x = net.norm(x, "bn1", relu=True)
     stage_names = _stage_names(options.stages)
-    for name, (kernel, expanded, output, squeeze, stride) in zip(stage_names, options.stages, strict=True):
+    for number, (name, row) in enumerate(zip(stage_names, options.stages, strict=True)):
+        kernel, expanded, output, squeeze, stride = row
         x = _bottleneck(
             net,
             x,
@@ -120,15 +122,11 @@ def build(options: GhostNet) -> keras.Model:
             output=make_divisible(output * options.width),
             squeeze=squeeze,
             stride=int(stride),
+            attention=attention_from is not None and number >= attention_from,
         )
     last = f"blocks.{int(stage_names[-1].split('.')[0]) + 1}.0"
-    x = net.conv(x, f"{last}.conv", make_divisible(options.stages[-1][1] * options.width), 1)
-    x = net.norm(x, f"{last}.bn1", relu=True)
-    x = keras.layers.GlobalAveragePooling2D(keepdims=True, name="global_pool")(x)
-    x = net.conv(x, "conv_head", options.head_channels, 1, bias=True)
-    x = keras.layers.Flatten(name="flatten")(keras.layers.ReLU(name="act2")(x))
-    x = keras.layers.Dropout(options.dropout, name="dropout")(x)
-    logits = keras.layers.Dense(options.classes, name="classifier")(x)
+    expanded = make_divisible(options.stages[-1][1] * options.width)
+    logits = net.head(x, last, expanded, options.head_channels, options.classes, dropout=options.dropout)
     return keras.Model(image, logits, name="ghostnet")
 
 
@@ -156,9 +154,11 @@ def _bottleneck(
     output: int,
     squeeze: float,
     stride: int,
+    attention: bool,
 ) -> Any:
     """Ghost bottleneck (figure 3): expand by a ghost module, (stride, squeeze-and-excite), project by another, add."""
     y = net.ghost_module(x, f"{name}.ghost1", expanded, relu=True)
+    y = net.attend(x, y, f"{name}.ghost1.short_conv") if attention else y
     if stride > 1:
         y = net.norm(net.depthwise(y, f"{name}.conv_dw", kernel, stride), f"{name}.bn_dw")
     if squeeze > 0:

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from ghost_edge.core.errors import RecipeError
+
 BATCH_NORM_EPSILON = 1e-5  # PyTorch's default, with which the published checkpoints were trained
 
 
@@ -30,18 +32,19 @@ class Layers:
         )
         return layer(x)
 
-    def depthwise(self, x: Any, name: str, kernel: int, stride: int = 1, *, multiplier: int = 1) -> Any:
-        """A depthwise convolution without bias; `multiplier` outputs a channel."""
+    def depthwise(self, x: Any, name: str, kernel: Any, stride: int = 1, *, multiplier: int = 1) -> Any:
+        """A depthwise convolution without bias; kernel: one size or (height, width); `multiplier` outputs a channel."""
         x, padding = self._pad(x, name, kernel, stride)
+        height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
         layer = keras.layers.DepthwiseConv2D(
-            kernel,
+            (height, width),
             stride,
             padding=padding,
             depth_multiplier=multiplier,
             use_bias=False,
-            # LeCun's rule on the true fan-in of kernel * kernel; Keras would count all channels. He's would let an
+            # LeCun's rule on the true fan-in of height * width; Keras would count all channels. He's would let an
             # untrained network's activations grow to 1e4, where float32 itself is too coarse for `verify`
-            depthwise_initializer=keras.initializers.RandomNormal(stddev=1 / kernel),
+            depthwise_initializer=keras.initializers.RandomNormal(stddev=(height * width) ** -0.5),
             name=name,
         )
         return layer(x)
@@ -64,6 +67,25 @@ class Layers:
         both = keras.layers.Concatenate(name=f"{name}.concat")([primary, ghosts])
         return both if both.shape[-1] == filters else both[..., :filters]
 
+    def attend(self, x: Any, y: Any, name: str) -> Any:
+        """DFC attention (arXiv 2211.12905, section 3.2): y times a gate of half its size, made of x."""
+        height, width, filters = y.shape[1:]
+        if min(height, width) < 2:
+            raise RecipeError(f"[network] {name} attends over {height} x {width} pixels, needs 2 x 2: raise input_size")
+        gate = self.norm(self.conv(_half(x), f"{name}.0", filters, self._kernel), f"{name}.1")
+        gate = self.norm(self.depthwise(gate, f"{name}.2", (1, 5)), f"{name}.3")
+        gate = self.norm(self.depthwise(gate, f"{name}.4", (5, 1)), f"{name}.5")
+        return _times_upsampled(y, keras.layers.Activation("sigmoid", name=f"{name}.gate")(gate))
+
+    def head(self, x: Any, name: str, expanded: int, channels: int, classes: int, *, dropout: float) -> Any:
+        """From the last bottleneck to the logits, float32 [N, classes] (table 7, last rows)."""
+        x = self.norm(self.conv(x, f"{name}.conv", expanded, 1), f"{name}.bn1", relu=True)
+        x = keras.layers.GlobalAveragePooling2D(keepdims=True, name="global_pool")(x)
+        x = self.conv(x, "conv_head", channels, 1, bias=True)
+        x = keras.layers.Flatten(name="flatten")(keras.layers.ReLU(name="act2")(x))
+        x = keras.layers.Dropout(dropout, name="dropout")(x)
+        return keras.layers.Dense(classes, name="classifier")(x)
+
     def squeeze_excite(self, x: Any, name: str, squeeze: float) -> Any:
         """Channel attention with a hard sigmoid, relu6(x + 3) / 6 (section 4.1)."""
         channels = x.shape[-1]
@@ -78,7 +100,34 @@ class Layers:
         """The sum of two branches."""
         return keras.layers.Add(name=name)([x, y])
 
-    def _pad(self, x: Any, name: str, kernel: int, stride: int) -> tuple[Any, str]:
+    def _pad(self, x: Any, name: str, kernel: Any, stride: int) -> tuple[Any, str]:
         if stride == 1 or kernel == 1 or self._padding == "same":
             return x, "same"
         return keras.layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}.pad")(x), "valid"
+
+
+def _half(x: Any) -> Any:
+    """Mean of 2 x 2 pixels, an odd last row or column left out; as MEAN, for XNNPACK takes no int8 AVERAGE_POOL_2D."""
+    height, width, channels = x.shape[1] // 2, x.shape[2] // 2, x.shape[3]
+    even = x if x.shape[1:3] == (2 * height, 2 * width) else x[:, : 2 * height, : 2 * width]
+    return keras.ops.mean(keras.ops.reshape(even, (-1, height, 2, width, 2, channels)), axis=(2, 4))
+
+
+def _times_upsampled(y: Any, gate: Any) -> Any:
+    """y [N, H, W, C] times gate [N, H // 2, W // 2, C], each value for its nearest pixels, as PyTorch counts them.
+
+    A product over [N, H/2, 2, W/2, 2, C]: the upsampled gate is never written, and no RESIZE_NEAREST_NEIGHBOR, which
+    XNNPACK does not take, cuts the int8 network in parts. Of an odd side the first value counts for three pixels.
+    """
+    odd = [y.shape[axis] % 2 for axis in (1, 2)]
+    if odd[0]:
+        gate = keras.ops.concatenate([gate[:, :1], gate], axis=1)
+    if odd[1]:
+        gate = keras.ops.concatenate([gate[:, :, :1], gate], axis=2)
+    if any(odd):
+        y = keras.ops.pad(y, ((0, 0), (odd[0], 0), (odd[1], 0), (0, 0)))
+    _, height, width, channels = y.shape
+    blocks = keras.ops.reshape(y, (-1, height // 2, 2, width // 2, 2, channels))
+    product = blocks * keras.ops.reshape(gate, (-1, height // 2, 1, width // 2, 1, channels))
+    product = keras.ops.reshape(product, (-1, height, width, channels))
+    return product[:, odd[0] :, odd[1] :] if any(odd) else product

@@ -14,6 +14,7 @@ from ghost_edge.core.errors import ArtifactError, DataError, RecipeError
 from ghost_edge.core.files import whole_file, write_bytes
 from ghost_edge.core.npz import save_npz
 from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.folding import fold_gates
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.recipe import NetworkTable, Recipe, require
 from ghost_edge.host.stages import Work
@@ -88,7 +89,9 @@ def _write_frozen(model: Any, graph_path: Path, probe_path: Path, *, seed: int) 
     signature = [tf.TensorSpec(model.input_shape, tf.float32, name="image")]
     traced = tf.function(lambda image: model(image, training=False), input_signature=signature).get_concrete_function()
     frozen = convert_variables_to_constants_v2(traced)
-    write_bytes(frozen.graph.as_graph_def().SerializeToString(deterministic=True), graph_path)
+    graph = frozen.graph.as_graph_def()
+    fold_gates(graph)
+    write_bytes(graph.SerializeToString(deterministic=True), graph_path)
     inputs = np.random.default_rng(seed).normal(size=(_PROBES, *model.input_shape)).astype(np.float32)
     logits = np.stack([traced(tf.constant(probe)).numpy() for probe in inputs])  # Keras' graph, with its variables
     save_npz({"inputs": inputs, "logits": logits}, probe_path)

@@ -1,0 +1,88 @@
+"""Fold the constant factor of a hard sigmoid into the convolution behind the product that it gates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LINEAR = ("Conv2D", "DepthwiseConv2dNative")
+
+
+def fold_gates(graph: Any) -> int:
+    """Change a frozen tf.GraphDef in place and return how many factors were folded.
+
+    conv(x * (relu6(g) / 6)) = (conv / 6)(x * relu6(g)): one MUL a squeeze-and-excite block in the .tflite instead of
+    two. A hard swish is left alone: the converter makes one HARD_SWISH of it.
+    """
+    nodes = {node.name: node for node in graph.node}
+    readers: dict[str, list[Any]] = {name: [] for name in nodes}
+    for node in graph.node:
+        for name in _inputs(node):
+            readers[name].append(node)
+    folded = 0
+    for node in graph.node:
+        factor = _factor(node, nodes)
+        kernels = _kernels(node, nodes, readers) if factor is not None else []
+        if not kernels:
+            continue
+        for product in readers[node.name]:
+            product.input[list(product.input).index(node.name)] = node.input[0]
+        for kernel in kernels:
+            _write(kernel, _read(kernel) * np.float32(factor))
+        folded += 1
+    return folded
+
+
+def _inputs(node: Any) -> list[str]:
+    return [name.split(":")[0] for name in node.input if not name.startswith("^")]
+
+
+def _factor(node: Any, nodes: dict[str, Any]) -> float | None:
+    """1/6 where the node is relu6(...) / 6 or relu6(...) * (1/6), None for any other node."""
+    if node.op not in ("RealDiv", "Mul"):
+        return None
+    gate, value = (nodes[name] for name in _inputs(node))
+    if gate.op != "Relu6" or value.op != "Const" or _read(value).size != 1:
+        return None
+    number = float(_read(value).item())
+    return 1 / number if node.op == "RealDiv" else number
+
+
+def _kernels(node: Any, nodes: dict[str, Any], readers: dict[str, list[Any]]) -> list[Any]:
+    """The constants to scale: kernels of every convolution that reads a product with node; empty where one cannot."""
+    shifted = nodes[_inputs(nodes[node.input[0]])[0]]
+    kernels = []
+    for product in readers[node.name]:
+        if product.op != "Mul" or set(_inputs(product)) & set(_inputs(shifted)):  # x * relu6(x + 3) / 6: hard swish
+            return []
+        for reader in readers[product.name]:
+            kernel, shared = _constant(reader, nodes, readers) if reader.op in _LINEAR else (None, True)
+            if shared:
+                return []
+            kernels.append(kernel)
+    return kernels
+
+
+def _constant(convolution: Any, nodes: dict[str, Any], readers: dict[str, list[Any]]) -> tuple[Any, bool]:
+    """The convolution's kernel, behind the Identity of a frozen variable, and whether anything else reads it."""
+    kernel = nodes[_inputs(convolution)[1]]
+    shared = len(readers[kernel.name]) > 1
+    if kernel.op == "Identity":
+        kernel = nodes[_inputs(kernel)[0]]
+        shared = shared or len(readers[kernel.name]) > 1
+    return kernel, shared or kernel.op != "Const"
+
+
+def _read(node: Any) -> NDArray[np.float32]:
+    import tensorflow as tf
+
+    values: NDArray[np.float32] = tf.make_ndarray(node.attr["value"].tensor)
+    return values
+
+
+def _write(node: Any, values: NDArray[np.float32]) -> None:
+    import tensorflow as tf
+
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values))
