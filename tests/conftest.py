@@ -30,6 +30,16 @@ def data_folder() -> Path:
     return folder.resolve()
 
 
+@pytest.fixture(scope="session")
+def golden_folder(repository: Path, data_folder: Path) -> Path:
+    """What the authors' code computes."""
+    places = [parent / "golden" / "ghostnet" for parent in (data_folder.parent, repository.parent / "shared")]
+    for folder in places:
+        if folder.is_dir():
+            return folder
+    pytest.skip(f"neither {places[0]} nor {places[1]} is there: it holds what the authors' code computes")
+
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

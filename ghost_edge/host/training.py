@@ -88,7 +88,7 @@ def _build(network: NetworkTable, places: Places, *, seed: int, start: str) -> k
     model = keras.models.clone_model(one, input_tensors=keras.Input(one.input_shape[1:], name="image"))
     model.set_weights(one.get_weights())
     if start:
-        load_weights(model, places.find(start))
+        load_weights(model, places.find(start), without="classifier.")
     return model
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.networks import ghostnet, ghostnet_tf2, ghostnet_v2, light, own
+from ghost_edge.host.networks import ghostnet, ghostnet_tf2, ghostnet_v2, light, own, shufflenet_v2
 
 if TYPE_CHECKING:
     import keras
@@ -33,5 +33,6 @@ NETWORKS: dict[str, Network] = {
     "mobilenet_v3_small": Network(light.Scalable, lambda options, places: light.build("mobilenet_v3_small", options)),
     "mobilenet_v3_large": Network(light.Scalable, lambda options, places: light.build("mobilenet_v3_large", options)),
     "efficientnet_b0": Network(light.Light, lambda options, places: light.build("efficientnet_b0", options)),
+    "shufflenet_v2": Network(shufflenet_v2.ShuffleNetV2, lambda options, places: shufflenet_v2.build(options)),
     "keras": Network(own.OwnModel, own.build, own.find_source),
 }

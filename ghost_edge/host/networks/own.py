@@ -90,8 +90,12 @@ def _load(path: Path) -> keras.Model:
 
 
 def _call(source: Path, name: str, function: str) -> keras.Model:
-    sys.path.insert(0, str(source.parent))
+    sys.path.insert(0, str(source.parent))  # for what the module imports from beside it
+    importlib.invalidate_caches()
     try:
+        loaded = sys.modules.get(name)
+        if loaded is not None and loaded.__file__ != str(source):  # one of the same name, from another folder
+            del sys.modules[name]
         module = importlib.import_module(name)
     except ImportError as error:
         raise RecipeError(f"[network] {source} cannot be imported: {error}") from error

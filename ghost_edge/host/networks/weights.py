@@ -1,8 +1,8 @@
-"""Weights between safetensors files in the authors' PyTorch layout and Keras layers of the same names."""
+"""Weights between checkpoints in the authors' PyTorch layout and Keras layers of the same names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,38 @@ from safetensors.numpy import load_file, save
 
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import write_bytes
+from ghost_edge.host.networks.torch_file import read_torch
 
 State = Mapping[str, NDArray[Any]]
+_TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".bin")
+_COUNTERS = ("num_batches_tracked", "total_ops", "total_params")  # of batches, and of a profiler: no weights
 
 
-def load_weights(model: keras.Model, path: Path) -> None:
-    """Fill a network from a .safetensors file with the authors' keys; every key is accounted for.
+def read_checkpoint(path: Path) -> State:
+    """Names and arrays of a .safetensors file or a PyTorch checkpoint, without "module." and without counters.
 
-    Raises ArtifactError for a damaged file, and for a key that is missing, unknown or of another shape.
+    Raises ArtifactError for a file that is damaged, of another kind, or that wants to run code.
     """
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ArtifactError(f"{path} is not a readable .safetensors file ({error})") from error
-    assign_state(model, state, source=str(path))
+    if path.suffix == ".safetensors":
+        try:
+            state: State = load_file(path)
+        except (SafetensorError, OSError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{path} is not a readable .safetensors file ({error})") from error
+    elif path.suffix in _TORCH_SUFFIXES:
+        state = read_torch(path)
+    else:
+        raise ArtifactError(f"{path} is no checkpoint; expected .safetensors or {', '.join(_TORCH_SUFFIXES)}")
+    names = {name.removeprefix("module."): name for name in state if name.rsplit(".", 1)[-1] not in _COUNTERS}
+    return {name: state[original] for name, original in names.items()}
+
+
+def load_weights(model: keras.Model, path: Path, *, without: str = "") -> None:
+    """Fill a network from a checkpoint with the authors' keys; every key is accounted for.
+
+    without: prefix of weights that may be missing and then stay as they are, such as "classifier.".
+    Raises ArtifactError for a damaged file, and for keys that are missing, unknown or of another shape.
+    """
+    assign_state(model, read_checkpoint(path), source=str(path), without=without)
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
@@ -40,26 +58,37 @@ def network_state(model: keras.Model) -> dict[str, NDArray[np.float32]]:
     return {key: np.ascontiguousarray(_to_torch(leaf, variable)) for key, leaf, variable in _variables(model)}
 
 
-def assign_state(model: keras.Model, state: State, *, source: str) -> None:
-    """Assign every weight of the network from a state dict; raises ArtifactError where the two do not match."""
-    state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+def assign_state(model: keras.Model, state: State, *, source: str, without: str = "") -> None:
+    """Assign every weight of the network from a state dict; raises ArtifactError that lists what does not match."""
     wanted = {key: (leaf, variable) for key, leaf, variable in _variables(model)}
-    for title, keys in (("lacks", wanted.keys() - state.keys()), ("has unknown", state.keys() - wanted.keys())):
-        if keys:
-            raise ArtifactError(
-                f"{source} {title} {len(keys)} weights, first {min(keys)!r}; "
-                "it belongs to another network: check [network] width, stages and classes"
-            )
-    for key, (leaf, variable) in wanted.items():
-        expected = _to_torch(leaf, variable).shape
-        if state[key].shape != expected:
-            raise ArtifactError(
-                f"{source}: {key!r} has shape {list(state[key].shape)}, the network needs {list(expected)}; "
-                "check [network] width, stages and classes"
-            )
-        if not np.isfinite(state[key]).all():
-            raise ArtifactError(f"{source}: {key!r} holds NaN or infinity; the training diverged")
+    missing = [key for key in wanted if key not in state and not (without and key.startswith(without))]
+    shapes = {key: list(_to_torch(*wanted[key]).shape) for key in wanted if key in state}
+    problems = (
+        ("lacks", missing),
+        ("has unknown", [key for key in state if key not in wanted]),
+        (
+            "has other shapes for",
+            [
+                f"{key} {list(state[key].shape)}, not {shapes[key]}"
+                for key in shapes
+                if list(state[key].shape) != shapes[key]
+            ],
+        ),
+        ("has NaN or infinity in", [key for key in shapes if not np.isfinite(state[key]).all()]),
+    )
+    told = "; ".join(f"{what} {len(keys)} weights ({_few(keys)})" for what, keys in problems if keys)
+    if told:
+        raise ArtifactError(
+            f"{source} {told}: it belongs to another network, or its training diverged; "
+            "check [network] kind, width, stages and classes"
+        )
+    for key in shapes:
+        leaf, variable = wanted[key]
         variable.assign(_from_torch(leaf, variable, np.asarray(state[key], np.float32)))
+
+
+def _few(names: Sequence[str], limit: int = 4) -> str:
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 _LEAVES = {
