@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 from ai_edge_litert import schema_py_generated as schema
 
 from ghost_edge.core.errors import ArtifactError
 
+_PADDINGS = {schema.Padding.SAME: "same", schema.Padding.VALID: "valid"}
 _DTYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
 _OPS = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 
@@ -26,11 +29,17 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Operation:
-    """An operation by its builtin name; inputs and outputs are tensor indices (-1: not given)."""
+    """An operation by its builtin name; inputs and outputs are tensor indices (-1: not given).
+
+    stride, dilation: of height and width, (1, 1) where the operation has none.
+    """
 
     name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: str = "same"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,27 +57,48 @@ def read_graph(path: Path) -> Graph:
     content = path.read_bytes()
     if content[4:8] != b"TFL3":
         raise ArtifactError(f"{path} is not a .tflite file (no TFL3 mark); it is empty or damaged")
-    model = schema.ModelT.InitFromPackedBuf(content)
+    try:
+        return _graph(schema.ModelT.InitFromPackedBuf(content))
+    except (struct.error, ValueError, TypeError, LookupError) as error:  # what reading cut or changed files raised
+        reason = " ".join(str(error).split())
+        raise ArtifactError(f"{path} is damaged ({reason}); copy or convert it again") from error
+
+
+def _graph(model: schema.ModelT) -> Graph:
     main = model.subgraphs[0]
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
-    return Graph(
-        tensors=tuple(
-            Tensor(
-                index=index,
-                name=tensor.name.decode(),
-                shape=tuple(int(size) for size in tensor.shape) if tensor.shape is not None else (),
-                dtype=_DTYPES[tensor.type],
-                constant=_has_values(model.buffers[tensor.buffer]),
-            )
-            for index, tensor in enumerate(main.tensors)
-        ),
-        operations=tuple(
-            Operation(_OPS[codes[op.opcodeIndex]], tuple(map(int, op.inputs)), tuple(map(int, op.outputs)))
-            for op in main.operators
-        ),
-        inputs=tuple(map(int, main.inputs)),
-        outputs=tuple(map(int, main.outputs)),
+    tensors = tuple(
+        Tensor(
+            index=index,
+            name=(tensor.name or b"").decode(),
+            shape=_numbers(tensor.shape),
+            dtype=_DTYPES[tensor.type],
+            constant=_has_values(model.buffers[tensor.buffer]),
+        )
+        for index, tensor in enumerate(main.tensors)
     )
+    operations = tuple(_operation(_OPS[codes[op.opcodeIndex]], op) for op in main.operators)
+    graph = Graph(tensors, operations, inputs=_numbers(main.inputs), outputs=_numbers(main.outputs))
+    used = [graph.inputs, graph.outputs, *(op.inputs + op.outputs for op in operations)]
+    if max(max(indices, default=-1) for indices in used) >= len(tensors):
+        raise ValueError("an operation names a tensor that is not there")
+    return graph
+
+
+def _operation(name: str, operator: schema.OperatorT) -> Operation:
+    options = operator.builtinOptions
+    return Operation(
+        name=name,
+        inputs=_numbers(operator.inputs),
+        outputs=_numbers(operator.outputs),
+        stride=(getattr(options, "strideH", 1), getattr(options, "strideW", 1)),
+        dilation=(getattr(options, "dilationHFactor", 1), getattr(options, "dilationWFactor", 1)),
+        padding=_PADDINGS[getattr(options, "padding", schema.Padding.SAME)],
+    )
+
+
+def _numbers(values: Iterable[int] | None) -> tuple[int, ...]:
+    return () if values is None else tuple(map(int, values))
 
 
 def _has_values(buffer: schema.BufferT) -> bool:

@@ -62,18 +62,14 @@ def import_weights(
 
 def export_weights(source: Path, out: Path, places: Places) -> int:
     """Write a recipe's or a .keras file's weights as .safetensors with the authors' keys; returns how many."""
-    import keras
-
+    from ghost_edge.host.networks.own import load_keras
     from ghost_edge.host.networks.weights import load_weights, network_state, save_weights
     from ghost_edge.host.stages.build import find_weights
 
     if out.suffix != ".safetensors":
         raise RecipeError(f"-o {out}: name a file that ends in .safetensors")
     if source.suffix == ".keras":
-        try:
-            model = keras.models.load_model(source, compile=False)
-        except (OSError, ValueError, TypeError) as error:
-            raise ArtifactError(f"{source} cannot be loaded by Keras: {str(error).splitlines()[0]}") from error
+        model = load_keras(source)
     else:
         recipe = load_recipe(source)
         network: NetworkTable = require(recipe.network, "network", "weights export")

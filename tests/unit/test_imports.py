@@ -27,6 +27,7 @@ ALLOWED = {
         "ai_edge_litert",
         "litert_quantizer",
         "PIL",
+        "matplotlib",
         "safetensors",
     },
     # device is as light as core, and a command's file is imported when the command runs
@@ -119,7 +120,18 @@ def test_the_guard_finds_an_import_that_points_up(folder: str, source: str, wron
 
 # ghost_edge.host itself too: what is blocked by folder cannot come in by a package that nobody thought of
 BLOCKED = (
-    *("tensorflow", "keras", "onnx", "tf2onnx", "onnxruntime", "PIL", "safetensors", "rich", "litert_quantizer"),
+    *(
+        "tensorflow",
+        "keras",
+        "onnx",
+        "tf2onnx",
+        "onnxruntime",
+        "PIL",
+        "matplotlib",
+        "safetensors",
+        "rich",
+        "litert_quantizer",
+    ),
     "ghost_edge.host",
 )
 

@@ -61,7 +61,7 @@ def build(options: OwnModel, places: Places) -> keras.Model:
     import keras
 
     source = find_source(options, places)
-    model = _load(source) if options.path.endswith(".keras") else _call(source, *options.path.split(":"))
+    model = load_keras(source) if options.path.endswith(".keras") else _call(source, *options.path.split(":"))
     if not isinstance(model, keras.Model):
         raise RecipeError(f"[network] {options.path} gives a {type(model).__name__}, expected a keras.Model")
     wanted = (options.input_size, options.input_size, options.input_channels)
@@ -76,9 +76,11 @@ def build(options: OwnModel, places: Places) -> keras.Model:
     return keras.Model(image, model(image), name="own")
 
 
-def _load(path: Path) -> keras.Model:
+def load_keras(path: Path) -> keras.Model:
+    """A model from a .keras file, its own code (Lambda) not run; ArtifactError where Keras refuses it."""
     import keras
 
+    importlib.import_module("ghost_edge.host.networks.blocks")  # registers its layers
     try:
         return keras.models.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -54,7 +54,7 @@ def find_weights(recipe: Recipe, places: Places) -> Path | None:
     except DataError as error:
         raise ArtifactError(f"[network] weights: {error}") from error
     if not path.is_file():
-        raise ArtifactError(f"[network] weights: {path} is not a file; name a .safetensors file")
+        raise ArtifactError(f"[network] weights: {path} is not a file; name a checkpoint")
     check_sha256(path, network.weights_sha256)
     return path
 

@@ -1,0 +1,210 @@
+"""Everything that a model file, or a recipe's network, costs."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ghost_edge.core.digest import sha256_file
+from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.report import Column
+from ghost_edge.device.isolate import run_isolated
+from ghost_edge.device.runtime import DelegateShare, check_model_file, open_model
+from ghost_edge.host.cost import Layer, count_layers, peak_activation_bytes
+from ghost_edge.host.ghosts import Ghost, find_ghosts
+from ghost_edge.host.graph import read_graph
+
+if TYPE_CHECKING:
+    from ghost_edge.host.pipeline import Reporter
+
+LAYERS = (
+    Column("", "index"),
+    Column("operation", "operation"),
+    Column("output", "shape"),
+    Column("dtype", "dtype"),
+    Column("MACs", "macs", ",d"),
+    Column("parameters", "parameters", ",d"),
+    Column("weight bytes", "weight_bytes", ",d"),
+    Column("output bytes", "output_bytes", ",d"),
+)
+GHOSTS = (
+    Column("ghost", "operation"),
+    Column("input", "input"),
+    Column("n", "filters"),
+    Column("k", "kernel"),
+    Column("d", "cheap_kernel"),
+    Column("s", "ratio"),
+    Column("eq. 4, 5", "theory", ".2f"),
+    Column("sc/(s+c-1)", "approximation", ".2f"),
+    Column("MACs", "mac_ratio", ".2f"),
+    Column("parameters", "parameter_ratio", ".2f"),
+    Column("time", "time_ratio", ".2f"),
+    Column("quartiles", "quartiles"),
+)
+_TOTALS = ("macs", "parameters", "weight_bytes", "output_bytes")
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What a .tflite file costs.
+
+    parameters: of the .tflite; trainable: of the Keras network it was made of here, float_bytes: of its float twin.
+    delegate: its share here; None where the interpreter refuses the file, and refusal says why.
+    """
+
+    file: str
+    sha256: str
+    size_bytes: int
+    totals: dict[str, int]
+    operations: dict[str, int]
+    dtypes: dict[str, int]
+    peak_activation_bytes: int
+    layers: tuple[Layer, ...]
+    ghosts: tuple[Ghost, ...]
+    delegate: DelegateShare | None
+    refusal: str
+    trainable: int | None = None
+    float_bytes: int | None = None
+
+
+def inspect_model(path: Path, data: Path | None, reporter: Reporter) -> Inspection:
+    """Inspect a .tflite file, or a recipe's network, which is built and converted for that.
+
+    Raises ArtifactError for a file that is missing, damaged or of another kind, and what the chain raises.
+    """
+    if path.suffix == ".toml":
+        return _inspect_recipe(path, data, reporter)
+    if path.suffix != ".tflite":
+        raise ArtifactError(f"{path} cannot be inspected; give a .tflite file, or a recipe (.toml) to build")
+    check_model_file(path)
+    graph = read_graph(path)
+    layers = count_layers(graph)
+    share = run_isolated(lambda: open_model(path).delegate, timeout_s=60.0)
+    return Inspection(
+        file=path.name,
+        sha256=sha256_file(path),
+        size_bytes=path.stat().st_size,
+        totals={key: sum(getattr(layer, key) for layer in layers) for key in _TOTALS},
+        operations=_count(layer.operation for layer in layers),
+        dtypes=_count(tensor.dtype for tensor in graph.tensors),
+        peak_activation_bytes=peak_activation_bytes(graph),
+        layers=layers,
+        ghosts=find_ghosts(graph),
+        delegate=share.value,
+        refusal=share.failure.removeprefix(f"{path}: "),
+    )
+
+
+def _inspect_recipe(path: Path, data: Path | None, reporter: Reporter) -> Inspection:
+    # here, so that a file is inspected without TensorFlow
+    from ghost_edge.host.chain import STAGES
+    from ghost_edge.host.datasets.places import places_for
+    from ghost_edge.host.datasets.synthetic import Synthetic
+    from ghost_edge.host.layout import layout
+    from ghost_edge.host.networks import NETWORKS
+    from ghost_edge.host.pipeline import run_chain
+    from ghost_edge.host.recipe import Calibration, NetworkTable, load_recipe, require
+
+    recipe, places = load_recipe(path), places_for(path.parent, data)
+    network: NetworkTable = require(recipe.network, "network", "inspect")
+    noise = Synthetic(count=8, size=network.options.input_size, channels=network.options.input_channels)
+    stages = tuple(stage for stage in STAGES if stage.name in ("build", "float", "calibrate", "quantize"))
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder) / "noise.safetensors"
+        trainable = _write_noise(lambda: NETWORKS[network.kind].build(network.options, places), recipe.seed, weights)
+        recipe = dataclasses.replace(
+            recipe,  # neither its weights nor its pictures change a cost, and they may not be there yet
+            network=dataclasses.replace(network, weights=str(weights), weights_sha256=""),
+            calibration=Calibration(kind="synthetic", source=noise, samples=8),
+            evaluation=None,
+        )
+        run_chain(recipe, places, Path(folder), reporter, stages=stages)
+        names = layout(recipe)
+        found = inspect_model(Path(folder) / names.quantized, data, reporter)
+        twin = Path(folder) / names.float_tflite
+        return dataclasses.replace(found, trainable=trainable, float_bytes=twin.stat().st_size)
+
+
+def _write_noise(build: Callable[[], Any], seed: int, path: Path) -> int:
+    """Write weights for the network, none of them all zeros, and return how many it trains."""
+    import keras
+
+    from ghost_edge.host.networks.weights import save_weights
+
+    keras.utils.set_random_seed(seed)
+    model, rng = build(), np.random.default_rng(seed)
+    for variable in model.trainable_weights:
+        if not np.any(variable):  # the converter leaves out a bias of zeros, and stores equal ones once
+            variable.assign(rng.normal(0, 0.01, variable.shape))
+    save_weights(model, path)
+    keras.backend.clear_session()  # layers without a name are numbered, and the chain builds them once more
+    return sum(math.prod(variable.shape) for variable in model.trainable_weights)
+
+
+def summary(found: Inspection) -> list[str]:
+    """The totals, in lines that say what was counted."""
+    share = found.delegate
+    lines = [
+        f"file: {found.file}, {found.size_bytes:,} bytes",
+        f"parameters: {found.totals['parameters']:,} in the .tflite, where batch normalisation is folded into weights",
+        f"multiply-accumulates: {found.totals['macs']:,}",
+        f"operations: {_listed(found.operations)}",
+        f"tensors: {_listed(found.dtypes)}",
+        f"activations alive at once: {found.peak_activation_bytes:,} bytes at most, a lower bound of the arena",
+        f"delegate: {share.delegated_ops} of {share.ops} operations; partitions: {share.partitions}"
+        if share
+        else f"delegate: share not known, {found.refusal}",
+    ]
+    if found.trainable is not None:
+        lines[0] += f"; its float twin {found.float_bytes:,}"
+        lines[1] += f"; {found.trainable:,} trainable in Keras, with batch normalisation's"
+    return lines
+
+
+def layer_rows(found: Inspection) -> list[dict[str, Any]]:
+    """A row of LAYERS for each operation, and one for the total."""
+    total = {"index": "total", "operation": "", "shape": "", "dtype": "", **found.totals}
+    return [*map(dataclasses.asdict, found.layers), total]
+
+
+def ghost_rows(found: Inspection) -> list[dict[str, Any]]:
+    """A row of GHOSTS for each module: what the plain convolution costs, divided by what the module costs."""
+    return [
+        {
+            **dataclasses.asdict(ghost),
+            **dataclasses.asdict(ghost.sizes),
+            "time_ratio": ghost.time.ratio if ghost.time else None,
+            "quartiles": f"{ghost.time.low:.2f} to {ghost.time.high:.2f}" if ghost.time else None,
+        }
+        for ghost in found.ghosts
+    ]
+
+
+def draw_ghosts(found: Inspection, path: Path) -> None:
+    """Draw theory, counted multiply-accumulates and, where measured, time; ArtifactError without a ghost module."""
+    from ghost_edge.host.chart import Bars, draw_bars  # only a picture needs matplotlib
+
+    if not found.ghosts:
+        raise ArtifactError(f"{found.file} holds no ghost module, so there is nothing to draw; leave --chart out")
+    bars = [Bars("theory, equation 4", [ghost.theory for ghost in found.ghosts])]
+    bars += [Bars("multiply-accumulates", [ghost.mac_ratio for ghost in found.ghosts])]
+    times = [ghost.time for ghost in found.ghosts if ghost.time]
+    if times:
+        bars += [Bars("measured time", [time.ratio for time in times], [(time.low, time.high) for time in times])]
+    labels = [f"{ghost.operation}: {ghost.sizes.input[2]} to {ghost.sizes.filters}" for ghost in found.ghosts]
+    draw_bars(path, labels, bars, title=found.file, unit="plain convolution / ghost module")
+
+
+def _count(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(collections.Counter(names).items()))
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
