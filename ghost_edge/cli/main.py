@@ -17,9 +17,12 @@ from ghost_edge.core.options import suggest
 COMMANDS = {
     "convert": "From a recipe to int8 artifacts, with the proof of what was lost.",
     "bench": "Time models with the interpreter that is installed here.",
+    "compare": "MobileNet, EfficientNet, ShuffleNetV2 and GhostNet side by side on this machine.",
     "evaluate": "Top-1 and top-5 of one model file on a recipe's evaluation pictures.",
     "gate": "Exit 7 when a converted model lost more than its limits allow.",
+    "inspect": "What a model costs by layer, and what its ghost modules save.",
     "train": "Fit a recipe's network on its training pictures.",
+    "weights": "Import a PyTorch checkpoint for a recipe, or export one.",
 }
 
 

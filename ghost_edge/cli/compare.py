@@ -1,0 +1,58 @@
+"""ghost-edge compare: the light networks people choose between, side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import tempfile
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from ghost_edge.cli.progress import open_progress
+from ghost_edge.core.files import write_bytes, write_json
+from ghost_edge.core.report import as_markdown, as_text
+from ghost_edge.device.board import describe, read_board
+
+
+@click.command()
+@click.option(
+    "--size", default=224, show_default=True, type=click.IntRange(32, 1024), help="Pixels of a picture's side."
+)
+@click.option("--networks", "some", multiple=True, metavar="NAME...", help="Only these.  [default: all]")
+@click.option("--rounds", default=30, show_default=True, type=click.IntRange(1), help="Turns of each file.")
+@click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(1, 256), help="Threads of the interpreter."
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write everything, every sample too.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write the table as Markdown.")
+@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Folder for the converted files.")
+@click.argument("more", nargs=-1, metavar="")
+def compare(
+    size: int,
+    some: tuple[str, ...],
+    more: tuple[str, ...],
+    rounds: int,
+    threads: int,
+    json_file: Optional[Path],
+    markdown: Optional[Path],
+    keep: Optional[Path],
+) -> None:
+    """Convert light networks by the same chain and time their float and int8 files in turn, untrained."""
+    from ghost_edge.host.rivals import COLUMNS, RIVALS, compare_networks, footnotes
+
+    with contextlib.ExitStack() as stack:
+        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        progress = stack.enter_context(open_progress(Path(os.devnull)))
+        names = some + more or tuple(RIVALS)
+        rows = compare_networks(names, folder, size=size, rounds=rounds, threads=threads, reporter=progress)
+    board, notes = read_board(), footnotes(rows)
+    click.echo("\n".join([describe(board), as_text(rows, COLUMNS), *notes]))
+    if markdown is not None:
+        lines = [as_markdown(rows, COLUMNS), "", *(f"* {note}" for note in [describe(board), *notes]), ""]
+        write_bytes("\n".join(lines).encode(), markdown)
+    if json_file is not None:
+        plan = {"size": size, "rounds": rounds, "threads": threads}
+        write_json({"format": 1, "board": dataclasses.asdict(board), **plan, "results": rows}, json_file)

@@ -1,0 +1,86 @@
+"""The light networks of keras.applications that GhostNet is compared with."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+from ghost_edge.core.errors import RecipeError
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Light:
+    """[network] of a network that has one width, such as kind = "efficientnet_b0"."""
+
+    input_size: int = 224
+    input_channels: int = 3
+    classes: int = 1000
+
+    def __post_init__(self) -> None:
+        for field, lowest in (("input_size", 32), ("input_channels", 1), ("classes", 1)):
+            if getattr(self, field) < lowest:
+                raise RecipeError(f"[network] {field} is {getattr(self, field)}; it must be {lowest} or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class Scalable(Light):
+    """[network] of a network with a width multiplier, such as kind = "mobilenet_v2"."""
+
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width <= 0:
+            raise RecipeError(f"[network] width is {self.width}; it must be over 0")
+
+
+def build(function: str, options: Light) -> keras.Model:
+    """Build by a function of keras.applications: float32 [1, size, size, channels], normalised, to logits [1, classes].
+
+    What Keras puts before the first convolution is left out, for [preprocess] does it.
+    """
+    import keras  # here, so that reading a recipe does not cost seconds
+
+    image = keras.Input((options.input_size, options.input_size, options.input_channels), batch_size=1, name="image")
+    extra = {"alpha": options.width} if isinstance(options, Scalable) else {}
+    if function.startswith("MobileNetV3"):
+        extra["include_preprocessing"] = False
+    make = getattr(keras.applications, function)
+    model = make(weights=None, input_tensor=image, classes=options.classes, classifier_activation=None, **extra)
+    # EfficientNet's Rescaling and Normalization cannot be turned off, but cut off
+    start = model.get_layer("stem_conv_pad").input if function.startswith("EfficientNet") else image
+    model = keras.Model(start, model.output, name=function)
+    keras.saving.register_keras_serializable("ghost_edge")(_hard_swish)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.hard_swish:
+            layer.activation = _hard_swish
+        elif isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+            _draw_kernel(layer)
+    return model
+
+
+def _hard_swish(x: Any) -> Any:
+    """x * relu6(x + 3) / 6 (arXiv 1905.02244, section 5.2), in operations that XNNPACK takes in int8.
+
+    Of a division by 6 the converter makes HARD_SWISH, which XNNPACK takes in float32 alone: on x86, MobileNetV3 took
+    2.9 (large) and 3.8 (small) times as long in int8, and 6 and 8 % less in float32.
+    """
+    import keras
+
+    return x * keras.ops.relu6(x + 3.0) / 3.0 * 0.5
+
+
+def _draw_kernel(layer: keras.layers.Layer) -> None:
+    """Draw a kernel anew by He's rule (arXiv 1502.01852), so that activations of an untrained network keep their scale.
+
+    Keras counts all channels as inputs of a depthwise kernel: MobileNetV1's logits would deviate by 2e-19.
+    """
+    import keras
+
+    height, width, channels, _ = layer.kernel.shape
+    fan_in = height * width * (channels if isinstance(layer, keras.layers.Conv2D) else 1)
+    layer.kernel.assign(keras.initializers.RandomNormal(stddev=math.sqrt(2 / fan_in))(layer.kernel.shape))
