@@ -6,11 +6,9 @@ import collections
 import dataclasses
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import ArtifactError
@@ -104,48 +102,21 @@ def inspect_model(path: Path, data: Path | None, reporter: Reporter) -> Inspecti
 
 def _inspect_recipe(path: Path, data: Path | None, reporter: Reporter) -> Inspection:
     # here, so that a file is inspected without TensorFlow
-    from ghost_edge.host.chain import STAGES
     from ghost_edge.host.datasets.places import places_for
-    from ghost_edge.host.datasets.synthetic import Synthetic
     from ghost_edge.host.layout import layout
-    from ghost_edge.host.networks import NETWORKS
-    from ghost_edge.host.pipeline import run_chain
-    from ghost_edge.host.recipe import Calibration, NetworkTable, load_recipe, require
+    from ghost_edge.host.networks.own import load_keras
+    from ghost_edge.host.recipe import load_recipe
+    from ghost_edge.host.untrained import convert_for_cost
 
-    recipe, places = load_recipe(path), places_for(path.parent, data)
-    network: NetworkTable = require(recipe.network, "network", "inspect")
-    noise = Synthetic(count=8, size=network.options.input_size, channels=network.options.input_channels)
-    stages = tuple(stage for stage in STAGES if stage.name in ("build", "float", "calibrate", "quantize"))
-    with tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder) / "noise.safetensors"
-        trainable = _write_noise(lambda: NETWORKS[network.kind].build(network.options, places), recipe.seed, weights)
-        recipe = dataclasses.replace(
-            recipe,  # neither its weights nor its pictures change a cost, and they may not be there yet
-            network=dataclasses.replace(network, weights=str(weights), weights_sha256=""),
-            calibration=Calibration(kind="synthetic", source=noise, samples=8),
-            evaluation=None,
+    recipe = load_recipe(path)
+    with tempfile.TemporaryDirectory() as name:
+        made = convert_for_cost(recipe, places_for(path.parent, data), Path(name), reporter)
+        trainable = load_keras(Path(name) / layout(recipe).keras).trainable_weights
+        return dataclasses.replace(
+            inspect_model(made.int8_tflite, data, reporter),
+            trainable=sum(math.prod(variable.shape) for variable in trainable),
+            float_bytes=made.float_tflite.stat().st_size,
         )
-        run_chain(recipe, places, Path(folder), reporter, stages=stages)
-        names = layout(recipe)
-        found = inspect_model(Path(folder) / names.quantized, data, reporter)
-        twin = Path(folder) / names.float_tflite
-        return dataclasses.replace(found, trainable=trainable, float_bytes=twin.stat().st_size)
-
-
-def _write_noise(build: Callable[[], Any], seed: int, path: Path) -> int:
-    """Write weights for the network, none of them all zeros, and return how many it trains."""
-    import keras
-
-    from ghost_edge.host.networks.weights import save_weights
-
-    keras.utils.set_random_seed(seed)
-    model, rng = build(), np.random.default_rng(seed)
-    for variable in model.trainable_weights:
-        if not np.any(variable):  # the converter leaves out a bias of zeros, and stores equal ones once
-            variable.assign(rng.normal(0, 0.01, variable.shape))
-    save_weights(model, path)
-    keras.backend.clear_session()  # layers without a name are numbered, and the chain builds them once more
-    return sum(math.prod(variable.shape) for variable in model.trainable_weights)
 
 
 def summary(found: Inspection) -> list[str]:

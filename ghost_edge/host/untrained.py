@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ghost_edge.host.chain import STAGES
 from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.datasets.synthetic import Synthetic
 from ghost_edge.host.layout import layout
-from ghost_edge.host.pipeline import Silent, run_chain
-from ghost_edge.host.recipe import parse_recipe
+from ghost_edge.host.networks import NETWORKS
+from ghost_edge.host.pipeline import Reporter, Silent, run_chain
+from ghost_edge.host.recipe import Calibration, NetworkTable, Recipe, parse_recipe, require
+from ghost_edge.host.stages.build import RANDOM
 
 _CONVERT = tuple(stage for stage in STAGES if stage.name in ("build", "float", "calibrate", "quantize"))
 
@@ -27,17 +31,26 @@ def convert_untrained(network: Mapping[str, Any], folder: Path, *, name: str = "
 
     Raises what the chain raises, RecipeError for a wrong table among it.
     """
-    size, channels = network["input_size"], network.get("input_channels", 3)
-    pixels = {"size": size, "channels": "GRAY" if channels == 1 else "RGB"}
-    noise = {"kind": "synthetic", "size": size, "count": 8, "channels": channels}
-    weights = {} if network["kind"] == "keras" else {"weights": "random"}
+    channels = "GRAY" if network.get("input_channels", 3) == 1 else "RGB"
     table = {
         "name": name,
-        "network": {**weights, **network},
-        "preprocess": {**pixels, "mean": [0.5], "std": [0.25]},
-        "calibration": {**noise, "samples": 8},
+        "network": network,
+        "preprocess": {"size": network["input_size"], "channels": channels, "mean": [0.5], "std": [0.25]},
     }
-    recipe = parse_recipe(table, folder / f"{name}.toml")
-    run_chain(recipe, Places((folder,)), folder, Silent(), stages=_CONVERT)
+    return convert_for_cost(parse_recipe(table, folder / f"{name}.toml"), Places((folder,)), folder, Silent())
+
+
+def convert_for_cost(recipe: Recipe, places: Places, folder: Path, reporter: Reporter) -> Untrained:
+    """Convert a recipe's network without its weights and pictures: they change no cost, and may not be there yet."""
+    network: NetworkTable = require(recipe.network, "network", "inspect")
+    weights = "" if NETWORKS[network.kind].source else RANDOM
+    noise = Synthetic(count=8, size=network.options.input_size, channels=network.options.input_channels)
+    recipe = dataclasses.replace(
+        recipe,
+        network=dataclasses.replace(network, weights=weights, weights_sha256=""),
+        calibration=Calibration(kind="synthetic", source=noise, samples=8),
+        evaluation=None,
+    )
+    run_chain(recipe, places, folder, reporter, stages=_CONVERT)
     names = layout(recipe)
     return Untrained(folder / names.float_tflite, folder / names.quantized)

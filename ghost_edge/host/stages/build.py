@@ -72,6 +72,8 @@ def run(work: Work) -> tuple[Path, ...]:
     work.tell(0.3, "network built")
     if weights is not None:
         load_weights(model, weights)
+    elif network.weights == RANDOM:
+        _stir(model, seed=work.recipe.seed)
     paths = tuple(map(work.path, (work.names.keras, work.names.frozen, work.names.probe)))
     with whole_file(paths[0]) as part, tempfile.TemporaryDirectory(dir=work.folder) as scratch:
         model.save(Path(scratch) / work.names.keras)  # Keras insists on the ending .keras
@@ -79,6 +81,14 @@ def run(work: Work) -> tuple[Path, ...]:
     work.tell(0.6, "weights in place")
     _write_frozen(model, paths[1], paths[2], seed=work.recipe.seed)
     return paths
+
+
+def _stir(model: Any, *, seed: int) -> None:
+    """Noise in place of zeros: the converter leaves a bias of zeros out, and the file would be too small."""
+    rng = np.random.default_rng(seed)
+    for variable in model.trainable_weights:
+        if not np.any(variable):
+            variable.assign(rng.normal(0, 0.01, variable.shape))
 
 
 def _write_frozen(model: Any, graph_path: Path, probe_path: Path, *, seed: int) -> None:
