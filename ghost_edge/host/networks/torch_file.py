@@ -96,31 +96,29 @@ def _open_zip(file: BinaryIO) -> tuple[Any, Callable[[_Storage], NDArray[Any]]]:
             values[storage.key] = archive.read(f"{folder}/data/{storage.key}")
         return np.frombuffer(values[storage.key], _DTYPES[storage.kind])
 
-    return _unpickle(io.BytesIO(archive.read(pickles[0]))), read
+    return _unpickle(io.BytesIO(archive.read(pickles[0])))[0], read
 
 
 def _open_legacy(file: BinaryIO) -> tuple[Any, Callable[[_Storage], NDArray[Any]]]:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
-    if _unpickle(file) != _LEGACY_MAGIC:
+    if _unpickle(file)[0] != _LEGACY_MAGIC:
         raise ValueError("neither a zip file nor PyTorch's older format")
     _unpickle(file), _unpickle(file)  # protocol version and sizes of C types, the same everywhere
-    content, keys = _unpickle(file), _unpickle(file)
-    storages = {tensor.storage.key: tensor.storage for tensor in _state_dict(content).values()}
+    content, kinds = _unpickle(file)  # kinds of every storage: an optimizer's lie between those of the weights
+    keys, _ = _unpickle(file)
     every: dict[str, NDArray[Any]] = {}
     for key in keys:
         (count,) = struct.unpack("<q", file.read(8))
         if not 0 <= count <= size:  # values of a byte or more each: a damaged count must not ask for terabytes
             raise ValueError(f"storage {key!r} should have {count} values, and the file has {size} bytes")
-        storage = storages.get(key)
-        if storage is None:
-            raise ValueError(f"storage {key!r} belongs to no tensor of the state dict; save the state_dict alone")
-        every[key] = np.frombuffer(file.read(count * np.dtype(_DTYPES[storage.kind]).itemsize), _DTYPES[storage.kind])
+        dtype = np.dtype(_DTYPES[kinds[key]])
+        every[key] = np.frombuffer(file.read(count * dtype.itemsize), dtype)
     return content, lambda storage: every[storage.key]
 
 
-def _unpickle(file: BinaryIO) -> Any:
-    """The next pickle of a file, checked before it is loaded."""
+def _unpickle(file: BinaryIO) -> tuple[Any, dict[str, str]]:
+    """The next pickle of a file, checked before it is loaded, and the type of each storage it names, by key."""
     start = file.tell()
     content = io.BytesIO(file.read(_PICKLE_LIMIT_BYTES))
     for opcode, argument, _ in pickletools.genops(content):
@@ -128,13 +126,18 @@ def _unpickle(file: BinaryIO) -> Any:
             raise pickle.UnpicklingError(f"a memo of {argument} entries")
     length = content.tell()
     content.seek(0)
-    loaded = _Unpickler(content).load()
+    unpickler = _Unpickler(content)
+    loaded = unpickler.load()
     file.seek(start + length)
-    return loaded
+    return loaded, unpickler.kinds
 
 
 class _Unpickler(pickle.Unpickler):
     """Knows what tensors are made of, and nothing else."""
+
+    def __init__(self, content: BinaryIO) -> None:
+        super().__init__(content)
+        self.kinds: dict[str, str] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         """One of the known callables, or the name of a storage type; UnpicklingError for anything else."""
@@ -149,6 +152,7 @@ class _Unpickler(pickle.Unpickler):
         what, kind, key = pid[:3]
         if what != "storage" or kind not in _DTYPES:
             raise pickle.UnpicklingError(f"it refers to {what!r} of {kind!r}")
+        self.kinds[str(key)] = kind
         return _Storage(kind, str(key))
 
 
