@@ -40,6 +40,9 @@ def import_(
     with open_progress(Path(os.devnull)) as progress:
         progress.started("import")
         options = import_weights(checkpoint, network_table(network, given), out, drop_classifier=drop_classifier)
+    if drop_classifier:
+        click.echo(f'[training]  # of the recipe: a new classifier is trained\nstart = "{out}"')
+        return
     click.echo(f'[network]  # for the recipe\nkind = "{options["kind"]}"')
     for key in ("width", "classes"):
         if key in options:

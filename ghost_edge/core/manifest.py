@@ -93,7 +93,7 @@ def read_manifest(path: Path) -> Manifest:
             f"{path} has format {found!r}, this ghost-edge reads {FORMAT}; run ghost-edge convert again"
         )
     try:
-        if table["sha256"] != seal(table)["sha256"]:
+        if table.get("sha256") != seal(table)["sha256"]:
             raise ValueError("its content does not have the SHA-256 it names")
         return _parse({key: value for key, value in table.items() if key != "sha256"})
     except (RecipeError, TypeError, KeyError, ValueError, OverflowError) as error:

@@ -87,8 +87,8 @@ def _is_head(key: str) -> bool:
 
 
 def _with_classes(options: Any, state: Mapping[str, Any]) -> Any:
-    head = state.get(f"{CLASSIFIER}bias")
-    if head is None or head.ndim != 1 or not hasattr(options, "classes"):
+    head = state.get(f"{CLASSIFIER}weight")
+    if head is None or head.ndim != 2 or not hasattr(options, "classes"):
         return options
     return dataclasses.replace(options, classes=len(head))
 
@@ -96,7 +96,7 @@ def _with_classes(options: Any, state: Mapping[str, Any]) -> Any:
 def _width_hint(options: Any, state: Mapping[str, Any]) -> str:
     """What the checkpoint's last convolution says about its width, where that is not the one asked for."""
     head = state.get("conv_head.weight")
-    if head is None or head.ndim != 4 or not hasattr(options, "width"):
+    if head is None or head.ndim != 4 or not hasattr(options, "stages"):
         return ""
     width = head.shape[1] / max(options.stages[-1][1], 1)
     return "" if width == options.width else f" (its conv_head looks like width {width:g}, asked for {options.width:g})"

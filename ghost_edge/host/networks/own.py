@@ -99,7 +99,7 @@ def _call(source: Path, name: str, function: str) -> keras.Model:
         if loaded is not None and loaded.__file__ != str(source):  # one of the same name, from another folder
             del sys.modules[name]
         module = importlib.import_module(name)
-    except ImportError as error:
+    except (ImportError, SyntaxError) as error:
         raise RecipeError(f"[network] {source} cannot be imported: {error}") from error
     finally:
         sys.path.remove(str(source.parent))

@@ -6,6 +6,7 @@ import argparse
 import collections
 import dataclasses
 import io
+import math
 import pickle
 import pickletools
 import struct
@@ -65,6 +66,8 @@ def read_torch(path: Path) -> dict[str, NDArray[Any]]:
         with path.open("rb") as file:
             content, read_storage = _open_zip(file) if zipfile.is_zipfile(file) else _open_legacy(file)
             tensors = _state_dict(content)
+            if sum(math.prod(tensor.shape) for tensor in tensors.values()) > 2 * path.stat().st_size:
+                raise ValueError("its tensors hold more values than the file has bytes")
             return {name: _view(tensor, read_storage(tensor.storage)) for name, tensor in tensors.items()}
     except (*_FAILURES, OSError, RecursionError, AttributeError, NotImplementedError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -162,6 +165,7 @@ def _rebuild_tensor(storage: _Storage, offset: int, shape: Any, strides: Any, *_
 
 _KNOWN: Mapping[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
+    ("collections", "Counter"): collections.Counter,  # of a learning rate's schedule
     ("argparse", "Namespace"): argparse.Namespace,  # training scripts save their options beside; it holds values only
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
@@ -170,7 +174,7 @@ _KNOWN: Mapping[tuple[str, str], Any] = {
 
 def _state_dict(content: Any) -> dict[str, _Tensor]:
     """The tensors by name; ValueError where the object is no state dict and holds none."""
-    for key in ("state_dict", "model"):
+    for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not content:

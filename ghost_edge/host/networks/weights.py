@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,20 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.errors import ArtifactError, DeviceError
 from ghost_edge.core.files import write_bytes
+from ghost_edge.device.isolate import run_isolated
 from ghost_edge.host.networks.torch_file import read_torch
 
 State = Mapping[str, NDArray[Any]]
-_TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".bin")
+_TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".bin", ".ckpt")
+_TORCH_TIMEOUT_S = 60.0
+_PREFIXES = re.compile(r"^(module\.|_orig_mod\.)+")  # of nn.DataParallel and of torch.compile
 _COUNTERS = ("num_batches_tracked", "total_ops", "total_params")  # of batches, and of a profiler: no weights
 
 
 def read_checkpoint(path: Path) -> State:
-    """Names and arrays of a .safetensors file or a PyTorch checkpoint, without "module." and without counters.
+    """Names and arrays of a .safetensors file or a PyTorch checkpoint, without "module." in front and without counters.
 
     Raises ArtifactError for a file that is damaged, of another kind, or that wants to run code.
     """
@@ -32,10 +36,16 @@ def read_checkpoint(path: Path) -> State:
         except (SafetensorError, OSError, KeyError, TypeError) as error:
             raise ArtifactError(f"{path} is not a readable .safetensors file ({error})") from error
     elif path.suffix in _TORCH_SUFFIXES:
-        state = read_torch(path)
+        try:  # in a child: a few hundred bytes of pickle can take years to hash
+            state = run_isolated(read_torch, path, timeout_s=_TORCH_TIMEOUT_S).unwrap(str(path))
+        except DeviceError as error:
+            raise ArtifactError(f"{path} is not a readable PyTorch checkpoint: {error}") from error
     else:
         raise ArtifactError(f"{path} is no checkpoint; expected .safetensors or {', '.join(_TORCH_SUFFIXES)}")
-    names = {name.removeprefix("module."): name for name in state if name.rsplit(".", 1)[-1] not in _COUNTERS}
+    kept = [name for name in state if name.rsplit(".", 1)[-1] not in _COUNTERS]
+    names = {_PREFIXES.sub("", name): name for name in kept}
+    if len(names) < len(kept):
+        raise ArtifactError(f"{path} holds some weights twice, with and without a prefix such as module.; keep one")
     return {name: state[original] for name, original in names.items()}
 
 

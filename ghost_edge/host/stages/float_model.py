@@ -12,6 +12,7 @@ from ghost_edge.host.stages import Work
 def run(work: Work) -> tuple[Path, ...]:
     """Write <name>_float.tflite; raises ConversionError with the converter's reason where it refuses."""
     import tensorflow as tf
+    from tensorflow.lite.python.convert_phase import ConverterError
 
     graph = tf.compat.v1.GraphDef()
     graph.ParseFromString(work.path(work.names.frozen).read_bytes())
@@ -20,8 +21,9 @@ def run(work: Work) -> tuple[Path, ...]:
     work.tell(0.3, "graph read")
     try:
         content = tf.lite.TFLiteConverter.from_concrete_functions([function]).convert()
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise ConversionError(f"TensorFlow could not convert {work.recipe.name}: {error}") from error
+    except (tf.errors.OpError, ConverterError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConversionError(f"TensorFlow could not convert {work.recipe.name}: {reason}") from error
     path = work.path(work.names.float_tflite)
     write_bytes(content, path)
     return (path,)
