@@ -21,10 +21,11 @@ from ghost_edge.core.report import as_text
 def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -> None:
     """Build, quantize to int8, export, verify and judge the model of RECIPE (without one: the embedded default)."""
     from ghost_edge.host.datasets.places import places_for
+    from ghost_edge.host.layout import layout
     from ghost_edge.host.pipeline import run_chain
     from ghost_edge.host.recipe import load_recipe
     from ghost_edge.host.shipped import default_recipe
-    from ghost_edge.host.summary import COLUMNS, summary_rows
+    from ghost_edge.host.summary import COLUMNS, delegate_doubts, summary_rows
 
     loaded = load_recipe(recipe or default_recipe())
     folder = out or Path("out") / loaded.name
@@ -32,6 +33,8 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
         run_chain(loaded, places_for(loaded.path.parent, data), folder, progress)
     manifest = read_manifest(folder)
     click.echo(f"\n{as_text(summary_rows(manifest), COLUMNS)}\n\nfiles: {folder}/ (manifest.json, report.md)")
+    for doubt in delegate_doubts(folder / layout(loaded).parity):
+        click.echo(doubt)
     if manifest.gate:
         raise GateError(f"{manifest.name}: {'; '.join(manifest.gate)}")
     click.echo("gate: passed" if manifest.predictions else "gate: not judged, the recipe has no [evaluation]")

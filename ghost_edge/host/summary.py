@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from ghost_edge.core.manifest import Manifest
@@ -17,6 +19,18 @@ COLUMNS = (
     Column("SQNR dB", "sqnr_db", ".1f"),
     Column("median ms here", "median_ms", ".3f"),
 )
+
+
+def delegate_doubts(parity: Path) -> list[str]:
+    """What parity.json says against the int8 file's speed: a line where the delegate did not take it in one piece."""
+    found = json.loads(parity.read_text(encoding="utf-8"))
+    parts, taken, total = found["delegate_partitions"], found["delegated_operations"], sum(found["operations"].values())
+    if parts is None or (parts == 1 and taken == total):
+        return []
+    return [
+        f"doubt: the delegate took {taken} of {total} int8 operations here, in {parts} partitions; the rest runs on "
+        "plain kernels, which can be slower than float: ghost-edge inspect lists the operations"
+    ]
 
 
 def summary_rows(manifest: Manifest) -> list[dict[str, Any]]:
