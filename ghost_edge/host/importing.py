@@ -39,8 +39,9 @@ def import_weights(
 ) -> dict[str, Any]:
     """Write the checkpoint as .safetensors, float32, with the authors' keys, and return the network's options.
 
-    The number of classes is that of the checkpoint's classifier. drop_classifier: leave it out, for `train` to make
-    a new one. Raises ArtifactError that lists keys that are missing, unknown or of another shape.
+    Where the network has its kind's default number of classes, the checkpoint's is taken. drop_classifier: leave the
+    classifier out, for `train` to make a new one.
+    Raises ArtifactError that lists keys that are missing, unknown or of another shape.
     """
     from safetensors.numpy import save
 
@@ -49,7 +50,9 @@ def import_weights(
     if out.suffix != ".safetensors":
         raise RecipeError(f"-o {out}: name a file that ends in .safetensors")
     state = read_checkpoint(checkpoint)
-    options = _with_classes(network.options, state)
+    options = network.options
+    if drop_classifier or getattr(options, "classes", None) == getattr(type(options), "classes", None):
+        options = _with_classes(options, state)
     model = NETWORKS[network.kind].build(options, Places(()))
     try:
         assign_state(model, state, source=str(checkpoint), without=CLASSIFIER if drop_classifier else "")

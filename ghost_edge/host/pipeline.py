@@ -124,10 +124,11 @@ def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which ends with the process; GhostEdgeError where another run has it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise GhostEdgeError(f"another run writes into {folder}; wait for it, or choose another --out") from error
         yield
-    except BlockingIOError as error:
-        raise GhostEdgeError(f"another run writes into {folder}; wait for it, or choose another --out") from error
     finally:
         os.close(handle)
 

@@ -72,6 +72,12 @@ def test_the_number_of_classes_is_that_of_the_checkpoint(folder: Path, tmp_path:
     assert import_weights(folder / "plain.pth", table, tmp_path / "w.safetensors")["classes"] == 3
 
 
+def test_another_number_of_classes_than_was_asked_for_is_refused(folder: Path, tmp_path: Path) -> None:
+    table = NetworkTable("ghostnet", GhostNet(**{**vars(TINY), "classes": 10}))
+    with pytest.raises(ArtifactError, match=r"other shapes for 2 weights \(classifier\.weight \[3, 8\], not \[10, 8\]"):
+        import_weights(folder / "plain.pth", table, tmp_path / "w.safetensors")
+
+
 def test_a_dropped_classifier_is_made_anew_by_train_alone(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     import_weights(folder / "plain.pth", TABLE, path, drop_classifier=True)

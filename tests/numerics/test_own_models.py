@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from ghost_edge.core.errors import ArtifactError, GhostEdgeError, RecipeError
+from ghost_edge.core.errors import ArtifactError, ConversionError, GhostEdgeError, RecipeError
 from ghost_edge.device.runtime import open_model
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.graph import read_graph
@@ -110,3 +110,12 @@ def test_a_path_that_is_neither_file_nor_function_is_refused(path: str) -> None:
 def test_an_installed_module_is_found() -> None:
     source: Any = find_source(OwnModel("keras.src.applications.mobilenet:MobileNet", 224), Places(()))
     assert source.name == "mobilenet.py"
+
+
+def test_what_the_converter_refuses_is_one_line(tmp_path: Path) -> None:
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(4, 3, dtype="mixed_float16")(image)
+    keras.Model(image, x).save(tmp_path / "half.keras")
+    with pytest.raises(ConversionError, match="TensorFlow could not convert untrained: ") as refused:
+        convert_untrained({"kind": "keras", "path": "half.keras", "input_size": 16}, tmp_path)
+    assert "\n" not in str(refused.value)

@@ -193,6 +193,14 @@ def test_no_stage_reads_what_is_made_after_it() -> None:
         made |= made_by[entry.name]
 
 
+def test_a_stage_that_would_block_is_not_taken_for_another_run(tmp_path: Path) -> None:
+    def block(work: Work) -> tuple[Path, ...]:
+        raise BlockingIOError("a pipe is full")
+
+    with pytest.raises(BlockingIOError, match="a pipe is full"):
+        run(tmp_path, dataclasses.replace(stage("a"), run=block))
+
+
 def test_a_second_run_into_the_same_folder_at_the_same_time_is_refused(tmp_path: Path) -> None:
     def run_again(work: Work) -> tuple[Path, ...]:
         run(tmp_path, *chain())
