@@ -1,47 +1,86 @@
-"""ghost-edge evaluate: how well one model file answers a recipe's pictures."""
+"""ghost-edge evaluate: how well model files answer pictures: a recipe's, or those of a bundle on the board."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import click
 
 from ghost_edge.cli.options import data_option
 from ghost_edge.cli.progress import open_progress
-from ghost_edge.core.report import as_text
+from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.files import write_json
+from ghost_edge.core.manifest import read_manifest
+from ghost_edge.core.npz import save_npz
+from ghost_edge.core.report import Column, as_text
+from ghost_edge.device.evaluate import RunOptions
+from ghost_edge.device.pictures import COLUMNS, judge_pictures, load_pictures
+from ghost_edge.device.runtime import INTERPRETERS, KERNELS
+
+_Path = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("artifacts", nargs=-1, required=True, type=_Path)
+@click.option("--recipe", type=_Path, help="Its [preprocess] and [evaluation] are used.")
+@click.option("--pictures", type=_Path, help="Instead of a recipe: the pictures.npz of a bundle, without TensorFlow.")
+@click.option("--manifest", type=_Path, help="With --pictures: says [preprocess]; default: beside each artifact.")
+@click.option("--runtime", default="auto", show_default=True, type=click.Choice(["auto", *INTERPRETERS]))
 @click.option(
-    "--recipe", required=True, type=click.Path(path_type=Path), help="Its [preprocess] and [evaluation] are used."
+    "--kernels",
+    default="default",
+    show_default=True,
+    type=click.Choice(KERNELS),
+    help="reference: slow, the same bytes everywhere.",
 )
-@click.option("--runtime", default="auto", show_default=True, help="litert, tflite-runtime or onnxruntime.")
 @click.option(
-    "--kernels", default="default", show_default=True, help="default, or reference (the same bytes everywhere)."
+    "--threads", default=1, show_default=True, type=click.IntRange(1, 256), help="Threads of the interpreter."
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the numbers as JSON.")
+@click.option("--json", "json_file", type=_Path, help="Write the numbers as JSON.")
+@click.option("--outputs", type=_Path, help="With --pictures: write every output as .npz, as the model stores it.")
 @data_option
 def evaluate(
     artifacts: tuple[Path, ...],
-    recipe: Path,
-    runtime: str,
-    kernels: str,
-    json_file: Optional[Path],
+    recipe: Optional[Path],
+    pictures: Optional[Path],
+    manifest: Optional[Path],
     data: Optional[Path],
+    json_file: Optional[Path],
+    outputs: Optional[Path],
+    **run_options: Any,
 ) -> None:
-    """Top-1 and top-5 of each of ARTIFACTS; the others are compared with the first, picture by picture."""
+    """Top-1 and top-5 of each of ARTIFACTS; with a recipe the others are compared with the first, picture by picture.
+
+    With --pictures: how many pictures have the very bytes as output that the workstation's reference kernels gave.
+    """
+    how = RunOptions(**run_options)
+    if (recipe is None) == (pictures is None):
+        raise RecipeError("evaluate needs --recipe FILE, or --pictures FILE on a board; give one of the two")
+    if recipe is not None and (manifest or outputs):
+        raise RecipeError("--manifest and --outputs go with --pictures; leave them out, or --recipe")
+    if recipe is not None:
+        rows, columns = _by_recipe(artifacts, recipe, data, how)
+    else:
+        assert pictures is not None
+        preprocess = {file: read_manifest(manifest or file.parent).preprocess for file in artifacts}
+        rows, answers = judge_pictures(artifacts, load_pictures(pictures), preprocess, how)
+        columns = COLUMNS
+    click.echo(as_text(rows, columns))
+    if json_file is not None:
+        write_json({"format": 1, "results": rows}, json_file)
+    if outputs is not None:
+        save_npz(answers, outputs)
+
+
+def _by_recipe(
+    artifacts: Sequence[Path], recipe: Path, data: Optional[Path], how: RunOptions
+) -> tuple[list[dict[str, Any]], Sequence[Column]]:
     from ghost_edge.host.datasets.places import places_for
-    from ghost_edge.host.judging import COLUMNS, judge_files, write_rows
+    from ghost_edge.host.judging import COLUMNS, judge_files
     from ghost_edge.host.recipe import load_recipe
 
-    loaded = load_recipe(recipe)
     with open_progress(Path(os.devnull)) as progress:
-        rows = judge_files(
-            artifacts, loaded, places_for(recipe.parent, data), runtime=runtime, kernels=kernels, reporter=progress
-        )
-    click.echo(as_text(rows, COLUMNS))
-    if json_file is not None:
-        write_rows(rows, json_file)
+        return judge_files(artifacts, load_recipe(recipe), places_for(recipe.parent, data), how, progress), COLUMNS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,64 +19,86 @@ from ghost_edge.device.runtime import one_line, open_model
 Progress = Callable[[int, int], None]
 
 
-def predict(
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """How to run a model: see open_model()."""
+
+    runtime: str = "auto"
+    kernels: str = "default"
+    threads: int = 1
+
+
+def raw_outputs(
     path: Path,
     images: Sequence[NDArray[np.uint8]],
     preprocess: Preprocess,
-    *,
-    runtime: str = "auto",
-    kernels: str = "default",
-    threads: int = 1,
+    how: RunOptions = RunOptions(),
     say: Optional[Progress] = None,
-) -> NDArray[np.float32]:
-    """First output of the model for each picture, uint8 [H, W, C], as real numbers: float32 [N, classes].
+) -> tuple[NDArray[Any], TensorSpec]:
+    """First output of the model for each picture, uint8 [H, W, C], as stored: [N, classes], and what its dtype means.
 
     say(done, total) is called after each picture. Raises ArtifactError when the model does not take such pictures,
     DataError when there are none or one is unfit, DeviceError when a run fails, and what open_model() raises.
     """
     if len(images) == 0:
         raise DataError("there are no pictures to evaluate; check the evaluation list or its limit")
-    model = open_model(path, runtime=runtime, kernels=kernels, threads=threads)
+    model = open_model(path, runtime=how.runtime, kernels=how.kernels, threads=how.threads)
     if len(model.inputs) != 1:
         raise ArtifactError(
             f"{path} has {len(model.inputs)} inputs; only a model with one picture as input can be evaluated"
         )
-    spec, output = model.inputs[0], model.outputs[0]
+    spec = model.inputs[0]
     options = match_layout(path, spec, preprocess)
-    scores = []
+    outputs = []
     for done, image in enumerate(images, start=1):
         model.set_inputs([quantize(prepare(image, options), spec)])
         try:
             model.invoke()
         except RuntimeError as error:
             raise DeviceError(f"{path} failed on picture {done}: {one_line(error)}") from error
-        scores.append(dequantize(model.outputs_now()[0].reshape(-1), output))
+        outputs.append(model.outputs_now()[0].reshape(-1))
         if say is not None:
             say(done, len(images))
-    stacked = np.stack(scores)
-    if not np.isfinite(stacked).all():
-        raise ArtifactError(f"{path} answers NaN or infinity; check its weights and [preprocess] mean and std")
-    return stacked
+    return np.stack(outputs), model.outputs[0]
 
 
-def predict_isolated(
+def raw_outputs_isolated(
     path: Path,
     images: Sequence[NDArray[np.uint8]],
     preprocess: Preprocess,
-    *,
-    runtime: str = "auto",
-    kernels: str = "default",
-    threads: int = 1,
+    how: RunOptions = RunOptions(),
     timeout_s: float = 3600.0,
-) -> NDArray[np.float32]:
-    """predict() in a child process: a signal, a time-out or a full memory becomes a DeviceError."""
+) -> tuple[NDArray[Any], TensorSpec]:
+    """raw_outputs() in a child process: a signal, a time-out or a full memory becomes a DeviceError."""
+    outcome = run_isolated(lambda: raw_outputs(path, images, preprocess, how), timeout_s=timeout_s)
+    outputs, spec = outcome.unwrap(str(path))
+    return outputs, spec
 
-    def run() -> NDArray[np.float32]:
-        return predict(path, images, preprocess, runtime=runtime, kernels=kernels, threads=threads)
 
-    outcome = run_isolated(run, timeout_s=timeout_s)
-    scores: NDArray[np.float32] = outcome.unwrap(str(path))
+def real_outputs(path: Path, outputs: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:
+    """Outputs as stored to real numbers, float32 [N, classes]; ArtifactError where one is NaN or infinite."""
+    scores = dequantize(outputs, spec)
+    if not np.isfinite(scores).all():
+        raise ArtifactError(f"{path} answers NaN or infinity; check its weights and [preprocess] mean and std")
     return scores
+
+
+def predict(
+    path: Path,
+    images: Sequence[NDArray[np.uint8]],
+    preprocess: Preprocess,
+    how: RunOptions = RunOptions(),
+    say: Optional[Progress] = None,
+) -> NDArray[np.float32]:
+    """The answers of raw_outputs() in this process as real numbers, float32 [N, classes]; raises as it does."""
+    return real_outputs(path, *raw_outputs(path, images, preprocess, how, say))
+
+
+def predict_isolated(
+    path: Path, images: Sequence[NDArray[np.uint8]], preprocess: Preprocess, how: RunOptions = RunOptions()
+) -> NDArray[np.float32]:
+    """The answers of raw_outputs_isolated() as real numbers, float32 [N, classes]; raises as it does."""
+    return real_outputs(path, *raw_outputs_isolated(path, images, preprocess, how))
 
 
 def match_layout(path: Path, spec: TensorSpec, preprocess: Preprocess) -> Preprocess:

@@ -15,9 +15,8 @@ from ghost_edge.core.accuracy import compare, top_k
 from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import DataError
-from ghost_edge.core.files import write_json
 from ghost_edge.core.report import Column
-from ghost_edge.device.evaluate import predict_isolated
+from ghost_edge.device.evaluate import RunOptions, predict_isolated
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe import Evaluation, Recipe, require
@@ -34,7 +33,7 @@ COLUMNS = (
 
 
 def judge_files(
-    files: Sequence[Path], recipe: Recipe, places: Places, *, runtime: str, kernels: str, reporter: Any
+    files: Sequence[Path], recipe: Recipe, places: Places, how: RunOptions, reporter: Any
 ) -> list[dict[str, Any]]:
     """One row of COLUMNS for each file; drop and agreement are against the first file, None in its own row.
 
@@ -49,7 +48,7 @@ def judge_files(
         reporter.started(file.name)
         # in a child process: a damaged file, or a processor that the interpreter was not built for, ends only that
         started = time.perf_counter()
-        logits = predict_isolated(file, dataset.images, recipe.preprocess, runtime=runtime, kernels=kernels)
+        logits = predict_isolated(file, dataset.images, recipe.preprocess, how)
         reporter.finished(file.name, time.perf_counter() - started)
         check_labels(labels, classes=logits.shape[1], dataset=dataset)
         answers = logits.argmax(axis=1)
@@ -68,8 +67,3 @@ def check_labels(labels: NDArray[np.int64], *, classes: int, dataset: Dataset) -
             f"{dataset.name} has labels {low}..{high}, the model answers {classes} classes; "
             "check [network] classes and [evaluation] label_offset"
         )
-
-
-def write_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write the rows as JSON."""
-    write_json({"format": 1, "results": list(rows)}, path)

@@ -15,7 +15,7 @@ from ghost_edge.core.errors import ArtifactError, DataError, DeviceError
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device import evaluate
-from ghost_edge.device.evaluate import match_layout, predict, predict_isolated
+from ghost_edge.device.evaluate import RunOptions, match_layout, predict, predict_isolated
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
 INT8 = "mlperf_tiny_ic_resnet8_cifar10_int8.tflite"
@@ -73,12 +73,12 @@ def test_shuffled_pictures_are_no_better_than_chance(models: Path, pictures: tup
 
 def test_a_child_predicts_the_same(models: Path, pictures: tuple[Any, Any]) -> None:
     few = pictures[0][:10]
-    here = predict(models / INT8, few, CIFAR10, kernels="reference")
-    assert np.array_equal(predict_isolated(models / INT8, few, CIFAR10, kernels="reference"), here)
+    here = predict(models / INT8, few, CIFAR10, RunOptions(kernels="reference"))
+    assert np.array_equal(predict_isolated(models / INT8, few, CIFAR10, RunOptions(kernels="reference")), here)
 
 
 def test_a_child_that_dies_is_a_device_error(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "predict", lambda *_, **__: os.abort())
+    monkeypatch.setattr(evaluate, "raw_outputs", lambda *_, **__: os.abort())
     with pytest.raises(DeviceError, match=rf"{INT8}: killed by SIGABRT"):
         predict_isolated(models / INT8, [np.zeros((32, 32, 3), np.uint8)], CIFAR10)
 

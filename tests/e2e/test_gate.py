@@ -20,7 +20,7 @@ from ghost_edge.core.gate import Limits, Verdict, judge
 from ghost_edge.core.manifest import read_manifest
 from ghost_edge.core.predictions import Predictions, load_predictions
 from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.device.evaluate import predict, predict_isolated
+from ghost_edge.device.evaluate import RunOptions, predict, predict_isolated
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe import load_recipe, parse_recipe
@@ -180,7 +180,9 @@ def test_the_gate_says_no_to_swapped_channels(data_folder: Path) -> None:
 def test_reference_kernels_give_the_same_bytes_in_two_processes(
     int8: Path, pictures: list[np.ndarray], preprocess: Preprocess
 ) -> None:
-    first, second = (predict_isolated(int8, pictures[:50], preprocess, kernels="reference") for _ in range(2))
+    first, second = (
+        predict_isolated(int8, pictures[:50], preprocess, RunOptions(kernels="reference")) for _ in range(2)
+    )
     assert first.tobytes() == second.tobytes()
 
 

@@ -1,0 +1,118 @@
+"""Pictures that travel with a bundle, and the bytes that the workstation's model answered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ghost_edge.core.errors import DataError
+from ghost_edge.core.manifest import read_manifest
+from ghost_edge.core.npz import read_npz, save_npz
+from ghost_edge.device.evaluate import RunOptions, raw_outputs
+from ghost_edge.device.pictures import Pictures, judge_pictures, load_pictures, save_pictures
+
+pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
+REFERENCE = RunOptions(kernels="reference")
+COUNT = 40
+
+
+@pytest.fixture
+def int8(converted: Path) -> Path:
+    return converted / "ghostnet_mnist_int8.tflite"
+
+
+@pytest.fixture
+def pictures(repository: Path, int8: Path) -> Pictures:
+    """The first digits of the shipped sample, with what the int8 model says of them."""
+    held = read_npz(repository / "calibration" / "mnist" / "mnist.npz")
+    images, labels = held["images"][:COUNT, ..., np.newaxis], held["labels"][:COUNT].astype(np.int64)
+    outputs, _ = raw_outputs(int8, list(images), read_manifest(int8.parent).preprocess, REFERENCE)
+    return Pictures(images, labels, {int8.stem: outputs})
+
+
+def judge(file: Path, pictures: Pictures, **how: Any) -> dict[str, Any]:
+    preprocess = {file: read_manifest(file.parent).preprocess}
+    ((row,), _) = judge_pictures([file], pictures, preprocess, RunOptions(**how))
+    return row
+
+
+def test_what_was_saved_is_read_and_the_bytes_are_the_same_each_time(tmp_path: Path, pictures: Pictures) -> None:
+    first, second = tmp_path / "a.npz", tmp_path / "b.npz"
+    for path in (first, second):
+        save_pictures(pictures, path)
+    assert first.read_bytes() == second.read_bytes()
+    read = load_pictures(first)
+    assert np.array_equal(read.images, pictures.images)
+    assert read.outputs.keys() == pictures.outputs.keys()
+
+
+def test_reference_kernels_give_the_same_bytes_and_the_right_answers(int8: Path, pictures: Pictures) -> None:
+    row = judge(int8, pictures, kernels="reference")
+    assert row["equal_outputs"] == 1.0
+    assert row["images"] == COUNT
+    assert row["top1"] >= 0.95  # 98.75 % on 1,600 (README.md)
+
+
+def test_one_changed_byte_is_one_picture_less(int8: Path, pictures: Pictures) -> None:
+    pictures.outputs[int8.stem][3, 2] ^= 1
+    assert judge(int8, pictures, kernels="reference")["equal_outputs"] == pytest.approx(1 - 1 / COUNT)
+
+
+def test_outputs_of_another_shape_are_not_equal(int8: Path, pictures: Pictures) -> None:
+    fewer = {int8.stem: pictures.outputs[int8.stem][:, :-1]}
+    assert judge(int8, Pictures(pictures.images, pictures.labels, fewer))["equal_outputs"] == 0.0
+
+
+def test_pictures_without_outputs_say_nothing_about_bytes(int8: Path, pictures: Pictures) -> None:
+    assert judge(int8, Pictures(pictures.images, pictures.labels, {}))["equal_outputs"] is None
+
+
+def test_labels_that_are_no_classes_are_an_error(int8: Path, pictures: Pictures) -> None:
+    with pytest.raises(DataError, match=r"labels are .*\.\.1\d, .* answers 10 classes"):
+        judge(int8, Pictures(pictures.images, pictures.labels + 10, {}))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"images": np.zeros((2, 4, 4, 1), np.uint8)}, "must hold images"),
+        ({"images": np.zeros((2, 4, 4, 1), np.float32), "labels": np.zeros(2, np.int64)}, "it holds images float32"),
+        ({"images": np.zeros((2, 4, 4, 1), np.uint8), "labels": np.zeros(3, np.int64)}, "2 images and 3 labels"),
+        ({"images": np.zeros((0, 4, 4, 1), np.uint8), "labels": np.zeros(0, np.int64)}, "at least one"),
+    ],
+)
+def test_a_file_of_something_else_is_an_error(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
+    save_npz(arrays, tmp_path / "x.npz")
+    with pytest.raises(DataError, match=said):
+        load_pictures(tmp_path / "x.npz")
+
+
+def test_the_command_writes_numbers_and_outputs(
+    tmp_path: Path, int8: Path, pictures: Pictures, ghost_edge: Any
+) -> None:
+    save_pictures(pictures, tmp_path / "pictures.npz")
+    run = ghost_edge(
+        *("evaluate", int8, "--pictures", tmp_path / "pictures.npz", "--kernels", "reference"),
+        *("--json", tmp_path / "e.json", "--outputs", tmp_path / "outputs.npz"),
+    )
+    assert run.returncode == 0, run.stderr
+    (row,) = json.loads((tmp_path / "e.json").read_text())["results"]
+    assert row["equal_outputs"] == 1.0
+    assert np.array_equal(read_npz(tmp_path / "outputs.npz")[int8.stem], pictures.outputs[int8.stem])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--pictures", "p.npz", "--recipe", "r.toml"], "give one of the two"),
+        (["--recipe", "r.toml", "--outputs", "o.npz"], "--manifest and --outputs go with --pictures"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(ghost_edge: Any, options: list[str], said: str) -> None:
+    run = ghost_edge("evaluate", "m.tflite", *options)
+    assert run.returncode == 2
+    assert said in run.stderr
