@@ -50,7 +50,19 @@ def time_commands(model: Path, runs: int, log: Path) -> dict[str, list[float]]:
         "python -c pass": (sys.executable, "-c", "pass"),
         "ghost-edge --help": (*COMMAND, "--help"),
         "interpreter alone": (sys.executable, "-c", ALONE, model),
-        "ghost-edge bench": (*COMMAND, "bench", model, "--runs", "1", "--seconds", "0", "--warmup", "0"),
+        "ghost-edge bench": (
+            *COMMAND,
+            "bench",
+            model,
+            "--runs",
+            "1",
+            "--seconds",
+            "0",
+            "--max-seconds",
+            "0",
+            "--warmup",
+            "0",
+        ),
     }
     walls: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(runs):

@@ -3,55 +3,105 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
 import click
 
-from ghost_edge.core.errors import DeviceError
+from ghost_edge.core.errors import DeviceError, RecipeError
 from ghost_edge.core.files import write_bytes
-from ghost_edge.core.report import Column, as_csv, as_text
-from ghost_edge.device.bench import BenchPlan, BenchResult, as_document, bench_models, find_models, left_out
+from ghost_edge.core.report import Column, as_csv, as_markdown, as_text
+from ghost_edge.device.bench import BenchPlan, as_document, bench_models, find_models, left_out
+from ghost_edge.device.bench_results import (
+    CHANGE_COLUMNS,
+    COLUMNS,
+    CSV_ONLY,
+    BenchResult,
+    as_row,
+    check_changes,
+    compare_results,
+    doubt_lines,
+    read_results,
+)
 from ghost_edge.device.board import describe, read_board
 from ghost_edge.device.runtime import INTERPRETERS, KERNELS
 
-COLUMNS = (
-    Column("bytes", "size_bytes", "d", 9),
-    Column("load ms", "load_ms", ".1f", 7),
-    Column("first ms", "first_inference_ms", ".2f", 8),
-    Column("median ms", "median_ms", ".3f", 9),
-    Column("MAD", "mad_ms", ".3f", 6),
-    Column("p90", "p90_ms", ".3f", 8),
-    Column("p99", "p99_ms", ".3f", 8),
-    Column("fps", "frames_per_second", ".1f", 8),
-    Column("RSS MiB", "peak_rss_mib", ".1f", 7),
-    Column("delegate", "delegate", "", 12),
-    Column("interpreter", "interpreter", "", 21),
-    Column("threads", "threads", "d", 7),
-    Column("result", "result"),
-)
-_CSV_ONLY = tuple(
-    Column(key, key) for key in ("runs", "min_ms", "mean_ms", "ops", "delegated_ops", "partitions", "sha256")
-)
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5 only
+    """Whole numbers with commas between them, such as 1,2,4."""
+
+    name = "N[,N...]"
+
+    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> tuple[int, ...]:
+        """Parse the text; click's usage error where it is something else."""
+        try:
+            return value if isinstance(value, tuple) else tuple(dict.fromkeys(map(int, value.split(","))))
+        except ValueError:
+            self.fail(f"{value!r} is not a whole number or several with commas between them", param, ctx)
+
+
+def _plan_option(flag: str, field: str, text: str, kind: Any = None) -> Callable[[Command], Command]:
+    default = getattr(BenchPlan, field)
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else True
+    return click.option(flag, field, default=default, show_default=shown or False, type=kind, help=text)
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE-OR-FOLDER...")
-@click.option("--runs", default=BenchPlan.runs, show_default=True, help="At least so many timed runs.")
-@click.option("--seconds", default=BenchPlan.seconds, show_default=True, help="At least so many seconds of them.")
-@click.option("--warmup", default=BenchPlan.warmup, show_default=True, help="Runs before the first timed one.")
-@click.option("--threads", default=BenchPlan.threads, show_default=True, help="Threads of the interpreter.")
-@click.option("--runtime", default="auto", show_default=True, type=click.Choice(["auto", *INTERPRETERS]))
-@click.option("--kernels", default="default", show_default=True, type=click.Choice(KERNELS))
-@click.option("--timeout", "timeout_s", default=BenchPlan.timeout_s, show_default=True, help="Seconds for one model.")
+@_plan_option("--runs", "runs", "At least so many timed runs.")
+@_plan_option("--seconds", "seconds", "At least so many seconds of them.")
+@_plan_option("--precision", "precision", "Go on until the median is known to this fraction (0: do not).")
+@_plan_option("--max-seconds", "max_seconds", "Go on no longer than this, and say so.")
+@_plan_option("--warmup", "warmup", "Runs before the first timed one.")
+@_plan_option("--threads", "threads", "Threads of the interpreter; 1,2,4 makes three rows.", Numbers())
+@_plan_option("--cpu", "cpus", "Stay on these cores, such as 0 or 2,3.", Numbers())
+@_plan_option("--rounds", "rounds", "Fresh processes for each row, all rows in turn: an A/B comparison.")
+@_plan_option("--runtime", "runtime", "", click.Choice(["auto", *INTERPRETERS]))
+@_plan_option("--kernels", "kernels", "", click.Choice(KERNELS))
+@_plan_option("--timeout", "timeout_s", "Seconds for one process.")
 @click.option("--json", "json_file", metavar="FILE", help="Write everything, every sample too ('-': stdout).")
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the table ('-': stdout).")
-def bench(paths: Sequence[Path], json_file: Optional[str], csv_file: Optional[str], **plan_options: Any) -> None:
+@click.option("--markdown", "markdown_file", metavar="FILE", help="Write the table ('-': stdout).")
+@click.option(
+    "--compare", type=click.Path(path_type=Path), metavar="OLD.json", help="Print the ratio to an older --json."
+)
+@click.option(
+    "--fail-above", type=float, metavar="RATIO", help="With --compare: exit 7 when a model is slower than this."
+)
+def bench(
+    paths: Sequence[Path],
+    json_file: Optional[str],
+    csv_file: Optional[str],
+    markdown_file: Optional[str],
+    compare: Optional[Path],
+    fail_above: Optional[float],
+    **plan_options: Any,
+) -> None:
     """Time .tflite and .onnx models on this machine, each in a process of its own."""
-    plan, board, models = BenchPlan(**plan_options), read_board(), find_models(paths)
-    to_stderr = "-" in (json_file, csv_file)
-    columns = (Column("model", "model", "", max(len(path.name) for path in models)), *COLUMNS)
+    if fail_above is not None and compare is None:
+        raise RecipeError("--fail-above needs --compare OLD.json, the bench to compare with")
+    plan, old = BenchPlan(**plan_options), read_results(compare) if compare else []
+    files = {"json": json_file, "csv": csv_file, "markdown": markdown_file}
+    to_stderr = "-" in files.values()
+    board, results = _bench_here(paths, plan, to_stderr)
+    for line in doubt_lines(results):
+        click.echo(line, err=to_stderr)
+    changes = compare_results(results, old) if compare else []
+    if changes:
+        click.echo(as_text([vars(change) for change in changes], CHANGE_COLUMNS), err=to_stderr)
+    _write(files, as_document(board, plan, results, changes), results)
+    raise_failures(results)
+    if fail_above is not None:
+        check_changes(changes, fail_above)
+
+
+def _bench_here(paths: Sequence[Path], plan: BenchPlan, to_stderr: bool) -> tuple[Any, list[BenchResult]]:
+    """Run the plan, and print the board, what is left out, and a row as soon as it is there."""
+    board, models = read_board(cpu=min(plan.cpus, default=0)), find_models(paths)
+    columns = (Column("model", "model", "", max(len(path.name) for path in models)), *COLUMNS[1:])
     click.echo(describe(board), err=to_stderr)
     for path in left_out(paths):
         click.echo(f"left out: {path.name}, no interpreter for {path.suffix} files is installed here", err=to_stderr)
@@ -61,44 +111,10 @@ def bench(paths: Sequence[Path], json_file: Optional[str], csv_file: Optional[st
         click.echo(as_text([as_row(result)], columns).splitlines()[-1], err=to_stderr)
 
     results = bench_models(models, plan, show)
-    for line in doubt_lines(results):
-        click.echo(line, err=to_stderr)
-    _write(json_file, json.dumps(as_document(board, plan, results), allow_nan=False) + "\n")
-    _write(csv_file, as_csv([as_row(result) for result in results], (*columns, *_CSV_ONLY)))
-    raise_failures(results)
-
-
-def as_row(result: BenchResult) -> dict[str, Any]:
-    """One result as a row of the table and of the CSV; None for what a failed model does not have."""
-    names = ("runs", "min_ms", "mean_ms", "median_ms", "mad_ms", "p90_ms", "p99_ms", "frames_per_second")
-    share = result.delegate
-    return {
-        "model": result.path.name,
-        "size_bytes": result.size_bytes,
-        "sha256": result.sha256,
-        "load_ms": result.load_ms,
-        "first_inference_ms": result.first_inference_ms,
-        **{name: getattr(result.stats, name) if result.stats else None for name in names},
-        "peak_rss_mib": result.peak_rss_bytes / 2**20 if result.peak_rss_bytes else None,
-        "delegate": f"{share.delegated_ops}/{share.ops} in {share.partitions}" if share else None,
-        **{name: getattr(share, name) if share else None for name in ("ops", "delegated_ops", "partitions")},
-        "interpreter": f"{result.interpreter} {result.version}" if result.interpreter else None,
-        "threads": result.threads,
-        "result": f"failed: {result.failure}" if result.failure else "ok",
-    }
-
-
-def doubt_lines(results: Sequence[BenchResult]) -> list[str]:
-    """Every doubt once, with the models it is about."""
-    about: dict[str, list[str]] = {}
-    for result in results:
-        for doubt in result.doubts:
-            about.setdefault(doubt, []).append(result.path.name)
-    measured = sum(result.failure is None for result in results)
-    return [
-        f"doubt: {'all models' if len(names) == measured > 1 else ', '.join(names)}: {doubt}"
-        for doubt, names in about.items()
-    ]
+    used = sorted({f"{result.interpreter} {result.version}" for result in results if result.interpreter})
+    if used:
+        click.echo(f"interpreter: {', '.join(used)}, {plan.kernels} kernels", err=to_stderr)
+    return board, results
 
 
 def raise_failures(results: Sequence[BenchResult]) -> None:
@@ -112,8 +128,15 @@ def raise_failures(results: Sequence[BenchResult]) -> None:
     raise (error or DeviceError)(f"{len(failed)} of {len(results)} models failed: {first}")
 
 
-def _write(target: Optional[str], text: str) -> None:
-    if target == "-":
-        click.echo(text, nl=False)
-    elif target is not None:
-        write_bytes(text.encode(), Path(target))
+def _write(files: Mapping[str, Optional[str]], document: dict[str, Any], results: Sequence[BenchResult]) -> None:
+    rows = [as_row(result) for result in results]
+    texts = {
+        "json": json.dumps(document, allow_nan=False) + "\n",
+        "csv": as_csv(rows, (*COLUMNS, *CSV_ONLY)),
+        "markdown": as_markdown(rows, COLUMNS) + "\n",
+    }
+    for kind, target in files.items():
+        if target == "-":
+            click.echo(texts[kind], nl=False)
+        elif target is not None:
+            write_bytes(texts[kind].encode(), Path(target))

@@ -1,27 +1,41 @@
-"""Summary of repeated timings, and what makes it doubtful."""
+"""Summary of repeated timings: the median with its interval, and what makes it doubtful."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
+BLOCKS = 20
 MAX_MAD = 0.05  # of the median; a quiet machine stays under 0.01
 MAX_P90 = 1.25  # times the median
 MAX_FIRST_RUNS = 1.10  # times the median of the rest
-MAX_DRIFT = 0.05  # change of the last third against the first, of the first
+MAX_DRIFT = 0.05  # change of the last third against the first, or of a step, of what was before
 FEWEST_FOR_TRENDS = 20  # under that a third is too short for a median
+LEAST_IN_A_MODE = 0.1  # of the samples
+_NORMAL_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
+
+Values = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
 class LatencyStats:
-    """Every sample in the order it was taken, and the numbers people quote; frames_per_second is 1000 / median_ms."""
+    """Every sample in the order it was taken, and the numbers people quote; frames_per_second is 1000 / median_ms.
+
+    processes: how many of the samples each process took, in order. low_ms, high_ms: 95 % interval of the median, see
+    median_interval(); None for too few.
+    """
 
     samples_ns: tuple[int, ...]
+    processes: tuple[int, ...]
     runs: int
     median_ms: float
+    low_ms: Optional[float]
+    high_ms: Optional[float]
     mad_ms: float
     p90_ms: float
     p99_ms: float
@@ -29,17 +43,31 @@ class LatencyStats:
     min_ms: float
     frames_per_second: float
 
+    @property
+    def precision(self) -> float:
+        """Half the width of the interval as a fraction of the median; infinite where there is none."""
+        if self.low_ms is None or self.high_ms is None:
+            return math.inf
+        return (self.high_ms - self.low_ms) / 2 / self.median_ms
 
-def summarise(samples_ns: Sequence[int]) -> LatencyStats:
-    """Summarise timings in nanoseconds, at least one, all over 0; mad_ms is the median absolute deviation, unscaled."""
+
+def summarise(samples_ns: Sequence[int], processes: Sequence[int] = ()) -> LatencyStats:
+    """Summarise timings in nanoseconds, at least one, all over 0; mad_ms is the median absolute deviation, unscaled.
+
+    processes: how many of them each process took (none named: all are of one).
+    """
     assert len(samples_ns) > 0, "no samples"
     assert min(samples_ns) > 0, "a run took no time"
     values = np.asarray(samples_ns, np.float64) / 1e6
     median = float(np.median(values))
+    low, high = median_interval(values, processes) or (None, None)
     return LatencyStats(
         samples_ns=tuple(int(sample) for sample in samples_ns),
+        processes=tuple(processes) or (len(values),),
         runs=len(values),
         median_ms=median,
+        low_ms=low,
+        high_ms=high,
         mad_ms=_mad(values),
         p90_ms=float(np.percentile(values, 90)),
         p99_ms=float(np.percentile(values, 99)),
@@ -49,10 +77,60 @@ def summarise(samples_ns: Sequence[int]) -> LatencyStats:
     )
 
 
+def block_medians(values: NDArray[Any], processes: Sequence[int] = ()) -> Values:
+    """Medians of the processes [P]; where there is one, of 20 blocks of neighbours in time (fewer for fewer samples).
+
+    Single runs are no independent draws: what slows one down slows its neighbours too, and memory layout and placement
+    on the cores stay for as long as a process lives (Kalibera & Jones, ISMM 2013).
+    """
+    ends = np.cumsum(processes)[:-1] if len(processes) > 1 else min(BLOCKS, len(values))
+    return np.array([np.median(block) for block in np.array_split(np.asarray(values, np.float64), ends)])
+
+
+def median_interval(values: NDArray[Any], processes: Sequence[int] = ()) -> Optional[tuple[float, float]]:
+    """95 % interval of the median, distribution-free: two order statistics of the block medians; None under 6 blocks.
+
+    Conover, Practical Nonparametric Statistics, section 3.2: the ranks that a binomial(n, 1/2) leaves 2.5 % outside.
+    """
+    medians = np.sort(block_medians(values, processes))
+    count, outside, rank = len(medians), 0.0, 0
+    while (outside := outside + math.comb(count, rank) / 2**count) <= 0.025:
+        rank += 1
+    return (float(medians[rank - 1]), float(medians[count - rank])) if rank else None
+
+
+def ratio_interval(stats: LatencyStats, peer: LatencyStats) -> Optional[tuple[float, float]]:
+    """95 % interval of how many times as long the first takes as its peer; None for too few blocks.
+
+    Hodges & Lehmann's interval of a shift, of the logarithms of block medians: order statistics of all ratios between
+    the two, at ranks from the normal approximation of Mann & Whitney's U (Hollander & Wolfe, section 4.3).
+    """
+    new, old = (block_medians(np.asarray(each.samples_ns), each.processes) for each in (stats, peer))
+    ratios = np.sort(np.divide.outer(new, old).ravel())
+    spread = _NORMAL_95 * math.sqrt(len(ratios) * (len(new) + len(old) + 1) / 12)
+    rank = math.floor(len(ratios) / 2 - spread)
+    return (float(ratios[rank - 1]), float(ratios[-rank])) if rank >= 1 else None
+
+
 def doubts(stats: LatencyStats) -> tuple[str, ...]:
-    """Sentences on why the median may not be the model's: wide spread, slow first runs, drift; empty when sound."""
+    """Sentences on why the median may not be the model's: spread, two speeds, slow first runs, a step, drift."""
     values = np.asarray(stats.samples_ns, np.float64) / 1e6
-    return tuple(sentence for sentence in (_spread(stats), _first_runs(values), _drift(values)) if sentence)
+    if len(stats.processes) > 1:
+        return tuple(filter(None, (_between_processes(block_medians(values, stats.processes)),)))
+    settled = values[max(5, len(values) // 10) :]  # slow first runs are a doubt of their own
+    trend = _step(settled) or _drift(settled) if len(values) >= FEWEST_FOR_TRENDS else ""
+    spread = "" if trend else _two_speeds(settled) or _spread(stats)
+    return tuple(sentence for sentence in (spread, _first_runs(values), trend) if sentence)
+
+
+def _between_processes(medians: Values) -> str:
+    low, high = float(medians.min()), float(medians.max())
+    if high <= (1 + MAX_DRIFT) * low:
+        return ""
+    return (
+        f"the median differs from process to process, {low:.3f} to {high:.3f} ms: other work, heat, or where the "
+        "scheduler put the threads; try --cpu and more --rounds"
+    )
 
 
 def _spread(stats: LatencyStats) -> str:
@@ -65,7 +143,24 @@ def _spread(stats: LatencyStats) -> str:
     return ""
 
 
-def _first_runs(values: NDArray[np.float64]) -> str:
+def _two_speeds(values: Values) -> str:
+    """Two modes: the split with the least variance inside (Otsu, 1979) leaves two narrow heaps far from each other."""
+    if len(values) < FEWEST_FOR_TRENDS:
+        return ""
+    ordered = np.sort(values)
+    split = _best_split(ordered)
+    fast, slow = ordered[:split], ordered[split:]
+    gap = float(np.median(slow) - np.median(fast))
+    narrow = gap > 10 * max(_mad(fast), _mad(slow))  # 3 to 5 for one heap of any usual shape
+    if min(len(fast), len(slow)) < LEAST_IN_A_MODE * len(values) or gap < MAX_DRIFT * np.median(fast) or not narrow:
+        return ""
+    return (
+        f"two speeds: {len(slow) / len(values):.0%} of the runs take {np.median(slow) / np.median(fast):.2f}x the "
+        "others; another process, or two kinds of cores: pin it with --cpu, stop other work"
+    )
+
+
+def _first_runs(values: Values) -> str:
     if len(values) < FEWEST_FOR_TRENDS:
         return ""
     count = max(5, len(values) // 10)
@@ -76,11 +171,26 @@ def _first_runs(values: NDArray[np.float64]) -> str:
     return f"first runs slower: the first {count} took {ratio:.2f}x the rest (limit {MAX_FIRST_RUNS}x); raise --warmup"
 
 
-def _drift(values: NDArray[np.float64]) -> str:
-    if len(values) < FEWEST_FOR_TRENDS:
+def _step(values: Values) -> str:
+    """One moment after which every run takes longer, as when a hot core is slowed down; not a ramp, not noise."""
+    medians = block_medians(values)
+    split = _best_split(medians)
+    before, after = medians[:split], medians[split:]
+    change = float(np.median(after) / np.median(before)) - 1
+    left = float(((before - before.mean()) ** 2).sum() + ((after - after.mean()) ** 2).sum())
+    line = np.polynomial.Polynomial.fit(np.arange(len(medians)), medians, 1)
+    ramp = float(((medians - line(np.arange(len(medians)))) ** 2).sum())
+    sudden = min(len(before), len(after)) >= 2 and 2 * left < ramp
+    if change <= MAX_DRIFT or not sudden or before.max() >= after.min():
         return ""
-    settled = values[max(5, len(values) // 10) :]  # slow first runs are another doubt
-    first, last = settled[: len(settled) // 3], settled[-(len(settled) // 3) :]
+    return (
+        f"a step: after about {split / len(medians):.0%} of the runs each took {change:+.0%}, and it stayed so; "
+        "the core was slowed down (heat, governor) or other work began: look at both, cool it, run again"
+    )
+
+
+def _drift(values: Values) -> str:
+    first, last = values[: len(values) // 3], values[-(len(values) // 3) :]
     change = float(np.median(last) / np.median(first)) - 1
     if abs(change) <= MAX_DRIFT or not _apart(first, last):
         return ""
@@ -90,10 +200,18 @@ def _drift(values: NDArray[np.float64]) -> str:
     )
 
 
-def _apart(left: NDArray[np.float64], right: NDArray[np.float64]) -> bool:
+def _best_split(values: Values) -> int:
+    """Where to cut a sequence in two, at least one value each, so that the squares inside the parts are least."""
+    counts = np.arange(1, len(values))
+    sums, total = np.cumsum(values)[:-1], values.sum()
+    between = sums**2 / counts + (total - sums) ** 2 / (len(values) - counts)
+    return int(between.argmax()) + 1
+
+
+def _apart(left: Values, right: Values) -> bool:
     """Whether two medians differ by more than twice the larger MAD: three sigma for the shortest thirds we judge."""
     return abs(float(np.median(left) - np.median(right))) > 2 * max(_mad(left), _mad(right))
 
 
-def _mad(values: NDArray[np.float64]) -> float:
+def _mad(values: Values) -> float:
     return float(np.median(np.abs(values - np.median(values))))

@@ -1,13 +1,14 @@
-"""Time models, each in a child process of its own."""
+"""Time models, each in child processes of its own."""
 
 from __future__ import annotations
 
 import array
 import dataclasses
+import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -15,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_edge.core.digest import sha256_file
-from ghost_edge.core.errors import ArtifactError, GhostEdgeError, RecipeError
-from ghost_edge.core.stats import LatencyStats, summarise
+from ghost_edge.core.errors import ArtifactError, RecipeError
 from ghost_edge.core.stats import doubts as timing_doubts
+from ghost_edge.core.stats import median_interval, summarise
 from ghost_edge.core.tensor import TensorSpec
-from ghost_edge.device.board import Board, read_board
+from ghost_edge.device.bench_results import FORMAT, BenchResult, Change, as_documents
+from ghost_edge.device.board import Board, read_conditions, throttling
 from ghost_edge.device.board import doubts as board_doubts
 from ghost_edge.device.isolate import run_isolated
 from ghost_edge.device.runtime import (
     MODEL_SUFFIXES,
-    DelegateShare,
     Model,
     check_model_file,
     import_interpreter,
@@ -32,56 +33,52 @@ from ghost_edge.device.runtime import (
     open_model,
 )
 
-FORMAT = 1  # of the JSON document; raise it when a key changes its meaning or goes
+_DAY_S = 86400
+LIMITS = {
+    "runs": (1, 10**9),
+    "rounds": (1, 1000),
+    "seconds": (0, _DAY_S),
+    "max_seconds": (0, _DAY_S),
+    "precision": (0, 0.5),
+    "warmup": (0, 10**9),
+    "threads": (1, 256),
+    "cpus": (0, 4095),
+    "timeout_s": (0.001, _DAY_S),
+}
+Job = tuple[Path, int]  # a model file and a number of threads
 
 
 @dataclasses.dataclass(frozen=True)
 class BenchPlan:
-    """How to time: warm up, then at least `runs` runs and at least `seconds` of them; give a model timeout_s in all.
+    """How to time a model: warm up, then at least `runs` runs and at least `seconds` of them, then on until the 95 %
+    interval of the median is within `precision` of it, or max_seconds are over.
 
-    warmup: runs before the first sample, and at least a tenth of `seconds` of them.
+    warmup: runs before the first sample, and at least a fifth of `seconds` of them.
+    threads: a row for each number. cpus: cores to stay on; none: wherever the scheduler puts it.
+    rounds: fresh processes for each row, all rows in turn, so that drift hits all of them; each takes `runs` and
+    `seconds`, and the interval is judged over all of them. timeout_s: for one process.
     """
 
     runs: int = 50
-    seconds: float = 1.0
+    seconds: float = 0.5
+    max_seconds: float = 10.0
+    precision: float = 0.01
     warmup: int = 5
-    threads: int = 1
+    threads: tuple[int, ...] = (1,)
+    cpus: tuple[int, ...] = ()
+    rounds: int = 1
     runtime: str = "auto"
     kernels: str = "default"
     timeout_s: float = 300.0
 
     def __post_init__(self) -> None:
-        positive = min(self.runs, self.threads) >= 1 and min(self.seconds, self.warmup) >= 0
-        if not (positive and self.threads <= 256 and self.seconds <= 86400 and 0 < self.timeout_s <= 86400):
-            raise RecipeError(
-                f"bench with runs {self.runs}, seconds {self.seconds:g}, warmup {self.warmup}, threads {self.threads}, "
-                f"timeout {self.timeout_s:g}: runs must be 1 or more, threads 1 to 256, "
-                "timeout over 0, the others 0 or more, all times at most a day"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class BenchResult:
-    """One model on this machine: what was measured; or failure, the sentence that says why not, and its class error.
-
-    load_ms: opening and allocating, the file in the page cache, the interpreter already imported.
-    peak_rss_bytes: of the child process, with Python, numpy and the interpreter in it.
-    """
-
-    path: Path
-    sha256: str
-    size_bytes: int
-    threads: int
-    load_ms: Optional[float] = None
-    first_inference_ms: Optional[float] = None
-    stats: Optional[LatencyStats] = None
-    peak_rss_bytes: Optional[int] = None
-    delegate: Optional[DelegateShare] = None
-    interpreter: Optional[str] = None
-    version: Optional[str] = None
-    failure: Optional[str] = None
-    error: Optional[type[GhostEdgeError]] = None
-    doubts: tuple[str, ...] = ()
+        if not self.threads:
+            raise RecipeError("bench needs a number of threads, such as 1 or 1,2,4")
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            for each in value if isinstance(value, tuple) else (value,):
+                if not low <= each <= high:
+                    raise RecipeError(f"bench with {name} {each}: it must be {low:g} to {high:g}")
 
 
 def find_models(paths: Sequence[Path]) -> list[Path]:
@@ -115,68 +112,130 @@ def left_out(paths: Sequence[Path]) -> list[Path]:
 def bench_models(
     paths: Sequence[Path], plan: BenchPlan, say: Optional[Callable[[BenchResult], None]] = None
 ) -> list[BenchResult]:
-    """Time every model that find_models() finds, one after the other; say() gets each result as it is made.
+    """Time every model that find_models() finds with every number of threads; say() gets each result as it is made.
 
-    A model that fails is a result with its failure. Raises ArtifactError as find_models() does.
+    A model that fails is a result with its failure. Raises ArtifactError as find_models() does, and RecipeError for
+    cores that this process may not use.
     """
-    machine = board_doubts(read_board())
-    results = []
-    for path in find_models(paths):
-        outcome = run_isolated(measure, path, plan, timeout_s=plan.timeout_s)
-        if outcome.failure:
-            failed = BenchResult(path, sha256_file(path), path.stat().st_size, plan.threads)
-            failure = outcome.failure.removeprefix(f"{path}: ")
-            result = dataclasses.replace(failed, failure=failure, error=outcome.error)
-        else:
-            result = dataclasses.replace(outcome.value, doubts=judge(outcome.value, plan) + machine)
-        results.append(result)
+    absent = set(plan.cpus) - os.sched_getaffinity(0)
+    if absent:
+        usable = _commas(sorted(os.sched_getaffinity(0)))
+        raise RecipeError(f"--cpu {_commas(sorted(absent))}: no such core for this process; it may use {usable}")
+    jobs = [(path, threads) for path in find_models(paths) for threads in plan.threads]
+    results = {}
+    for job, result in _run_in_turn(jobs, plan):
+        results[job] = result
         if say is not None:
             say(result)
-    return results
+    return [results[job] for job in jobs]
 
 
-def measure(path: Path, plan: BenchPlan) -> BenchResult:
+def _run_in_turn(jobs: Sequence[Job], plan: BenchPlan) -> Iterator[tuple[Job, BenchResult]]:
+    """Run all jobs in every round, every second one in reverse order; yield each as its last round is done."""
+    done: dict[Job, list[BenchResult]] = {job: [] for job in jobs}
+    for number in range(plan.rounds):
+        for job in jobs if number % 2 == 0 else jobs[::-1]:
+            if not any(part.failure for part in done[job]):
+                done[job].append(_run(*job, plan))
+            if number == plan.rounds - 1:
+                yield job, _merge(done[job], plan)
+
+
+def _run(path: Path, threads: int, plan: BenchPlan) -> BenchResult:
+    outcome = run_isolated(measure, path, threads, plan, timeout_s=plan.timeout_s)
+    if not outcome.failure:
+        measured: BenchResult = outcome.value
+        return measured
+    failure = outcome.failure.removeprefix(f"{path}: ")
+    return BenchResult(path, sha256_file(path), path.stat().st_size, threads, failure=failure, error=outcome.error)
+
+
+def _merge(parts: Sequence[BenchResult], plan: BenchPlan) -> BenchResult:
+    """One result out of those of all rounds: all samples, medians of the cold start, the doubts; or the failure."""
+    last = parts[-1]
+    if last.failure:
+        return last
+    samples = [part.stats.samples_ns for part in parts if part.stats]
+    whole = dataclasses.replace(
+        last,
+        import_ms=_median(part.import_ms for part in parts),
+        load_ms=_median(part.load_ms for part in parts),
+        first_inference_ms=_median(part.first_inference_ms for part in parts),
+        stats=summarise([each for taken in samples for each in taken], [len(taken) for taken in samples]),
+        peak_rss_bytes=max(part.peak_rss_bytes or 0 for part in parts),
+        before=parts[0].before,
+    )
+    return dataclasses.replace(whole, doubts=judge(whole, plan))
+
+
+def measure(path: Path, threads: int, plan: BenchPlan) -> BenchResult:
     """Time one model in this process; raises what open_model() raises."""
     check_model_file(path)
-    import_interpreter(path, plan.runtime)  # before the clock starts: a program pays for it once, not a model
-    start = time.perf_counter_ns()
-    model = open_model(path, runtime=plan.runtime, kernels=plan.kernels, threads=plan.threads)
-    loaded = time.perf_counter_ns()
+    if plan.cpus:
+        os.sched_setaffinity(0, plan.cpus)  # before the interpreter makes its threads: they inherit it
+    clock = time.perf_counter_ns
+    start = clock()
+    import_interpreter(path, plan.runtime)
+    imported = clock()
+    model = open_model(path, runtime=plan.runtime, kernels=plan.kernels, threads=threads)
+    loaded = clock()
     rng = np.random.default_rng(0)
     model.set_inputs([random_input(spec, rng) for spec in model.inputs])
-    before = time.perf_counter_ns()
+    ready = clock()
     model.invoke()
-    after = time.perf_counter_ns()
+    answered = clock()
+    cpu = min(plan.cpus, default=0)
+    before = read_conditions(cpu=cpu)
     samples = time_invokes(model, plan)
+    after = read_conditions(cpu=cpu)
+    peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return BenchResult(
         path=path,
         sha256=sha256_file(path),
         size_bytes=path.stat().st_size,
-        threads=plan.threads,
-        load_ms=(loaded - start) / 1e6,
-        first_inference_ms=(after - before) / 1e6,
+        threads=threads,
+        import_ms=(imported - start) / 1e6,
+        load_ms=(loaded - imported) / 1e6,
+        first_inference_ms=(answered - ready) / 1e6,
         stats=summarise(samples),
-        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        peak_rss_bytes=peak_rss,
         delegate=model.delegate,
         interpreter=model.interpreter,
         version=model.version,
+        before=before,
+        after=after,
     )
 
 
-def time_invokes(model: Model, plan: BenchPlan) -> Sequence[int]:
+def time_invokes(model: Model, plan: BenchPlan, clock: Callable[[], int] = time.perf_counter_ns) -> Sequence[int]:
     """Warm up, then time invoke() alone until the plan is fulfilled: nanoseconds, every run, in order."""
-    invoke, clock = model.invoke, time.perf_counter_ns
-    warm, end = 0, clock() + int(plan.seconds * 1e8)
+    invoke = model.invoke
+    warm, end = 0, clock() + int(plan.seconds * 0.2e9)
     while plan.warmup and (warm < plan.warmup or clock() < end):
         invoke()
         warm += 1
     samples = array.array("q")  # 8 bytes a sample: memory is measured too
     end = clock() + int(plan.seconds * 1e9)
-    while len(samples) < plan.runs or clock() < end:
-        start = clock()
-        invoke()
-        samples.append(clock() - start)
-    return samples
+    limit = max(end, clock() + int(plan.max_seconds * 1e9))
+    enough = plan.runs
+    while True:
+        while len(samples) < enough or clock() < end:
+            start = clock()
+            invoke()
+            samples.append(clock() - start)
+            if clock() > limit and len(samples) >= plan.runs:
+                break
+        if plan.rounds > 1 or plan.precision == 0 or clock() > limit or is_precise(samples, plan.precision):
+            return samples
+        enough = len(samples) * 5 // 4 + 1
+        invoke()  # not timed: the look at the interval has used the caches
+
+
+def is_precise(samples: Sequence[int], precision: float) -> bool:
+    """Whether the 95 % interval of the median is within `precision`, a fraction, of the median on both sides."""
+    values = np.asarray(samples)
+    interval = median_interval(values)
+    return interval is not None and interval[1] - interval[0] <= 2 * precision * float(np.median(values))
 
 
 def random_input(spec: TensorSpec, rng: np.random.Generator) -> NDArray[Any]:
@@ -194,6 +253,16 @@ def judge(result: BenchResult, plan: BenchPlan) -> tuple[str, ...]:
     """What makes this measurement doubtful; pure."""
     assert result.stats is not None
     found = timing_doubts(result.stats)
+    if plan.precision and result.stats.precision > plan.precision:
+        known = f"to {result.stats.precision:.1%} only" if result.stats.low_ms else "by too little"
+        taken = f"{result.stats.runs} runs, {sum(result.stats.samples_ns) / 1e9:.1f} s"
+        found += (
+            f"the median is known {known} after {taken} (asked: {plan.precision:.1%}); "
+            "stop other work, raise --max-seconds or --rounds (6 or more)",
+        )
+    if result.before and result.after:
+        throttled = throttling(result.before, result.after)
+        found += (throttled,) if throttled else board_doubts(result.after)
     share = result.delegate
     if plan.kernels == "default" and share is not None and share.delegated_ops < share.ops:
         part = f"{share.delegated_ops} of {share.ops} ops, in {share.partitions} partitions"
@@ -202,15 +271,22 @@ def judge(result: BenchResult, plan: BenchPlan) -> tuple[str, ...]:
     return found
 
 
-def as_document(board: Board, plan: BenchPlan, results: Sequence[BenchResult]) -> dict[str, Any]:
+def as_document(
+    board: Board, plan: BenchPlan, results: Sequence[BenchResult], changes: Sequence[Change] = ()
+) -> dict[str, Any]:
     """Everything, every sample included, as plain values for JSON."""
-    rows = []
-    for result in results:
-        row = dataclasses.asdict(dataclasses.replace(result, error=None))
-        rows.append({**row, "path": str(result.path), "error": result.error.__name__ if result.error else None})
     return {
         "format": FORMAT,
         "board": dataclasses.asdict(board),
         "plan": dataclasses.asdict(plan),
-        "results": rows,
+        "results": as_documents(results),
+        "changes": [dataclasses.asdict(change) for change in changes],
     }
+
+
+def _median(values: Iterable[Optional[float]]) -> float:
+    return float(np.median([value for value in values if value is not None]))
+
+
+def _commas(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers))

@@ -25,27 +25,38 @@ ARM_PARTS = {
     "0xd40": "Neoverse-V1",
     "0xd4f": "Neoverse-V2",
 }
-_CPU0 = "sys/devices/system/cpu/cpu0/cpufreq"
+FALLEN_CLOCK = 0.95  # of what it was; an on-demand governor raises the clock under load, heat lowers it
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditions:
+    """What changes while timing: the clock of one core, and heat. None where the kernel does not say.
+
+    cooling_state: sum over the cooling devices; over 0 the kernel slows something down, or a fan turns.
+    """
+
+    governor: Optional[str]
+    clock_khz: Optional[int]
+    max_clock_khz: Optional[int]
+    temperature_c: Optional[float]
+    cooling_state: Optional[int]
 
 
 @dataclasses.dataclass(frozen=True)
 class Board:
-    """What the kernel says; None where it does not say. Clock and governor are those of the first core."""
+    """What the kernel says; None where it does not say."""
 
     machine: Optional[str]
     model: Optional[str]
     cpu: Optional[str]
     cpu_part: Optional[str]
     cores: Optional[int]
-    governor: Optional[str]
-    clock_khz: Optional[int]
-    max_clock_khz: Optional[int]
-    temperature_c: Optional[float]
     memory_bytes: Optional[int]
     kernel: Optional[str]
+    conditions: Conditions
 
 
-def read_board(root: Path = Path("/")) -> Board:
+def read_board(root: Path = Path("/"), cpu: int = 0) -> Board:
     """Read the facts under root (another one in tests: a recorded tree, whose machine is then unknown)."""
     cpuinfo = _read(root / "proc/cpuinfo") or ""
     part = _field(cpuinfo, "CPU part")
@@ -56,35 +67,61 @@ def read_board(root: Path = Path("/")) -> Board:
         cpu=ARM_PARTS.get(part or "") or _field(cpuinfo, "model name"),
         cpu_part=part,
         cores=len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE)) or None,
-        governor=_read(root / _CPU0 / "scaling_governor"),
-        clock_khz=_number(root / _CPU0 / "scaling_cur_freq"),
-        max_clock_khz=_number(root / _CPU0 / "cpuinfo_max_freq"),
-        temperature_c=_temperature(root),
         memory_bytes=int(memory_kib[1]) * 1024 if memory_kib else None,
         kernel=_read(root / "proc/sys/kernel/osrelease"),
+        conditions=read_conditions(root, cpu),
     )
 
 
-def doubts(board: Board) -> tuple[str, ...]:
+def read_conditions(root: Path = Path("/"), cpu: int = 0) -> Conditions:
+    """Read what the kernel says of this core and of heat, now."""
+    frequency = root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq"
+    states = [_number(path) for path in (root / "sys/class/thermal").glob("cooling_device*/cur_state")]
+    known = [state for state in states if state is not None]
+    return Conditions(
+        governor=_read(frequency / "scaling_governor"),
+        clock_khz=_number(frequency / "scaling_cur_freq"),
+        max_clock_khz=_number(frequency / "cpuinfo_max_freq"),
+        temperature_c=_temperature(root),
+        cooling_state=sum(known) if known else None,
+    )
+
+
+def doubts(conditions: Conditions) -> tuple[str, ...]:
     """Sentences on what in this machine makes timings jump; nothing is said of what cannot be read."""
-    if board.governor is None or board.governor == "performance":
-        return ()
-    return (
-        f"the clock governor is {board.governor!r}, so the clock may change while timing; "
-        "as root: echo performance > /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
-    )
+    governor, clock, limit = conditions.governor, conditions.clock_khz, conditions.max_clock_khz
+    if governor is not None and governor != "performance":
+        return (
+            f"the clock governor is {governor!r}, so the clock may change while timing; as root: "
+            "for g in /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor; do echo performance > $g; done",
+        )
+    if clock and limit and clock < FALLEN_CLOCK * limit:
+        return (f"the clock is {clock / 1000:.0f} MHz of {limit / 1000:.0f}: throttled, or limited by the firmware",)
+    return ()
+
+
+def throttling(before: Conditions, after: Conditions) -> str:
+    """A sentence when the clock fell or the kernel began to cool between the two; empty otherwise."""
+    heat = "" if after.temperature_c is None else f" at {after.temperature_c:.0f} C"
+    if before.clock_khz and after.clock_khz and after.clock_khz < FALLEN_CLOCK * before.clock_khz:
+        fall = f"from {before.clock_khz / 1000:.0f} to {after.clock_khz / 1000:.0f} MHz"
+        return f"throttled: the clock fell {fall}{heat} while timing; cool the board and run again"
+    if before.cooling_state is not None and (after.cooling_state or 0) > before.cooling_state:
+        return f"the kernel began to cool{heat} while timing; cool the board and run again"
+    return ""
 
 
 def describe(board: Board) -> str:
     """The board in one line, without what is unknown."""
-    clock, limit = board.clock_khz, board.max_clock_khz
+    now = board.conditions
+    clock, limit = now.clock_khz, now.max_clock_khz
     parts = (
         board.model,
         f"{board.cores or '?'} x {board.cpu or board.machine or 'unknown CPU'}",
         f"{clock / 1000:.0f} MHz" if clock else None,
         f"at most {limit / 1000:.0f} MHz" if limit and limit != clock else None,
-        f"governor {board.governor}" if board.governor else None,
-        f"{board.temperature_c:.0f} C" if board.temperature_c is not None else None,
+        f"governor {now.governor}" if now.governor else None,
+        f"{now.temperature_c:.0f} C" if now.temperature_c is not None else None,
         f"{board.memory_bytes / 2**20:.0f} MiB" if board.memory_bytes else None,
         f"Linux {board.kernel} {board.machine or ''}".rstrip() if board.kernel else None,
     )

@@ -19,14 +19,17 @@ from ghost_edge.core.errors import ArtifactError, DeviceError, RecipeError
 from ghost_edge.core.stats import summarise
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device import bench
-from ghost_edge.device.bench import BenchPlan, BenchResult, bench_models, find_models, judge, random_input
+from ghost_edge.device.bench import BenchPlan, bench_models, find_models, judge, random_input
+from ghost_edge.device.bench_results import BenchResult
+from ghost_edge.device.board import Conditions
 from ghost_edge.device.runtime import DelegateShare
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
 ROOT = Path(__file__).resolve().parents[2]
 INT8 = "mlperf_tiny_kws_dscnn_int8.tflite"
 REFUSED = "tflm_person_detect_int8.tflite"
-QUICK = BenchPlan(runs=7, seconds=0, warmup=1)
+QUICK = BenchPlan(runs=7, seconds=0, max_seconds=0, warmup=1)
+QUICKLY = ("--seconds", "0", "--max-seconds", "0", "--runs", "3")
 SOUND = BenchResult(Path("x.tflite"), "", 1, 1, stats=summarise([100] * 50), delegate=DelegateShare(9, 9, 1))
 NO_TENSORFLOW = """
 import sys
@@ -43,7 +46,7 @@ def models(data_folder: Path) -> Path:
 
 
 def run_bench(*arguments: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", NO_TENSORFLOW, "bench", "--seconds", "0", "--runs", "3", *map(str, arguments)]
+    command = [sys.executable, "-c", NO_TENSORFLOW, "bench", *QUICKLY, *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
 
 
@@ -60,7 +63,7 @@ def test_a_result_has_everything(models: Path) -> None:
 
 
 def test_a_bench_lasts_as_many_seconds_as_asked(models: Path) -> None:
-    (result,) = bench_models([models / INT8], BenchPlan(runs=1, seconds=0.2))
+    (result,) = bench_models([models / INT8], BenchPlan(runs=1, seconds=0.2, max_seconds=0))
     assert result.stats is not None
     assert sum(result.stats.samples_ns) > 0.1e9
     assert result.stats.runs > 1
@@ -106,9 +109,23 @@ def test_nothing_to_bench_is_an_error(tmp_path: Path) -> None:
         find_models([tmp_path])
 
 
-@pytest.mark.parametrize("wrong", [{"runs": 0}, {"threads": 0}, {"seconds": -1.0}, {"warmup": -1}, {"timeout_s": 0.0}])
-def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match="runs must be 1 or more, threads 1 to 256"):
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"runs": 0}, "with runs 0: it must be 1 to "),
+        ({"threads": (1, 0)}, "with threads 0: it must be 1 to 256"),
+        ({"threads": ()}, "needs a number of threads"),
+        ({"seconds": -1.0}, "with seconds -1.0: it must be 0 to 86400"),
+        ({"max_seconds": float("nan")}, "with max_seconds nan"),
+        ({"warmup": -1}, "with warmup -1"),
+        ({"timeout_s": 0.0}, "with timeout_s 0.0"),
+        ({"precision": 1.0}, "with precision 1.0: it must be 0 to 0.5"),
+        ({"cpus": (-1,)}, "with cpus -1"),
+        ({"rounds": 0}, "with rounds 0"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
         BenchPlan(**wrong)
 
 
@@ -137,16 +154,106 @@ def test_a_delegate_that_took_a_part_is_a_doubt_with_default_kernels_only() -> N
     assert judge(none, BenchPlan())[0].startswith("the delegate took none of 16 ops; ")
 
 
-def test_a_wide_spread_is_a_doubt() -> None:
-    wide = dataclasses.replace(SOUND, stats=summarise([100, 130] * 25))
-    assert judge(wide, BenchPlan())[0].startswith("spread too wide")
+def test_two_speeds_are_a_doubt() -> None:
+    (found,) = judge(dataclasses.replace(SOUND, stats=summarise([100, 130] * 25)), BenchPlan())
+    assert found.startswith("two speeds: ")
+
+
+def test_a_median_that_is_not_known_is_a_doubt_where_it_was_asked_for() -> None:
+    wide = dataclasses.replace(SOUND, stats=summarise([100, 120, 90, 110, 95, 130]))
+    spread, unknown = judge(wide, BenchPlan())
+    assert spread.startswith("spread too wide")
+    assert unknown.startswith("the median is known to 19.0% only after 6 runs, 0.0 s (asked: 1.0%)")  # 90 to 130 by 105
+    assert judge(wide, BenchPlan(precision=0)) == (spread,)
+
+
+def test_a_clock_that_fell_is_a_doubt() -> None:
+    fast = Conditions("ondemand", 666667, 666667, 50.0, 0)
+    hot = dataclasses.replace(SOUND, before=fast, after=dataclasses.replace(fast, clock_khz=333333))
+    (found,) = judge(hot, BenchPlan())
+    assert found.startswith("throttled: the clock fell from 667 to 333 MHz at 50 C")
+
+
+def test_rounds_run_all_rows_in_turn_and_keep_every_sample(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[tuple[str, int]] = []
+    run = bench._run
+
+    def noted(path: Path, threads: int, plan: BenchPlan) -> BenchResult:
+        order.append((path.name, threads))
+        return run(path, threads, plan)
+
+    monkeypatch.setattr(bench, "_run", noted)
+    plan = BenchPlan(runs=4, seconds=0, max_seconds=0, warmup=0, threads=(1, 2), rounds=3)
+    results = bench_models([models / INT8], plan)
+    assert order == [(INT8, threads) for threads in (1, 2, 2, 1, 1, 2)]
+    assert [result.threads for result in results] == [1, 2]
+    assert [result.stats and result.stats.processes for result in results] == [(4, 4, 4)] * 2
+
+
+def test_a_model_that_fails_in_one_round_is_not_run_again(models: Path) -> None:
+    (result,) = bench_models([models / REFUSED], dataclasses.replace(QUICK, rounds=3))
+    assert str(result.failure).startswith("litert refuses it")
+
+
+def test_a_pinned_model_stays_on_its_core(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    core = min(os.sched_getaffinity(0))
+    monkeypatch.setattr(
+        bench, "time_invokes", lambda *_: [1 + sum(os.sched_getaffinity(0)), len(os.sched_getaffinity(0))]
+    )
+    (result,) = bench_models([models / INT8], dataclasses.replace(QUICK, cpus=(core,)))
+    assert result.stats is not None
+    assert result.stats.samples_ns == (core + 1, 1)
+
+
+def test_a_core_that_is_not_there_is_an_error(models: Path) -> None:
+    with pytest.raises(RecipeError, match=r"--cpu 4095: no such core for this process; it may use \d"):
+        bench_models([models / INT8], BenchPlan(cpus=(4095,)))
+
+
+def test_the_cold_start_has_three_parts(models: Path) -> None:
+    (result,) = bench_models([models / INT8], QUICK)
+    assert min(result.import_ms or 0, result.load_ms or 0, result.first_inference_ms or 0) > 0
+    assert result.before is not None
+
+
+def test_the_command_compares_with_an_older_bench_and_fails_above_a_ratio(models: Path, tmp_path: Path) -> None:
+    old, table = tmp_path / "old.json", tmp_path / "table.md"
+    assert run_bench(models / INT8, "--json", old, "--markdown", table).returncode == 0
+    assert table.read_text().startswith("| model | threads |")
+    same = run_bench(models / INT8, "--compare", old, "--fail-above", "1000")
+    assert same.returncode == 0, same.stderr
+    assert "ratio" in same.stdout
+    document = json.loads(old.read_text())
+    fast = document["results"][0]["stats"]
+    fast["samples_ns"] = [max(1, sample // 100) for sample in fast["samples_ns"]]
+    old.write_text(json.dumps(document))
+    slow = run_bench(models / INT8, "--compare", old, "--fail-above", "1.05", "--json", tmp_path / "new.json")
+    assert slow.returncode == 7
+    assert slow.stderr.startswith("ghost-edge: 1 of 1 models are slower: " + INT8)
+    assert json.loads((tmp_path / "new.json").read_text())["changes"][0]["ratio"] > 10
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--fail-above", "1.05"], 2, "--fail-above needs --compare OLD.json"),
+        (["--compare", "gone.json"], 4, "gone.json cannot be read"),
+        (["--threads", "1,x"], 2, "'1,x' is not a whole number or several with commas between them"),
+        (["--cpu", "4095"], 2, "--cpu 4095: no such core"),
+    ],
+)
+def test_a_mistake_in_the_options_is_one_line(models: Path, options: list[str], code: int, said: str) -> None:
+    done = run_bench(models / INT8, *options)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_the_command_needs_no_tensorflow_and_its_json_is_all_of_stdout(models: Path) -> None:
     done = run_bench(models / INT8, "--json", "-")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert document["format"] == 1
+    assert document["format"] == 2
     assert len(document["results"][0]["stats"]["samples_ns"]) == 3
     assert document["board"]["kernel"] == os.uname().release
     assert "XNNPACK" not in done.stderr

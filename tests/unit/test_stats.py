@@ -39,14 +39,28 @@ def test_one_slow_run_raises_no_doubt() -> None:
     assert doubts(summarise(nanoseconds([*QUIET_US[:20], 900, *QUIET_US[20:]]))) == ()
 
 
-def test_two_speeds_taking_turns_are_a_wide_spread() -> None:
+def test_two_speeds_taking_turns_are_named() -> None:
     (found,) = doubts(summarise(nanoseconds([100, 130] * 30)))
-    assert found.startswith("spread too wide: MAD is 13%")
+    assert found.startswith("two speeds: 50% of the runs take 1.30x the others")
 
 
-def test_a_slow_fifth_of_the_runs_is_a_wide_spread() -> None:
+def test_a_slow_fifth_of_the_runs_is_a_second_speed() -> None:
     (found,) = doubts(summarise(nanoseconds([100, 100, 101, 100, 160] * 12)))
-    assert found.startswith("spread too wide: p90 is 1.60x")
+    assert found.startswith("two speeds: 20% of the runs take 1.60x")
+
+
+def test_noise_of_any_usual_shape_is_not_two_speeds() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        shapes = (rng.normal(100, 15, 60), rng.uniform(100, 150, 60), 100 + rng.exponential(20, 60))
+        for values in shapes:
+            assert not any("two speeds" in sentence for sentence in doubts(summarise(nanoseconds(values.tolist()))))
+
+
+def test_a_normal_spread_is_too_wide() -> None:
+    wide, tail = np.random.default_rng(0).normal(100, 15, 60), [100.0, 101, 102, 103, 128, 131, 150, 170] * 8
+    assert doubts(summarise(nanoseconds(wide.tolist())))[0].startswith("spread too wide: MAD is ")
+    assert doubts(summarise(nanoseconds([100 + value % 4 for value in range(50)] + tail)))[0].startswith("spread too")
 
 
 def test_a_cold_start_is_told_from_drift() -> None:
@@ -54,9 +68,9 @@ def test_a_cold_start_is_told_from_drift() -> None:
     assert found.startswith("first runs slower: the first 5 took 1.20x")
 
 
-def test_a_core_that_throttles_is_drift() -> None:
-    found = doubts(summarise(nanoseconds([100, 101] * 40 + [119, 120] * 40)))
-    assert any(sentence.startswith("drift: the last third took +19%") for sentence in found)
+def test_a_core_that_throttles_is_a_step() -> None:
+    (found,) = doubts(summarise(nanoseconds([100, 101] * 40 + [119, 120] * 40)))
+    assert found.startswith("a step: after about 45% of the runs each took +19%")
 
 
 def test_slow_heating_is_drift_though_the_spread_is_small() -> None:

@@ -15,7 +15,7 @@ from ghost_edge.host.stages import Work
 def run(work: Work) -> tuple[Path, ...]:
     """Write latency.json, the output of `ghost-edge bench --json -`, from a process without TensorFlow."""
     files = [str(work.path(name)) for name in work.names.models.values()]
-    command = [sys.executable, "-m", "ghost_edge", "bench", *files, "--seconds", "0.5", "--json", "-"]
+    command = [sys.executable, "-m", "ghost_edge", "bench", *files, "--max-seconds", "2", "--json", "-"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

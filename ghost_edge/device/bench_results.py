@@ -1,0 +1,212 @@
+"""What a bench found: as a row of a table, as a JSON document and back, against an older one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+from ghost_edge.core import errors
+from ghost_edge.core.errors import ArtifactError, GateError, GhostEdgeError
+from ghost_edge.core.report import Column
+from ghost_edge.core.stats import LatencyStats, ratio_interval, summarise
+from ghost_edge.device.board import Conditions
+from ghost_edge.device.runtime import DelegateShare
+
+FORMAT = 2  # of the JSON document; raise it when a key changes its meaning or goes
+_STATS = (
+    "runs",
+    "min_ms",
+    "mean_ms",
+    "median_ms",
+    "low_ms",
+    "high_ms",
+    "mad_ms",
+    "p90_ms",
+    "p99_ms",
+    "frames_per_second",
+)
+
+COLUMNS = (
+    Column("model", "model"),
+    Column("threads", "threads", "d", 7),
+    Column("cold ms", "cold_start_ms", ".1f", 7),
+    Column("first ms", "first_inference_ms", ".2f", 8),
+    Column("median ms", "median_ms", ".3f", 9),
+    Column("+-", "precision", ".1%", 5),
+    Column("MAD", "mad_ms", ".3f", 6),
+    Column("p90", "p90_ms", ".3f", 8),
+    Column("p99", "p99_ms", ".3f", 8),
+    Column("fps", "frames_per_second", ".1f", 8),
+    Column("RSS MiB", "peak_rss_mib", ".1f", 7),
+    Column("bytes", "size_bytes", "d", 9),
+    Column("delegate", "delegate", "", 12),
+    Column("result", "result"),
+)
+CHANGE_COLUMNS = (
+    Column("model", "model"),
+    Column("threads", "threads", "d"),
+    Column("old ms", "old_ms", ".3f"),
+    Column("new ms", "new_ms", ".3f"),
+    Column("ratio", "ratio", ".3f"),
+    Column("low", "low", ".3f"),
+    Column("high", "high", ".3f"),
+)
+CSV_ONLY = tuple(
+    Column(key, key)
+    for key in (
+        *("import_ms", "load_ms", "runs", "min_ms", "mean_ms", "low_ms", "high_ms", "interpreter", "sha256"),
+        *("ops", "delegated_ops", "partitions"),
+    )
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchResult:
+    """One model on this machine: what was measured; or failure, the sentence that says why not, and its class error.
+
+    import_ms, load_ms, first_inference_ms: in a fresh process, importing the interpreter, opening and allocating, the
+    first invoke(); together the cold start, with the file in the page cache. Medians, where there were several rounds.
+    peak_rss_bytes: of the child process, with Python, numpy and the interpreter in it.
+    before, after: the clock and the heat around the timed runs.
+    """
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    threads: int
+    import_ms: Optional[float] = None
+    load_ms: Optional[float] = None
+    first_inference_ms: Optional[float] = None
+    stats: Optional[LatencyStats] = None
+    peak_rss_bytes: Optional[int] = None
+    delegate: Optional[DelegateShare] = None
+    interpreter: Optional[str] = None
+    version: Optional[str] = None
+    before: Optional[Conditions] = None
+    after: Optional[Conditions] = None
+    failure: Optional[str] = None
+    error: Optional[type[GhostEdgeError]] = None
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def cold_start_ms(self) -> Optional[float]:
+        """From a fresh process to its first answer, without starting Python; None where it failed."""
+        parts = (self.import_ms, self.load_ms, self.first_inference_ms)
+        return sum(part for part in parts if part is not None) if None not in parts else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One model now against then: ratio of the medians, new / old, and its 95 % interval (None: too few runs)."""
+
+    model: str
+    threads: int
+    old_ms: float
+    new_ms: float
+    ratio: float
+    low: Optional[float]
+    high: Optional[float]
+
+
+def as_row(result: BenchResult) -> dict[str, Any]:
+    """One result as a row of the table and of the CSV; None for what a failed model does not have."""
+    share, stats = result.delegate, result.stats
+    whole = {name: getattr(result, name) for name in ("threads", "sha256", "size_bytes", "import_ms", "load_ms")}
+    return {
+        **whole,
+        "model": result.path.name,
+        "cold_start_ms": result.cold_start_ms,
+        "first_inference_ms": result.first_inference_ms,
+        **{name: getattr(stats, name) if stats else None for name in _STATS},
+        "precision": stats.precision if stats and stats.low_ms else None,
+        "peak_rss_mib": result.peak_rss_bytes / 2**20 if result.peak_rss_bytes else None,
+        "delegate": f"{share.delegated_ops}/{share.ops} in {share.partitions}" if share else None,
+        **{name: getattr(share, name) if share else None for name in ("ops", "delegated_ops", "partitions")},
+        "interpreter": f"{result.interpreter} {result.version}" if result.interpreter else None,
+        "result": f"failed: {result.failure}" if result.failure else "ok",
+    }
+
+
+def doubt_lines(results: Sequence[BenchResult]) -> list[str]:
+    """Every doubt once, with the models it is about."""
+    about: dict[str, list[str]] = {}
+    sweep = len({result.threads for result in results}) > 1
+    for result in results:
+        threads = f" ({result.threads} thread{'s' if result.threads > 1 else ''})" if sweep else ""
+        for doubt in result.doubts:
+            about.setdefault(doubt, []).append(result.path.name + threads)
+    measured = sum(result.failure is None for result in results)
+    return [
+        f"doubt: {'all models' if len(names) == measured > 1 else ', '.join(names)}: {doubt}"
+        for doubt, names in about.items()
+    ]
+
+
+def as_documents(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
+    """The results, every sample included, as plain values for JSON."""
+    rows = []
+    for result in results:
+        row = dataclasses.asdict(dataclasses.replace(result, error=None))
+        rows.append({**row, "path": str(result.path), "error": result.error.__name__ if result.error else None})
+    return rows
+
+
+def results_from_document(document: Any, name: str) -> list[BenchResult]:
+    """The results in a document that `ghost-edge bench --json` wrote; raises ArtifactError, which says `name`."""
+    if not isinstance(document, Mapping) or document.get("format") != FORMAT:
+        found = document.get("format") if isinstance(document, Mapping) else type(document).__name__
+        raise ArtifactError(f"{name} has format {found!r}, this ghost-edge reads {FORMAT}; bench again with --json")
+    try:
+        return [_parse(row) for row in document["results"]]
+    except (KeyError, TypeError, ValueError, AssertionError, AttributeError) as error:
+        raise ArtifactError(f"{name} is damaged ({error!r}); bench again with --json") from error
+
+
+def _parse(row: Mapping[str, Any]) -> BenchResult:
+    nested: dict[str, Any] = {"delegate": DelegateShare, "before": Conditions, "after": Conditions}
+    values = {**row, **{key: cls(**row[key]) for key, cls in nested.items() if row[key] is not None}}
+    error = row["error"] and getattr(errors, row["error"])
+    stats = row["stats"] and summarise(row["stats"]["samples_ns"], row["stats"]["processes"])
+    plain = {"path": Path(row["path"]), "doubts": tuple(row["doubts"]), "error": error, "stats": stats}
+    return BenchResult(**{**values, **plain})
+
+
+def read_results(path: Path) -> list[BenchResult]:
+    """Read what `ghost-edge bench --json` wrote; raises ArtifactError where it is missing, damaged or old."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}); ghost-edge bench --json writes such a file") from error
+    return results_from_document(document, str(path))
+
+
+def compare_results(new: Sequence[BenchResult], old: Sequence[BenchResult]) -> list[Change]:
+    """Every model, by file name and threads, that was measured both times; ArtifactError where there is none."""
+    before = {(result.path.name, result.threads): result.stats for result in old if result.stats}
+    changes = []
+    for result in new:
+        peer = before.get((result.path.name, result.threads))
+        if result.stats and peer:
+            low, high = ratio_interval(result.stats, peer) or (None, None)
+            now, then = result.stats.median_ms, peer.median_ms
+            changes.append(Change(result.path.name, result.threads, then, now, now / then, low, high))
+    if not changes:
+        known = ", ".join(f"{name} ({threads} threads)" for name, threads in before) or "nothing"
+        raise ArtifactError(f"no model was measured both times; the older file has {known}")
+    return changes
+
+
+def check_changes(changes: Sequence[Change], fail_above: float) -> None:
+    """Raise GateError when a model takes more than fail_above times as long as it did."""
+    slower = [change for change in changes if change.ratio > fail_above]
+    if slower:
+        worst = max(slower, key=lambda change: change.ratio)
+        sure = worst.low is not None and worst.low > fail_above
+        raise GateError(
+            f"{len(slower)} of {len(changes)} models are slower: {worst.model} takes {worst.ratio:.3f}x as long, limit "
+            f"{fail_above:g}"
+            + ("" if sure else "; the interval reaches under the limit: take more --rounds to be sure")
+        )
