@@ -61,7 +61,7 @@ class BenchPlan:
 
     runs: int = 50
     seconds: float = 0.5
-    max_seconds: float = 10.0
+    max_seconds: float = 5.0
     precision: float = 0.01
     warmup: int = 5
     threads: tuple[int, ...] = (1,)
