@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, TypeVar
 
 import click
 
+from ghost_edge.cli.options import data_option
 from ghost_edge.core.errors import DeviceError, RecipeError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.report import Column, as_csv, as_markdown, as_text
@@ -23,10 +26,12 @@ from ghost_edge.device.bench_results import (
     compare_results,
     doubt_lines,
     read_results,
+    results_from_document,
 )
 from ghost_edge.device.board import describe, read_board
 from ghost_edge.device.runtime import INTERPRETERS, KERNELS
 
+_Path = click.Path(path_type=Path)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -62,15 +67,21 @@ def _plan_option(flag: str, field: str, text: str, kind: Any = None) -> Callable
 @_plan_option("--runtime", "runtime", "", click.Choice(["auto", *INTERPRETERS]))
 @_plan_option("--kernels", "kernels", "", click.Choice(KERNELS))
 @_plan_option("--timeout", "timeout_s", "Seconds for one process.")
+@click.option("--ssh", metavar="USER@BOARD", help="Copy a folder that convert made to a board, bench it there.")
+@click.option(
+    "--ssh-option", "ssh_options", multiple=True, metavar="KEY=VALUE", help="Passed to ssh with -o; repeatable."
+)
+@click.option("--images", default=0, type=click.IntRange(0), help="With --ssh: evaluate so many pictures there, too.")
+@click.option("--recipe", type=_Path, help="With --images: the recipe that made the folder.  [default: the embedded]")
+@click.option("--keep", is_flag=True, help="With --ssh: leave what was copied on the board.")
 @click.option("--json", "json_file", metavar="FILE", help="Write everything, every sample too ('-': stdout).")
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the table ('-': stdout).")
 @click.option("--markdown", "markdown_file", metavar="FILE", help="Write the table ('-': stdout).")
-@click.option(
-    "--compare", type=click.Path(path_type=Path), metavar="OLD.json", help="Print the ratio to an older --json."
-)
+@click.option("--compare", type=_Path, metavar="OLD.json", help="Print the ratio to an older --json.")
 @click.option(
     "--fail-above", type=float, metavar="RATIO", help="With --compare: exit 7 when a model is slower than this."
 )
+@data_option
 def bench(
     paths: Sequence[Path],
     json_file: Optional[str],
@@ -78,28 +89,44 @@ def bench(
     markdown_file: Optional[str],
     compare: Optional[Path],
     fail_above: Optional[float],
+    ssh: Optional[str],
+    ssh_options: Sequence[str],
+    images: int,
+    recipe: Optional[Path],
+    data: Optional[Path],
+    keep: bool,
     **plan_options: Any,
 ) -> None:
-    """Time .tflite and .onnx models on this machine, each in a process of its own."""
+    """Time .tflite and .onnx models on this machine, or with --ssh on a board, each in a process of its own."""
     if fail_above is not None and compare is None:
         raise RecipeError("--fail-above needs --compare OLD.json, the bench to compare with")
+    if ssh is None and (images or recipe or data or keep or ssh_options):
+        raise RecipeError("--images, --recipe, --data, --keep and --ssh-option go with --ssh USER@BOARD")
     plan, old = BenchPlan(**plan_options), read_results(compare) if compare else []
     files = {"json": json_file, "csv": csv_file, "markdown": markdown_file}
     to_stderr = "-" in files.values()
-    board, results = _bench_here(paths, plan, to_stderr)
-    for line in doubt_lines(results):
-        click.echo(line, err=to_stderr)
+    if ssh is None:
+        document, results, code = *_bench_here(paths, plan, to_stderr), 0
+    else:
+        document, results, code = _bench_there(
+            paths,
+            ssh,
+            to_stderr,
+            pack={"images": images, "recipe": recipe, "data": data},
+            reach={"ssh_options": ssh_options, "keep": keep, "arguments": _arguments(plan)},
+        )
     changes = compare_results(results, old) if compare else []
     if changes:
         click.echo(as_text([vars(change) for change in changes], CHANGE_COLUMNS), err=to_stderr)
-    _write(files, as_document(board, plan, results, changes), results)
+    _write(files, {**document, "changes": [vars(change) for change in changes]}, results)
     raise_failures(results)
     if fail_above is not None:
         check_changes(changes, fail_above)
+    click.get_current_context().exit(code)
 
 
-def _bench_here(paths: Sequence[Path], plan: BenchPlan, to_stderr: bool) -> tuple[Any, list[BenchResult]]:
-    """Run the plan, and print the board, what is left out, and a row as soon as it is there."""
+def _bench_here(paths: Sequence[Path], plan: BenchPlan, to_stderr: bool) -> tuple[dict[str, Any], list[BenchResult]]:
+    """Run the plan, and print the board, what is left out, a row as soon as it is there, and the doubts."""
     board, models = read_board(cpu=min(plan.cpus, default=0)), find_models(paths)
     columns = (Column("model", "model", "", max(len(path.name) for path in models)), *COLUMNS[1:])
     click.echo(describe(board), err=to_stderr)
@@ -114,7 +141,40 @@ def _bench_here(paths: Sequence[Path], plan: BenchPlan, to_stderr: bool) -> tupl
     used = sorted({f"{result.interpreter} {result.version}" for result in results if result.interpreter})
     if used:
         click.echo(f"interpreter: {', '.join(used)}, {plan.kernels} kernels", err=to_stderr)
-    return board, results
+    for line in doubt_lines(results):
+        click.echo(line, err=to_stderr)
+    return as_document(board, plan, results), results
+
+
+def _bench_there(
+    paths: Sequence[Path], host: str, to_stderr: bool, *, pack: Mapping[str, Any], reach: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[BenchResult], int]:
+    """The same on a board, which prints the lines; what it evaluated is in the document under "evaluation"."""
+    from ghost_edge.host.bundle import make_bundle
+    from ghost_edge.host.remote import bench_over_ssh
+
+    if len(paths) != 1 or not paths[0].is_dir():
+        raise RecipeError("bench --ssh takes one folder, such as out/ghostnet_mnist, which ghost-edge convert made")
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    make = functools.partial(make_bundle, paths[0], say=say, **pack)
+    found, code = bench_over_ssh(host, make, say=say, stdout=sys.stderr if to_stderr else None, **reach)
+    if found["bench"] is None:
+        raise DeviceError(f"{host}: bench ended there with exit code {code} and no results; it says why above")
+    return {**found["bench"], "evaluation": found["evaluation"]}, results_from_document(found["bench"], host), code
+
+
+def _arguments(plan: BenchPlan) -> list[str]:
+    """The command line that makes this plan, without what is default anyway."""
+    arguments = []
+    for option in click.get_current_context().command.params:
+        value = getattr(plan, option.name or "", None)
+        if value not in (None, getattr(BenchPlan, option.name or "", None)):
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            arguments += [option.opts[0], text]
+    return arguments
 
 
 def raise_failures(results: Sequence[BenchResult]) -> None:

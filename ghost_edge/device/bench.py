@@ -20,7 +20,7 @@ from ghost_edge.core.errors import ArtifactError, RecipeError
 from ghost_edge.core.stats import doubts as timing_doubts
 from ghost_edge.core.stats import median_interval, summarise
 from ghost_edge.core.tensor import TensorSpec
-from ghost_edge.device.bench_results import FORMAT, BenchResult, Change, as_documents
+from ghost_edge.device.bench_results import FORMAT, BenchResult, as_documents
 from ghost_edge.device.board import Board, read_conditions, throttling
 from ghost_edge.device.board import doubts as board_doubts
 from ghost_edge.device.isolate import run_isolated
@@ -271,16 +271,13 @@ def judge(result: BenchResult, plan: BenchPlan) -> tuple[str, ...]:
     return found
 
 
-def as_document(
-    board: Board, plan: BenchPlan, results: Sequence[BenchResult], changes: Sequence[Change] = ()
-) -> dict[str, Any]:
+def as_document(board: Board, plan: BenchPlan, results: Sequence[BenchResult]) -> dict[str, Any]:
     """Everything, every sample included, as plain values for JSON."""
     return {
         "format": FORMAT,
         "board": dataclasses.asdict(board),
         "plan": dataclasses.asdict(plan),
         "results": as_documents(results),
-        "changes": [dataclasses.asdict(change) for change in changes],
     }
 
 
