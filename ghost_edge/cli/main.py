@@ -17,6 +17,7 @@ from ghost_edge.core.options import suggest
 COMMANDS = {
     "convert": "From a recipe to int8 artifacts, with the proof of what was lost.",
     "bench": "Time models with the interpreter that is installed here.",
+    "bundle": "Pack converted models with all that a board without a network needs.",
     "compare": "MobileNet, EfficientNet, ShuffleNetV2 and GhostNet side by side on this machine.",
     "evaluate": "Top-1 and top-5 of one model file on a recipe's evaluation pictures.",
     "gate": "Exit 7 when a converted model lost more than its limits allow.",

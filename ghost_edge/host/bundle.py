@@ -1,0 +1,95 @@
+"""Everything a board without a network needs in one file: models, pictures, wheels, and the script that runs them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ghost_edge.core.artifact import open_artifact
+from ghost_edge.core.digest import check_sha256
+from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.files import whole_file
+from ghost_edge.core.manifest import FILE_NAME, Model, read_manifest
+from ghost_edge.core.options import pick
+from ghost_edge.core.targets import TARGETS, Target
+from ghost_edge.device.pictures import save_pictures
+from ghost_edge.host.datasets.places import places_for
+from ghost_edge.host.recipe import load_recipe
+from ghost_edge.host.sample import sample_pictures
+from ghost_edge.host.shipped import default_recipe
+from ghost_edge.host.wheels import download_wheels, write_own_wheel
+
+_SCRIPTS = Path(__file__).parent / "board"
+
+
+def make_bundle(
+    source: Path,
+    target: str,
+    *,
+    out: Path | None = None,
+    images: int = 0,
+    recipe: Path | None = None,
+    data: Path | None = None,
+    pythons: Sequence[str] = ("3.11",),
+    say: Callable[[str], None],
+) -> Path:
+    """Pack a folder that convert made for a row of TARGETS, as <name>-<target>.tar.gz; same input, same bytes.
+
+    images: so many evaluation pictures of the recipe that made the folder (default: the embedded one). pythons: the
+    versions that the board may have. say() is told which models are left out, and why.
+    Raises ArtifactError (a file is damaged), RecipeError (another recipe), as download_wheels(), as sample_pictures().
+    """
+    row, manifest = pick(TARGETS, target, kind="target"), read_manifest(source)
+    models = {}
+    for model in manifest.models:
+        if reason := _why_left_out(model, row):
+            say(f"left out: {model.artifact.file}: {reason}")
+        else:
+            models[model.artifact.file] = open_artifact(model.artifact, source)
+    with tempfile.TemporaryDirectory(prefix="ghost-edge-") as folder:
+        work = Path(folder)
+        if images:
+            path = recipe or default_recipe()
+            check_sha256(path, manifest.recipe_sha256, error=RecipeError)
+            quantized = [models[model.artifact.file] for model in manifest.models if model.role == "quantized"]
+            pictures = sample_pictures(load_recipe(path), places_for(path.parent, data), images, quantized)
+            save_pictures(pictures, work / "pictures.npz")
+        download_wheels(row, pythons, work / "wheels")
+        write_own_wheel((*row.packages, *row.expected), work / "wheels")
+        made = {path.relative_to(work).as_posix(): path for path in work.rglob("*") if path.is_file()}
+        paths = {**models, **made, FILE_NAME: source / FILE_NAME, "watch.py": _SCRIPTS / "watch.py"}
+        files = {name: path.read_bytes() for name, path in paths.items()}
+    run = (_SCRIPTS / "run.sh").read_text(encoding="utf-8")
+    files["run.sh"] = run.replace("@MACHINE@", row.machine).replace("@PYTHONS@", " ".join(pythons)).encode()
+    sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items())]
+    files["SHA256SUMS"] = "".join(sums).encode()
+    name = f"{manifest.name}-{target}"
+    out = out or Path(f"{name}.tar.gz")
+    _pack({f"{name}/{file}": content for file, content in files.items()}, out)
+    return out
+
+
+def _why_left_out(model: Model, row: Target) -> str:
+    if not model.artifact.file.endswith(".tflite"):
+        return "the bundle's interpreter runs .tflite files"
+    return row.float_dies if model.input.dtype.startswith("float") else ""
+
+
+def _pack(files: Mapping[str, bytes], out: Path) -> None:
+    """A .tar.gz without the dates, the owner and the order of a disk."""
+    with (
+        whole_file(out) as part,
+        part.open("wb") as file,
+        gzip.GzipFile("", "wb", 1, file, mtime=0) as packed,  # fast: wheels are compressed already
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
+    ):
+        for name, content in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            entry.mtime = 1  # of 0 tar warns; and of today, on a board that has no clock
+            archive.addfile(entry, io.BytesIO(content))
