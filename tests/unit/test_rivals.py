@@ -75,7 +75,7 @@ def test_notes_name_each_source_once_and_each_doubtful_file(prepared: None) -> N
     first, second, third, doubt = footnotes(compare())
     sources = [RIVALS[name].source for name in NAMES]
     assert [first, second, third] == [f"[{number}] {source}" for number, source in enumerate(sources, start=1)]
-    assert doubt == "doubt: spread too wide: ghostnet_100 int8; stop other work and run again"
+    assert doubt == "doubt: two speeds: ghostnet_100 int8; stop other work and run again"
 
 
 def test_two_networks_of_one_source_share_its_note(prepared: None) -> None:
