@@ -10,7 +10,9 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCKS = 20
+BLOCKS, LEAST_IN_A_BLOCK, FEWEST_BLOCKS = 20, 5, 6  # the median of two is their mean, and no longer robust
+BETWEEN_PROCESSES = 0.02  # of the median: medians of one file in separate processes were seen to spread over 1 to 2 %
+LEAST_VON_NEUMANN = 1.04  # 2 for independent blocks; 1 to 2 % of such give less than this
 MAX_MAD = 0.05  # of the median; a quiet machine stays under 0.01
 MAX_P90 = 1.25  # times the median
 MAX_FIRST_RUNS = 1.10  # times the median of the rest
@@ -26,8 +28,8 @@ Values = NDArray[np.float64]
 class LatencyStats:
     """Every sample in the order it was taken, and the numbers people quote; frames_per_second is 1000 / median_ms.
 
-    processes: how many of the samples each process took, in order. low_ms, high_ms: 95 % interval of the median, see
-    median_interval(); None for too few.
+    processes: how many of the samples each process took, in order; of several, median_ms is the median of medians.
+    low_ms, high_ms: 95 % interval of the median, see median_interval(); None for too few.
     """
 
     samples_ns: tuple[int, ...]
@@ -59,7 +61,7 @@ def summarise(samples_ns: Sequence[int], processes: Sequence[int] = ()) -> Laten
     assert len(samples_ns) > 0, "no samples"
     assert min(samples_ns) > 0, "a run took no time"
     values = np.asarray(samples_ns, np.float64) / 1e6
-    median = float(np.median(values))
+    median = float(np.median(block_medians(values, processes) if len(processes) > 1 else values))
     low, high = median_interval(values, processes) or (None, None)
     return LatencyStats(
         samples_ns=tuple(int(sample) for sample in samples_ns),
@@ -78,12 +80,13 @@ def summarise(samples_ns: Sequence[int], processes: Sequence[int] = ()) -> Laten
 
 
 def block_medians(values: NDArray[Any], processes: Sequence[int] = ()) -> Values:
-    """Medians of the processes [P]; where there is one, of 20 blocks of neighbours in time (fewer for fewer samples).
+    """Medians of the processes [P]; where there is one, of 20 blocks of neighbours in time (6 or more of 5 runs each).
 
     Single runs are no independent draws: what slows one down slows its neighbours too, and memory layout and placement
     on the cores stay for as long as a process lives (Kalibera & Jones, ISMM 2013).
     """
-    ends = np.cumsum(processes)[:-1] if len(processes) > 1 else min(BLOCKS, len(values))
+    count = min(BLOCKS, max(FEWEST_BLOCKS, len(values) // LEAST_IN_A_BLOCK), len(values))
+    ends = np.cumsum(processes)[:-1] if len(processes) > 1 else count
     return np.array([np.median(block) for block in np.array_split(np.asarray(values, np.float64), ends)])
 
 
@@ -103,24 +106,50 @@ def ratio_interval(stats: LatencyStats, peer: LatencyStats) -> Optional[tuple[fl
     """95 % interval of how many times as long the first takes as its peer; None for too few blocks.
 
     Hodges & Lehmann's interval of a shift, of the logarithms of block medians: order statistics of all ratios between
-    the two, at ranks from the normal approximation of Mann & Whitney's U (Hollander & Wolfe, section 4.3).
+    the two, at ranks from the normal approximation of Mann & Whitney's U (Hollander & Wolfe, section 4.3). What
+    differs from process to process is only seen in several: with fewer than 6 it is widened by BETWEEN_PROCESSES.
     """
     new, old = (block_medians(np.asarray(each.samples_ns), each.processes) for each in (stats, peer))
     ratios = np.sort(np.divide.outer(new, old).ravel())
     spread = _NORMAL_95 * math.sqrt(len(ratios) * (len(new) + len(old) + 1) / 12)
     rank = math.floor(len(ratios) / 2 - spread)
-    return (float(ratios[rank - 1]), float(ratios[-rank])) if rank >= 1 else None
+    if rank < 1:
+        return None
+    allowed = 1 + (BETWEEN_PROCESSES if min(len(stats.processes), len(peer.processes)) < FEWEST_BLOCKS else 0)
+    return float(ratios[rank - 1]) / allowed, float(ratios[-rank]) * allowed
 
 
 def doubts(stats: LatencyStats) -> tuple[str, ...]:
-    """Sentences on why the median may not be the model's: spread, two speeds, slow first runs, a step, drift."""
-    values = np.asarray(stats.samples_ns, np.float64) / 1e6
-    if len(stats.processes) > 1:
-        return tuple(filter(None, (_between_processes(block_medians(values, stats.processes)),)))
-    settled = values[max(5, len(values) // 10) :]  # slow first runs are a doubt of their own
-    trend = _step(settled) or _drift(settled) if len(values) >= FEWEST_FOR_TRENDS else ""
-    spread = "" if trend else _two_speeds(settled) or _spread(stats)
-    return tuple(sentence for sentence in (spread, _first_runs(values), trend) if sentence)
+    """Sentences on why the median may not be the model's: spread, two speeds, other first runs, a step, drift.
+
+    Of several processes: what half of them have, and medians that differ.
+    """
+    if len(stats.processes) == 1:
+        return _doubts_of_one(np.asarray(stats.samples_ns, np.float64) / 1e6)
+    parts = np.array_split(np.asarray(stats.samples_ns, np.float64) / 1e6, np.cumsum(stats.processes)[:-1])
+    found: dict[str, list[str]] = {}
+    for part in parts:
+        for sentence in _doubts_of_one(part):
+            found.setdefault(sentence.partition(":")[0], []).append(sentence)
+    often = [
+        f"in {len(each)} of {len(parts)} processes: {each[0]}" for each in found.values() if 2 * len(each) >= len(parts)
+    ]
+    return tuple(
+        filter(None, (_between_processes(block_medians(np.asarray(stats.samples_ns), stats.processes) / 1e6), *often))
+    )
+
+
+def _doubts_of_one(values: Values) -> tuple[str, ...]:
+    if len(values) < FEWEST_FOR_TRENDS:
+        return tuple(filter(None, (_spread(values),)))
+    settled = values[max(5, len(values) // 10) :]  # other first runs are a doubt of their own
+    speeds = _two_speeds(settled)
+    if speeds:
+        return (speeds,)
+    step = _step(settled)
+    first = "" if step else _first_runs(values)
+    trend = step or _drift(settled) or ("" if first else _correlated(values))
+    return tuple(sentence for sentence in ("" if trend else _spread(values), first, trend) if sentence)
 
 
 def _between_processes(medians: Values) -> str:
@@ -133,26 +162,30 @@ def _between_processes(medians: Values) -> str:
     )
 
 
-def _spread(stats: LatencyStats) -> str:
-    if stats.mad_ms > MAX_MAD * stats.median_ms:
-        share = stats.mad_ms / stats.median_ms
-        return f"spread too wide: MAD is {share:.0%} of the median (limit {MAX_MAD:.0%}); stop other work and run again"
-    if stats.p90_ms > MAX_P90 * stats.median_ms:
-        ratio = stats.p90_ms / stats.median_ms
-        return f"spread too wide: p90 is {ratio:.2f}x the median (limit {MAX_P90}x); stop other work and run again"
+def _spread(values: Values) -> str:
+    median, mad, p90 = float(np.median(values)), _mad(values), float(np.percentile(values, 90))
+    if mad > MAX_MAD * median:
+        share = f"{mad / median:.0%} of the median (limit {MAX_MAD:.0%})"
+        return f"spread too wide: MAD is {share}; stop other work and run again"
+    if p90 > MAX_P90 * median:
+        return (
+            f"spread too wide: p90 is {p90 / median:.2f}x the median (limit {MAX_P90}x); stop other work and run again"
+        )
     return ""
 
 
 def _two_speeds(values: Values) -> str:
     """Two modes: the split with the least variance inside (Otsu, 1979) leaves two narrow heaps far from each other."""
-    if len(values) < FEWEST_FOR_TRENDS:
-        return ""
-    ordered = np.sort(values)
+    ordered = np.sort(np.minimum(values, np.percentile(values, 95)))  # a few outliers are no mode
     split = _best_split(ordered)
     fast, slow = ordered[:split], ordered[split:]
     gap = float(np.median(slow) - np.median(fast))
     narrow = gap > 10 * max(_mad(fast), _mad(slow))  # 3 to 5 for one heap of any usual shape
     if min(len(fast), len(slow)) < LEAST_IN_A_MODE * len(values) or gap < MAX_DRIFT * np.median(fast) or not narrow:
+        return ""
+    third = len(values) // 3
+    shares = [float((part >= slow[0]).mean()) for part in (values[:third], values[-third:])]
+    if abs(shares[1] - shares[0]) > 0.4:  # first the one, then the other: a trend
         return ""
     return (
         f"two speeds: {len(slow) / len(values):.0%} of the runs take {np.median(slow) / np.median(fast):.2f}x the "
@@ -161,14 +194,24 @@ def _two_speeds(values: Values) -> str:
 
 
 def _first_runs(values: Values) -> str:
-    if len(values) < FEWEST_FOR_TRENDS:
-        return ""
-    count = max(5, len(values) // 10)
+    count = max(5, len(values) // 20)
     first, rest = values[:count], values[count:]
     ratio = float(np.median(first) / np.median(rest))
-    if ratio <= MAX_FIRST_RUNS or not _apart(first, rest):
+    if 1 / MAX_FIRST_RUNS <= ratio <= MAX_FIRST_RUNS or not _apart(first, rest):
         return ""
+    if ratio < 1:
+        return f"first runs faster: the first {count} took {ratio:.2f}x the rest; the core slowed down (heat, governor)"
     return f"first runs slower: the first {count} took {ratio:.2f}x the rest (limit {MAX_FIRST_RUNS}x); raise --warmup"
+
+
+def _correlated(values: Values) -> str:
+    """Whether neighbouring blocks resemble each other: the ratio of von Neumann (1941)."""
+    medians = block_medians(values)
+    deviations = float(((medians - medians.mean()) ** 2).sum())
+    wide = deviations > len(medians) * (0.001 * float(np.median(values))) ** 2  # under 0.1 % it is not worth a word
+    if len(medians) < BLOCKS / 2 or not wide or float((np.diff(medians) ** 2).sum()) >= LEAST_VON_NEUMANN * deviations:
+        return ""
+    return "slow waves: neighbouring runs resemble each other, so the interval is too narrow; use --rounds 6 or more"
 
 
 def _step(values: Values) -> str:

@@ -30,10 +30,13 @@ from ghost_edge.device.runtime import DelegateShare
 NOW = Conditions("performance", 666667, 666667, 43.5, 0)
 
 
-def made(name: str = "m.tflite", factor: float = 1.0, seed: int = 0, threads: int = 1) -> BenchResult:
+def made(
+    name: str = "m.tflite", factor: float = 1.0, seed: int = 0, threads: int = 1, processes: int = 10
+) -> BenchResult:
     samples = np.random.default_rng(seed).normal(1e6 * factor, 1e4, 400).astype(int).tolist()
+    share = [400 // processes] * processes
     return BenchResult(
-        *(Path(name), "0" * 64, 1000, threads, 2.0, 3.0, 4.0, summarise(samples)),
+        *(Path(name), "0" * 64, 1000, threads, 2.0, 3.0, 4.0, summarise(samples, share)),
         *(2**20, DelegateShare(9, 9, 1), "litert", "2.3.0", NOW, NOW),
     )
 
@@ -74,7 +77,9 @@ def test_the_ratio_is_new_to_old_and_its_interval_holds_the_truth() -> None:
     assert change.low is not None
     assert change.high is not None
     assert change.low < 1.1 < change.high
-    assert change.high - change.low < 0.02  # medians of 20 runs with a spread of 1 %
+    assert change.high - change.low < 0.02  # medians of 40 runs with a spread of 1 %
+    (rough,) = compare_results([made(factor=1.1, seed=1, processes=1)], [made()])
+    assert rough.low == pytest.approx(change.low / 1.02, abs=0.01)  # one process says nothing of others
 
 
 def test_the_interval_of_a_ratio_holds_it_as_often_as_it_says() -> None:
@@ -85,7 +90,7 @@ def test_the_interval_of_a_ratio_holds_it_as_often_as_it_says() -> None:
         assert old is not None
         low, high = ratio_interval(new, old) or (0.0, 0.0)
         held += low <= 1.2 <= high
-    assert held / 300 == pytest.approx(0.95, abs=0.035)  # standard error 1.3 %
+    assert held / 300 == pytest.approx(0.95, abs=0.04)  # standard error 1.3 %
 
 
 def test_threads_are_compared_with_the_same_number_only() -> None:

@@ -73,6 +73,53 @@ def test_a_core_that_throttles_is_a_step() -> None:
     assert found.startswith("a step: after about 45% of the runs each took +19%")
 
 
+def test_a_core_that_slows_down_at_once_is_seen() -> None:
+    (found,) = doubts(summarise(nanoseconds([100, 101] * 3 + [130, 131] * 57)))
+    assert found.startswith("first runs faster: the first 6 took 0.77x the rest")
+
+
+def test_two_speeds_by_chance_are_not_drift() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        (found,) = doubts(summarise(nanoseconds(rng.choice([100.0, 130.0], 60).tolist())))
+        assert found.startswith("two speeds")
+
+
+def test_a_few_outliers_do_not_hide_two_speeds() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.choice([100.0, 120.0, 1000.0], 2000, p=[0.68, 0.3, 0.02]) + rng.normal(0, 0.5, 2000)
+    (found,) = doubts(summarise(nanoseconds(values.tolist())))
+    assert found.startswith("two speeds")
+
+
+def correlated(rho: float, count: int, seed: int) -> list[float]:
+    noise, state = np.random.default_rng(seed).normal(0, 1, count), 0.0
+    values = []
+    for step in noise:
+        state = rho * state + step
+        values.append(100 + state)
+    return values
+
+
+def test_slow_waves_are_told_and_independent_noise_is_not() -> None:
+    waves = [doubts(summarise(nanoseconds(correlated(0.99, 500, seed)))) for seed in range(40)]
+    calm = [doubts(summarise(nanoseconds(correlated(0.0, 500, seed)))) for seed in range(40)]
+    assert sum(found != () for found in waves) >= 32  # 90 % of such series were found
+    assert sum(found != () for found in calm) <= 3  # 1 to 2 % false alarms
+
+
+def test_what_half_of_the_processes_have_is_a_doubt_of_all() -> None:
+    slowed = nanoseconds([100] * 30 + [150] * 30)
+    found = doubts(summarise([*slowed * 4, *nanoseconds([100] * 60) * 2], [60] * 6))
+    assert any(sentence.startswith("in 4 of 6 processes: a step") for sentence in found)
+    few = doubts(summarise([*slowed, *nanoseconds([100] * 60) * 5], [60] * 6))
+    assert not any(sentence.startswith("in ") for sentence in few)
+
+
+def test_the_median_of_processes_is_that_of_their_medians() -> None:
+    assert summarise([1_000_000] * 90 + [3_000_000] * 2, [90, 1, 1]).median_ms == 3.0
+
+
 def test_slow_heating_is_drift_though_the_spread_is_small() -> None:
     (found,) = doubts(summarise([int(value) for value in np.linspace(100_000, 110_000, 60)]))
     assert found.startswith("drift: the last third took +6%")
