@@ -12,7 +12,7 @@ from typing import Any, Optional, TypeVar
 import click
 
 from ghost_edge.cli.options import data_option
-from ghost_edge.core.errors import DeviceError, RecipeError
+from ghost_edge.core.errors import DeviceError, GhostEdgeError, RecipeError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.report import Column, as_csv, as_markdown, as_text
 from ghost_edge.device.bench import BenchPlan, as_document, bench_models, find_models, left_out
@@ -24,8 +24,9 @@ from ghost_edge.device.bench_results import (
     as_row,
     check_changes,
     compare_results,
+    differences,
     doubt_lines,
-    read_results,
+    read_document,
     results_from_document,
 )
 from ghost_edge.device.board import describe, read_board
@@ -102,9 +103,13 @@ def bench(
         raise RecipeError("--fail-above needs --compare OLD.json, the bench to compare with")
     if ssh is None and (images or recipe or data or keep or ssh_options):
         raise RecipeError("--images, --recipe, --data, --keep and --ssh-option go with --ssh USER@BOARD")
-    plan, old = BenchPlan(**plan_options), read_results(compare) if compare else []
     files = {"json": json_file, "csv": csv_file, "markdown": markdown_file}
-    to_stderr = "-" in files.values()
+    targets = [target for target in files.values() if target is not None]
+    if len(set(targets)) < len(targets):
+        raise RecipeError(f"--json, --csv and --markdown need a file each, not all of them {targets[0]}")
+    plan, old = BenchPlan(**plan_options), read_document(compare) if compare else None
+    check_changes([], 1.0 if fail_above is None else fail_above)  # the ratio itself, before minutes of work
+    to_stderr = "-" in targets
     if ssh is None:
         document, results, code = *_bench_here(paths, plan, to_stderr), 0
     else:
@@ -115,14 +120,21 @@ def bench(
             pack={"images": images, "recipe": recipe, "data": data},
             reach={"ssh_options": ssh_options, "keep": keep, "arguments": _arguments(plan)},
         )
-    changes = compare_results(results, old) if compare else []
-    if changes:
-        click.echo(as_text([vars(change) for change in changes], CHANGE_COLUMNS), err=to_stderr)
-    _write(files, {**document, "changes": [vars(change) for change in changes]}, results)
+    _write(files, document, results)
     raise_failures(results)
+    if old is not None:
+        _compare(document, old, fail_above, to_stderr)
+    click.get_current_context().exit(code)
+
+
+def _compare(new: dict[str, Any], old: dict[str, Any], fail_above: Optional[float], to_stderr: bool) -> None:
+    """Print what differs and the ratios; raises GateError where one is above the limit."""
+    changes = compare_results(*(results_from_document(document, "the bench") for document in (new, old)))
+    for line in differences(new, old):
+        click.echo(line, err=to_stderr)
+    click.echo(as_text([vars(change) for change in changes], CHANGE_COLUMNS), err=to_stderr)
     if fail_above is not None:
         check_changes(changes, fail_above)
-    click.get_current_context().exit(code)
 
 
 def _bench_here(paths: Sequence[Path], plan: BenchPlan, to_stderr: bool) -> tuple[dict[str, Any], list[BenchResult]]:
@@ -162,7 +174,8 @@ def _bench_there(
     make = functools.partial(make_bundle, paths[0], say=say, **pack)
     found, code = bench_over_ssh(host, make, say=say, stdout=sys.stderr if to_stderr else None, **reach)
     if found["bench"] is None:
-        raise DeviceError(f"{host}: bench ended there with exit code {code} and no results; it says why above")
+        error = next((each for each in GhostEdgeError.__subclasses__() if each.exit_code == code), DeviceError)
+        raise error(f"{host}: bench ended there with exit code {code} and no results; it says why above")
     return {**found["bench"], "evaluation": found["evaluation"]}, results_from_document(found["bench"], host), code
 
 

@@ -11,10 +11,12 @@ import click
 
 from ghost_edge.cli.options import data_option
 from ghost_edge.cli.progress import open_progress
-from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.artifact import open_artifact
+from ghost_edge.core.errors import GateError, RecipeError
 from ghost_edge.core.files import write_json
 from ghost_edge.core.manifest import read_manifest
 from ghost_edge.core.npz import save_npz
+from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.report import Column, as_text
 from ghost_edge.device.evaluate import RunOptions
 from ghost_edge.device.pictures import COLUMNS, judge_pictures, load_pictures
@@ -65,7 +67,7 @@ def evaluate(
         rows, columns = _by_recipe(artifacts, recipe, data, how)
     else:
         assert pictures is not None
-        preprocess = {file: read_manifest(manifest or file.parent).preprocess for file in artifacts}
+        preprocess = {file: _preprocess_of(file, manifest or file.parent) for file in artifacts}
         rows, answers = judge_pictures(artifacts, load_pictures(pictures), preprocess, how)
         columns = COLUMNS
     click.echo(as_text(rows, columns))
@@ -73,6 +75,18 @@ def evaluate(
         write_json({"format": 1, "results": rows}, json_file)
     if outputs is not None:
         save_npz(answers, outputs)
+    other = [row["file"] for row in rows if how.kernels == "reference" and row.get("equal_outputs") not in (None, 1.0)]
+    if other:
+        raise GateError(f"{other[0]} gives other bytes than on the workstation, see above; is it the same file?")
+
+
+def _preprocess_of(file: Path, manifest: Path) -> Preprocess:
+    """What the manifest says; raises ArtifactError where it promises another file under this name."""
+    found = read_manifest(manifest)
+    for model in found.models:
+        if model.artifact.file == file.name:
+            open_artifact(model.artifact, file.parent)
+    return found.preprocess
 
 
 def _by_recipe(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, Optional
@@ -59,6 +61,7 @@ def cli(verbose: bool) -> None:
 
 def main(arguments: Optional[Sequence[str]] = None) -> Any:
     """Run the command line; a GhostEdgeError becomes one line on stderr and its exit code, Ctrl-C becomes 130."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that temporary folders go
     try:
         code = cli.main(
             args=None if arguments is None else list(arguments), prog_name="ghost-edge", standalone_mode=False
@@ -79,6 +82,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> Any:
         reason = error.format_message().rstrip(".")
         click.echo(f"ghost-edge: {' '.join(reason.split())}; `{command} --help` shows what it takes", err=True)
         code = error.exit_code
+    except OSError as error:  # a full disk behind stdout; files have errors of their own
+        with contextlib.suppress(OSError):
+            click.echo(f"ghost-edge: the output could not be written ({error.strerror})", err=True)
+        sys.stdout = None  # nothing to flush it into
+        code = GhostEdgeError.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("ghost-edge: stopped; what was finished is kept, the same command goes on from there", err=True)
         code = 130

@@ -26,8 +26,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.replace(path)
     except OSError as error:
         raise GhostEdgeError(
-            f"{path} could not be written ({error.strerror or error}); free some space or choose another --out, "
-            "then run the same command again: it goes on from here"
+            f"{path} could not be written ({error.strerror or error}); free some space or choose another place, "
+            "then run the same command again"
         ) from error
     finally:
         with contextlib.suppress(OSError):  # the reason is told above: a file where a folder should be fails here too

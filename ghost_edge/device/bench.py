@@ -146,7 +146,7 @@ def _run(path: Path, threads: int, plan: BenchPlan) -> BenchResult:
     if not outcome.failure:
         measured: BenchResult = outcome.value
         return measured
-    failure = outcome.failure.removeprefix(f"{path}: ")
+    failure = outcome.failure.removeprefix(f"{path}: ").removeprefix(f"{path} ")
     return BenchResult(path, sha256_file(path), path.stat().st_size, threads, failure=failure, error=outcome.error)
 
 
@@ -156,6 +156,7 @@ def _merge(parts: Sequence[BenchResult], plan: BenchPlan) -> BenchResult:
     if last.failure:
         return last
     samples = [part.stats.samples_ns for part in parts if part.stats]
+    worst = next((part for part in parts if part.before and part.after and throttling(part.before, part.after)), last)
     whole = dataclasses.replace(
         last,
         import_ms=_median(part.import_ms for part in parts),
@@ -163,7 +164,8 @@ def _merge(parts: Sequence[BenchResult], plan: BenchPlan) -> BenchResult:
         first_inference_ms=_median(part.first_inference_ms for part in parts),
         stats=summarise([each for taken in samples for each in taken], [len(taken) for taken in samples]),
         peak_rss_bytes=max(part.peak_rss_bytes or 0 for part in parts),
-        before=parts[0].before,
+        before=worst.before,
+        after=worst.after,
     )
     return dataclasses.replace(whole, doubts=judge(whole, plan))
 
@@ -232,10 +234,16 @@ def time_invokes(model: Model, plan: BenchPlan, clock: Callable[[], int] = time.
 
 
 def is_precise(samples: Sequence[int], precision: float) -> bool:
-    """Whether the 95 % interval of the median is within `precision`, a fraction, of the median on both sides."""
+    """Whether the 95 % interval of the median is within `precision`, a fraction, of the median on both sides.
+
+    That of the first half, too: one look after the other would stop at the first interval that is narrow by chance.
+    """
     values = np.asarray(samples)
-    interval = median_interval(values)
-    return interval is not None and interval[1] - interval[0] <= 2 * precision * float(np.median(values))
+    for part in (values, values[: len(values) // 2]):
+        interval = median_interval(part)
+        if interval is None or interval[1] - interval[0] > 2 * precision * float(np.median(part)):
+            return False
+    return True
 
 
 def random_input(spec: TensorSpec, rng: np.random.Generator) -> NDArray[Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 from ghost_edge.core import errors
-from ghost_edge.core.errors import ArtifactError, GateError, GhostEdgeError
+from ghost_edge.core.errors import ArtifactError, GateError, GhostEdgeError, RecipeError
 from ghost_edge.core.report import Column
 from ghost_edge.core.stats import LatencyStats, ratio_interval, summarise
 from ghost_edge.device.board import Conditions
@@ -161,46 +162,91 @@ def results_from_document(document: Any, name: str) -> list[BenchResult]:
         raise ArtifactError(f"{name} has format {found!r}, this ghost-edge reads {FORMAT}; bench again with --json")
     try:
         return [_parse(row) for row in document["results"]]
-    except (KeyError, TypeError, ValueError, AssertionError, AttributeError) as error:
-        raise ArtifactError(f"{name} is damaged ({error!r}); bench again with --json") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"{name} is damaged or edited ({error}); bench again with --json") from error
 
 
 def _parse(row: Mapping[str, Any]) -> BenchResult:
     nested: dict[str, Any] = {"delegate": DelegateShare, "before": Conditions, "after": Conditions}
     values = {**row, **{key: cls(**row[key]) for key, cls in nested.items() if row[key] is not None}}
+    samples, processes = (row["stats"][key] for key in ("samples_ns", "processes")) if row["stats"] else ([], [])
+    for number in (*samples, *processes, row["threads"]):
+        if type(number) is not int or not 0 < number < 2**53:  # beyond it a float64 is no whole number any more
+            raise ValueError(f"{number!r} is no time, count or number of threads")
+    if sum(processes) != len(samples):
+        raise ValueError(f"{len(samples)} samples of processes that took {sum(processes)}")
     error = row["error"] and getattr(errors, row["error"])
-    stats = row["stats"] and summarise(row["stats"]["samples_ns"], row["stats"]["processes"])
+    stats = summarise(samples, processes) if samples else None
     plain = {"path": Path(row["path"]), "doubts": tuple(row["doubts"]), "error": error, "stats": stats}
     return BenchResult(**{**values, **plain})
 
 
-def read_results(path: Path) -> list[BenchResult]:
-    """Read what `ghost-edge bench --json` wrote; raises ArtifactError where it is missing, damaged or old."""
+def read_document(path: Path) -> dict[str, Any]:
+    """Read what `ghost-edge bench --json` or a bundle's run.sh wrote; ArtifactError where it is missing or damaged."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} cannot be read ({error}); ghost-edge bench --json writes such a file") from error
-    return results_from_document(document, str(path))
+    document = document["bench"] if isinstance(document, dict) and "bench" in document else document
+    results_from_document(document, str(path))
+    found: dict[str, Any] = document
+    return found
 
 
 def compare_results(new: Sequence[BenchResult], old: Sequence[BenchResult]) -> list[Change]:
-    """Every model, by file name and threads, that was measured both times; ArtifactError where there is none."""
-    before = {(result.path.name, result.threads): result.stats for result in old if result.stats}
+    """Every model, by file name and threads, that was measured both times.
+
+    Raises ArtifactError where there is none, or where two of one time have the same name and threads.
+    """
+    now, then = _by_name(new), _by_name(old)
     changes = []
-    for result in new:
-        peer = before.get((result.path.name, result.threads))
-        if result.stats and peer:
-            low, high = ratio_interval(result.stats, peer) or (None, None)
-            now, then = result.stats.median_ms, peer.median_ms
-            changes.append(Change(result.path.name, result.threads, then, now, now / then, low, high))
+    for name, threads in [key for key in now if key in then]:
+        stats, peer = now[name, threads], then[name, threads]
+        low, high = ratio_interval(stats, peer) or (None, None)
+        ratio = stats.median_ms / peer.median_ms
+        changes.append(Change(name, threads, peer.median_ms, stats.median_ms, ratio, low, high))
     if not changes:
-        known = ", ".join(f"{name} ({threads} threads)" for name, threads in before) or "nothing"
+        known = ", ".join(f"{name} ({threads} threads)" for name, threads in then) or "nothing"
         raise ArtifactError(f"no model was measured both times; the older file has {known}")
     return changes
 
 
+def _by_name(results: Sequence[BenchResult]) -> dict[tuple[str, int], LatencyStats]:
+    found: dict[tuple[str, int], LatencyStats] = {}
+    for result in results:
+        if (result.path.name, result.threads) in found:
+            raise ArtifactError(
+                f"two models are called {result.path.name}; give them names of their own to compare them"
+            )
+        if result.stats:
+            found[result.path.name, result.threads] = result.stats
+    return found
+
+
+def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
+    """Sentences on what makes two documents of --json unequal but for speed: machine, plan, interpreter, models."""
+    sides = [
+        {
+            "the processor": document["board"]["cpu"],
+            "the board": document["board"]["model"],
+            "--kernels": document["plan"]["kernels"],
+            "--cpu": list(document["plan"]["cpus"]),
+            "the interpreter": sorted(
+                {f"{row['interpreter']} {row['version']}" for row in document["results"] if row["stats"]}
+            ),
+            "the list of models": sorted({Path(row["path"]).name for row in document["results"] if row["stats"]}),
+        }
+        for document in (old, new)
+    ]
+    return [
+        f"not alike: {what} was {was}, is {sides[1][what]}" for what, was in sides[0].items() if was != sides[1][what]
+    ]
+
+
 def check_changes(changes: Sequence[Change], fail_above: float) -> None:
-    """Raise GateError when a model takes more than fail_above times as long as it did."""
+    """Raise GateError when a model takes more than fail_above times as long as it did; RecipeError for no ratio."""
+    if not 0 < fail_above < math.inf:
+        raise RecipeError(f"--fail-above {fail_above}: it must be a ratio over 0, such as 1.05")
     slower = [change for change in changes if change.ratio > fail_above]
     if slower:
         worst = max(slower, key=lambda change: change.ratio)
@@ -208,5 +254,5 @@ def check_changes(changes: Sequence[Change], fail_above: float) -> None:
         raise GateError(
             f"{len(slower)} of {len(changes)} models are slower: {worst.model} takes {worst.ratio:.3f}x as long, limit "
             f"{fail_above:g}"
-            + ("" if sure else "; the interval reaches under the limit: take more --rounds to be sure")
+            + ("" if sure else "; the interval reaches under the limit: bench both with --rounds 6 or more")
         )

@@ -59,7 +59,7 @@ def load_pictures(path: Path) -> Pictures:
         or labels.dtype.kind not in "iu"
     ):
         raise DataError(
-            f"{path} must hold images, uint8 [N, H, W, C], and labels, integers [N]; it holds "
+            f"{path} must hold images, uint8 [N, H, W, C], labels, integers [N], and outputs [N, classes]; it holds "
             + ", ".join(f"{key} {values.dtype} {list(values.shape)}" for key, values in arrays.items())
         )
     if not len(images) or {len(images)} != {len(values) for values in (labels, *outputs.values())}:
@@ -81,6 +81,12 @@ def judge_pictures(
     """
     rows, answers = [], {}
     for file in files:
+        side = preprocess[file].resize or preprocess[file].size
+        if pictures.images.shape[1:3] != (side, side):
+            raise DataError(
+                f"the pictures are {list(pictures.images.shape[1:3])}, [preprocess] of {file} begins with "
+                f"{side} x {side}; these are not its pictures: make the bundle again"
+            )
         outputs, spec = raw_outputs_isolated(file, list(pictures.images), preprocess[file], how)
         scores, labels = real_outputs(file, outputs, spec), pictures.labels
         if labels.min() < 0 or labels.max() >= scores.shape[1]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ghost_edge.core.artifact import open_artifact
-from ghost_edge.core.digest import check_sha256
+from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import whole_file
 from ghost_edge.core.manifest import FILE_NAME, Model, read_manifest
@@ -44,6 +44,8 @@ def make_bundle(
     versions that the board may have. say() is told which models are left out, and why.
     Raises ArtifactError (a file is damaged), RecipeError (another recipe), as download_wheels(), as sample_pictures().
     """
+    if recipe and not images:
+        raise RecipeError("--recipe is for --images N; give both or none")
     row, manifest = pick(TARGETS, target, kind="target"), read_manifest(source)
     models = {}
     for model in manifest.models:
@@ -55,7 +57,8 @@ def make_bundle(
         work = Path(folder)
         if images:
             path = recipe or default_recipe()
-            check_sha256(path, manifest.recipe_sha256, error=RecipeError)
+            if sha256_file(path) != manifest.recipe_sha256:
+                raise RecipeError(f"{path} did not make {source}; give --recipe the one that did, or convert again")
             quantized = [models[model.artifact.file] for model in manifest.models if model.role == "quantized"]
             pictures = sample_pictures(load_recipe(path), places_for(path.parent, data), images, quantized)
             save_pictures(pictures, work / "pictures.npz")

@@ -17,7 +17,7 @@ from ghost_edge.core.errors import DeviceError, MissingPackageError
 from ghost_edge.core.targets import TARGETS, target_for
 
 Say = Callable[[str], None]
-_LOST = 255  # ssh's own exit code
+_LOST, _BUSY = 255, 75  # ssh's own exit code, and watch.py's
 _BEAT_S, _SILENCE_S = 5, 60
 _BEGIN = "ghost-edge:"  # what a .bashrc writes comes before it
 # one authentication for all calls; a dead connection is known as such after 30 s
@@ -84,8 +84,12 @@ def bench_over_ssh(
 
 def _probe(board: _Board, say: Say) -> tuple[str, str]:
     """Target and Python version of the board."""
-    machine, python, device_tree = board.ask(_PROBE).splitlines()
-    target, (version, numpy) = target_for(machine, device_tree), python.split()
+    try:
+        machine, python, device_tree = board.ask(_PROBE).splitlines()
+        version, numpy = python.split()
+    except ValueError as error:
+        raise DeviceError(f"{board.host} runs no commands of ours; it needs a shell and python3") from error
+    target = target_for(machine, device_tree)
     if TARGETS[target].expected and numpy != "numpy":
         raise DeviceError(f"{board.host}: there is no numpy; install it (Debian: apt-get install python3-numpy)")
     say(f"{board.host}: {device_tree.strip() or machine}, Python {version}: {target}")
@@ -98,10 +102,10 @@ def _copy(board: _Board, bundle: Path, place: str, say: Say) -> None:
         say(f"{board.host}: the bundle is there already, not copied")
         return
     say(f"{board.host}: copying {bundle.stat().st_size / 1e6:.1f} MB")
-    part = f"{place}.part"
-    unpack = f"rm -rf {part} && mkdir -p {part} && tar xzf - -C {part} && mv {part} {place}"
+    part = f"{place}.$$"
+    unpack = f"mkdir -p {part} && tar xzf - -C {part} && [ ! -e {place} ] && mv {part} {place}"
     with bundle.open("rb") as file:
-        board.ask(f"{unpack} || {{ rm -rf {part}; exit 1; }}", file)
+        board.ask(f"{unpack} || {{ rm -rf {part}; [ -d {place} ]; }}", file)
 
 
 def _run(
@@ -116,9 +120,11 @@ def _run(
                 f"the connection to {board.host} was lost, and its run stopped; the bundle lies in ~/{place}, "
                 "so the same command goes on without copying"
             )
+        if code == _BUSY:
+            raise DeviceError(f"another bench runs on {board.host}; wait for it, then run the same command again")
         results: dict[str, Any] = json.loads(board.ask(f"cat {place}/*/results.json || echo null"))
     finally:
-        if not keep and code != _LOST:
+        if not keep and code not in (_LOST, _BUSY):
             try:  # twice: after Ctrl-C what ran there may have written until now
                 board.ask(f"rm -rf {place} 2>/dev/null || {{ sleep 2; rm -rf {place}; }}")
             except DeviceError as error:  # no reason to lose the results

@@ -38,6 +38,8 @@ def download_wheels(target: Target, pythons: Sequence[str], folder: Path) -> Non
         environment = {**os.environ, "PIP_CONSTRAINT": ""}  # those are for the workstation's environment
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
+            if "Retrying" in done.stderr:
+                raise MissingPackageError("the package index does not answer; bundle where there is a network")
             errors = [line for line in done.stderr.splitlines() if "ERROR" in line] or [done.stderr.strip()]
             raise MissingPackageError(f"no wheels for {target.machine}, Python {python}: pip says {errors[-1]}")
 

@@ -155,8 +155,9 @@ def test_a_delegate_that_took_a_part_is_a_doubt_with_default_kernels_only() -> N
 
 
 def test_two_speeds_are_a_doubt() -> None:
-    (found,) = judge(dataclasses.replace(SOUND, stats=summarise([100, 130] * 25)), BenchPlan())
-    assert found.startswith("two speeds: ")
+    speeds, unknown = judge(dataclasses.replace(SOUND, stats=summarise([100, 130] * 25)), BenchPlan())
+    assert speeds.startswith("two speeds: ")
+    assert unknown.startswith("the median is known to 13.0% only")  # of 10 blocks of five the medians are 100 or 130
 
 
 def test_a_median_that_is_not_known_is_a_doubt_where_it_was_asked_for() -> None:
@@ -227,16 +228,27 @@ def test_the_command_compares_with_an_older_bench_and_fails_above_a_ratio(models
     fast = document["results"][0]["stats"]
     fast["samples_ns"] = [max(1, sample // 100) for sample in fast["samples_ns"]]
     old.write_text(json.dumps(document))
-    slow = run_bench(models / INT8, "--compare", old, "--fail-above", "1.05", "--json", tmp_path / "new.json")
+    new = tmp_path / "new.json"
+    slow = run_bench(models / INT8, "--compare", old, "--fail-above", "1.05", "--json", new, "--kernels", "reference")
     assert slow.returncode == 7
     assert slow.stderr.startswith("ghost-edge: 1 of 1 models are slower: " + INT8)
-    assert json.loads((tmp_path / "new.json").read_text())["changes"][0]["ratio"] > 10
+    assert "not alike: --kernels was default, is reference" in slow.stdout
+    assert new.exists()
+
+
+def test_a_bench_is_written_though_nothing_can_be_compared(models: Path, tmp_path: Path) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    assert run_bench(models / INT8, "--json", old).returncode == 0
+    done = run_bench(models / INT8, "--threads", "2", "--compare", old, "--json", new)
+    assert (done.returncode, new.exists()) == (4, True)
+    assert "no model was measured both times" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
         (["--fail-above", "1.05"], 2, "--fail-above needs --compare OLD.json"),
+        (["--json", "a", "--csv", "a"], 2, "--json, --csv and --markdown need a file each"),
         (["--compare", "gone.json"], 4, "gone.json cannot be read"),
         (["--threads", "1,x"], 2, "'1,x' is not a whole number or several with commas between them"),
         (["--cpu", "4095"], 2, "--cpu 4095: no such core"),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ghost_edge.core.errors import ArtifactError, DeviceError, GateError
+from ghost_edge.core.errors import ArtifactError, DeviceError, GateError, RecipeError
 from ghost_edge.core.stats import ratio_interval, summarise
 from ghost_edge.device.bench import BenchPlan, as_document
 from ghost_edge.device.bench_results import (
@@ -20,8 +20,9 @@ from ghost_edge.device.bench_results import (
     as_row,
     check_changes,
     compare_results,
+    differences,
     doubt_lines,
-    read_results,
+    read_document,
     results_from_document,
 )
 from ghost_edge.device.board import Conditions, read_board
@@ -49,7 +50,7 @@ def written(folder: Path, results: Sequence[BenchResult]) -> Path:
 
 def test_what_was_written_is_read_back_whole(tmp_path: Path) -> None:
     failed = BenchResult(Path("f.tflite"), "1" * 64, 5, 2, failure="killed by SIGILL", error=DeviceError)
-    assert read_results(written(tmp_path, [made(), failed])) == [made(), failed]
+    assert results_from_document(read_document(written(tmp_path, [made(), failed])), "old") == [made(), failed]
 
 
 @pytest.mark.parametrize("harm", [{"format": 1}, {"results": [{}]}, {"results": None}])
@@ -59,10 +60,58 @@ def test_another_format_or_damage_is_an_error(tmp_path: Path, harm: dict[str, An
         results_from_document({**document, **harm}, "old.json")
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        {"samples_ns": [10**400]},
+        {"samples_ns": [0.5]},
+        {"samples_ns": [True]},
+        {"samples_ns": [0]},
+        {"processes": [0, 400]},
+        {"processes": [10, 10**9]},
+        {"processes": [399]},
+    ],
+)
+def test_edited_samples_are_an_error(tmp_path: Path, harm: dict[str, Any]) -> None:
+    path = written(tmp_path, [made()])
+    document = json.loads(path.read_text())
+    document["results"][0]["stats"].update(harm)
+    path.write_text(json.dumps(document))
+    with pytest.raises(ArtifactError, match=r"old\.json is damaged or edited"):
+        read_document(path)
+
+
+def test_the_results_of_a_bundle_are_read_too(tmp_path: Path) -> None:
+    document = json.loads(written(tmp_path, [made()]).read_text())
+    (tmp_path / "results.json").write_text(json.dumps({"format": 1, "bench": document}))
+    assert read_document(tmp_path / "results.json") == document
+
+
+def test_what_is_not_alike_is_said(tmp_path: Path) -> None:
+    old = read_document(written(tmp_path, [made(), made("gone.tflite")]))
+    assert differences(old, old) == []
+    new = {**old, "plan": {**old["plan"], "kernels": "reference"}, "results": old["results"][:1]}
+    assert differences(new, old) == [
+        "not alike: --kernels was default, is reference",
+        "not alike: the list of models was ['gone.tflite', 'm.tflite'], is ['m.tflite']",
+    ]
+
+
+def test_two_models_of_one_name_are_not_compared() -> None:
+    with pytest.raises(ArtifactError, match=r"two models are called m\.tflite"):
+        compare_results([made("a/m.tflite"), made("b/m.tflite")], [made()])
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_limit_that_is_no_ratio_is_refused(limit: float) -> None:
+    with pytest.raises(RecipeError, match="it must be a ratio over 0"):
+        check_changes([], limit)
+
+
 def test_a_file_that_is_no_json_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(ArtifactError, match=r"x\.json cannot be read"):
-        read_results(tmp_path / "x.json")
+        read_document(tmp_path / "x.json")
 
 
 def test_the_cold_start_is_the_sum_of_its_parts() -> None:
@@ -108,7 +157,7 @@ def test_a_model_within_the_limit_passes() -> None:
 
 
 def test_a_failure_that_is_not_sure_says_so() -> None:
-    with pytest.raises(GateError, match="the interval reaches under the limit: take more --rounds"):
+    with pytest.raises(GateError, match="the interval reaches under the limit: bench both with --rounds 6"):
         check_changes([Change("m.tflite", 1, 1.0, 1.06, 1.06, 1.01, 1.12)], 1.05)
 
 

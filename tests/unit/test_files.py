@@ -75,7 +75,7 @@ def test_a_full_disk_is_said_so_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_file_where_a_folder_should_be_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(GhostEdgeError, match=r"out/a\.bin could not be written \(File exists\); .* another --out"):
+    with pytest.raises(GhostEdgeError, match=r"out/a\.bin could not be written \(File exists\); .* another place"):
         write_bytes(b"x", tmp_path / "out" / "a.bin")
     assert (tmp_path / "out").read_text() == "a file"
 

@@ -7,9 +7,11 @@ stop() { # EXIT-CODE SENTENCE
   exit "$1"
 }
 
-cd "$(dirname "$0")" || exit
-rm -f results.json bench.json evaluation.json
-sums=$(sha256sum -c SHA256SUMS 2>&1) ||
+CDPATH='' cd -- "$(dirname -- "$0")" || exit
+: >results.part || stop 1 "nothing can be written here; copy the bundle to a place that is yours"
+rm -f bench.json evaluation.json
+[ ! -e results.json ] || mv results.json previous.json # to --compare with
+sums=$(LC_ALL=C sha256sum -c SHA256SUMS 2>&1) ||
   stop 4 "damaged: $(echo "$sums" | grep -v -e ': OK$' -e WARNING | head -n 1); copy the bundle again"
 [ "$(uname -m)" = "$machine" ] ||
   stop 8 "this board is $(uname -m), the bundle is for $machine; bundle again with another --target"
