@@ -75,9 +75,10 @@ def evaluate(
         write_json({"format": 1, "results": rows}, json_file)
     if outputs is not None:
         save_npz(answers, outputs)
-    other = [row["file"] for row in rows if how.kernels == "reference" and row.get("equal_outputs") not in (None, 1.0)]
+    # one step: FULLY_CONNECTED of tflite-runtime 2.14 rounds a few values the other way
+    other = [row["file"] for row in rows if how.kernels == "reference" and (row.get("largest_difference") or 0) > 1]
     if other:
-        raise GateError(f"{other[0]} gives other bytes than on the workstation, see above; is it the same file?")
+        raise GateError(f"{other[0]} gives other outputs than on the workstation, see above; is it the same file?")
 
 
 def _preprocess_of(file: Path, manifest: Path) -> Preprocess:

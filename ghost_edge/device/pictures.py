@@ -24,6 +24,7 @@ COLUMNS = (
     Column("top-1", "top1", ".2%"),
     Column("top-5", "top5", ".2%"),
     Column("same bytes", "equal_outputs", ".2%"),
+    Column("farthest off", "largest_difference", "d"),
 )
 _OUTPUTS = "outputs_"
 
@@ -76,8 +77,8 @@ def judge_pictures(
     """A row of COLUMNS for each file, and by its stem the outputs themselves, [N, classes] in the file's own dtype.
 
     equal_outputs: share of the pictures whose outputs are those of the workstation, byte for byte; None where the
-    pictures bring none for this file. Each file runs in a child process; raises as raw_outputs_isolated() does, and
-    DataError for a label that is none of the classes.
+    pictures bring none for this file. largest_difference: in steps of the output's integers. Each file runs in a child
+    process; raises as raw_outputs_isolated() does, and DataError where pictures, labels and file do not fit together.
     """
     rows, answers = [], {}
     for file in files:
@@ -102,15 +103,19 @@ def judge_pictures(
                 "images": len(labels),
                 "top1": top_k(scores, labels, 1),
                 "top5": top_k(scores, labels, 5),
-                "equal_outputs": _share_equal(outputs, pictures.outputs.get(file.stem)),
+                **_compare(file, outputs, pictures.outputs.get(file.stem)),
             }
         )
     return rows, answers
 
 
-def _share_equal(outputs: NDArray[Any], expected: Optional[NDArray[Any]]) -> Optional[float]:
+def _compare(file: Path, outputs: NDArray[Any], expected: Optional[NDArray[Any]]) -> dict[str, Any]:
     if expected is None:
-        return None
-    if expected.shape != outputs.shape or expected.dtype != outputs.dtype:
-        return 0.0
-    return float((expected == outputs).all(axis=1).mean())
+        return {"equal_outputs": None, "largest_difference": None}
+    if expected.shape != outputs.shape or expected.dtype != outputs.dtype or expected.dtype.kind not in "iu":
+        raise DataError(
+            f"{file} answers {outputs.dtype} {list(outputs.shape)}, on the workstation it was {expected.dtype} "
+            f"{list(expected.shape)}; make the bundle again"
+        )
+    apart = np.abs(outputs.astype(np.int64) - expected)
+    return {"equal_outputs": float((apart == 0).all(axis=1).mean()), "largest_difference": int(apart.max())}

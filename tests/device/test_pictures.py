@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,20 @@ def test_reference_kernels_give_the_same_bytes_and_the_right_answers(int8: Path,
 
 def test_one_changed_byte_is_one_picture_less(int8: Path, pictures: Pictures) -> None:
     pictures.outputs[int8.stem][3, 2] ^= 1
-    assert judge(int8, pictures, kernels="reference")["equal_outputs"] == pytest.approx(1 - 1 / COUNT)
+    row = judge(int8, pictures, kernels="reference")
+    assert row["equal_outputs"] == pytest.approx(1 - 1 / COUNT)
+    assert row["largest_difference"] == 1
 
 
-def test_outputs_of_another_shape_are_not_equal(int8: Path, pictures: Pictures) -> None:
+def test_outputs_of_another_shape_are_an_error(int8: Path, pictures: Pictures) -> None:
     fewer = {int8.stem: pictures.outputs[int8.stem][:, :-1]}
-    assert judge(int8, Pictures(pictures.images, pictures.labels, fewer))["equal_outputs"] == 0.0
+    with pytest.raises(DataError, match=r"answers int8 \[40, 10\], on the workstation it was int8 \[40, 9\]"):
+        judge(int8, Pictures(pictures.images, pictures.labels, fewer))
+
+
+def test_pictures_of_another_size_are_an_error(int8: Path, pictures: Pictures) -> None:
+    with pytest.raises(DataError, match=r"the pictures are \[14, 14\], \[preprocess\] of .* begins with 28 x 28"):
+        judge(int8, Pictures(pictures.images[:, ::2, ::2], pictures.labels, {}))
 
 
 def test_pictures_without_outputs_say_nothing_about_bytes(int8: Path, pictures: Pictures) -> None:
@@ -101,8 +110,29 @@ def test_the_command_writes_numbers_and_outputs(
     )
     assert run.returncode == 0, run.stderr
     (row,) = json.loads((tmp_path / "e.json").read_text())["results"]
-    assert row["equal_outputs"] == 1.0
+    assert (row["equal_outputs"], row["largest_difference"]) == (1.0, 0)
     assert np.array_equal(read_npz(tmp_path / "outputs.npz")[int8.stem], pictures.outputs[int8.stem])
+
+
+def test_the_command_fails_where_the_outputs_are_others(
+    tmp_path: Path, int8: Path, pictures: Pictures, ghost_edge: Any
+) -> None:
+    pictures.outputs[int8.stem][3, 2] ^= 2
+    save_pictures(pictures, tmp_path / "pictures.npz")
+    run = ghost_edge("evaluate", int8, "--pictures", tmp_path / "pictures.npz", "--kernels", "reference")
+    assert run.returncode == 7
+    assert "gives other outputs than on the workstation" in run.stderr
+
+
+def test_the_command_refuses_a_file_that_the_manifest_does_not_promise(
+    tmp_path: Path, int8: Path, pictures: Pictures, ghost_edge: Any
+) -> None:
+    shutil.copy(int8.parent / "manifest.json", tmp_path)
+    shutil.copy(int8.with_name("ghostnet_mnist_float.tflite"), tmp_path / int8.name)
+    save_pictures(pictures, tmp_path / "pictures.npz")
+    run = ghost_edge("evaluate", tmp_path / int8.name, "--pictures", tmp_path / "pictures.npz")
+    assert run.returncode == 4
+    assert f"{int8.name} has" in run.stderr
 
 
 @pytest.mark.parametrize(
