@@ -21,9 +21,10 @@ from ghost_edge.core.errors import DeviceError, GhostEdgeError
 from ghost_edge.device.board import read_board
 
 CORTEX_A9 = "0xc09"
+OUT_OF_MEMORY = "out of memory; try a smaller model or a swap file"
 _STDOUT, _STDERR = 1, 2
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_BROKE = "the interpreter broke; the file may be damaged, or try --kernels reference"
+_BROKE = "the interpreter broke: little memory, a damaged file, or try --kernels reference"
 _CAUSES = {
     signal.SIGILL: "this interpreter was built for another processor",
     signal.SIGKILL: "probably out of memory; see dmesg, and try a smaller model or a swap file",
@@ -110,7 +111,7 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:
     except GhostEdgeError as error:
         return Outcome(failure=" ".join(str(error).split()), error=type(error))
     except MemoryError:
-        return Outcome(failure="out of memory; try a smaller model or a swap file")
+        return Outcome(failure=OUT_OF_MEMORY)
 
 
 def _read_all(pipe: int, timeout_s: float) -> bytes | None:

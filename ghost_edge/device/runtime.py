@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import importlib.util
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, Protocol
@@ -16,9 +17,13 @@ from numpy.typing import NDArray
 from ghost_edge.core.errors import ArtifactError, DeviceError, MissingPackageError, RecipeError
 from ghost_edge.core.options import pick
 from ghost_edge.core.tensor import TensorSpec
+from ghost_edge.device.isolate import OUT_OF_MEMORY
 
 KERNELS = ("default", "reference")
 MODEL_SUFFIXES = (".tflite", ".onnx")
+_PIP = "python3 -m pip install"
+# in what LiteRT and tflite-runtime say of an operation that is too new for them
+_UNKNOWN = re.compile(r"builtin opcode '(\w+)' version '(\d+)'|builtin_code out of range: (\d+)")
 _TFLITE_MAGIC = b"TFL3"  # FlatBuffers file identifier, tensorflow/lite/schema/schema.fbs
 
 
@@ -78,7 +83,7 @@ def import_interpreter(path: Path, runtime: str = "auto") -> tuple[str, Any]:
         return name, importlib.import_module(row.module)
     except ImportError as error:
         raise MissingPackageError(
-            f"{name} does not load ({one_line(error)}); try: python -m pip install --force-reinstall {row.install}"
+            f"{name} does not load ({one_line(error)}); try: {_PIP} --force-reinstall {row.install}"
         ) from error
 
 
@@ -114,17 +119,33 @@ def choose_interpreter(path: Path, runtime: str = "auto") -> str:
     for name in asked:
         if importlib.util.find_spec(INTERPRETERS[name].module.partition(".")[0]):
             return name
-    published = asked[-1] if os.uname().machine.startswith("armv7") else asked[0]
-    raise MissingPackageError(
-        f"{path} needs {' or '.join(asked)}, which is not installed; run: "
-        f"python -m pip install {INTERPRETERS[published].install}"
-    )
+    armv7 = os.uname().machine.startswith("armv7")
+    published = INTERPRETERS[asked[-1] if armv7 else asked[0]]
+    way_out = f"which is not installed; run: {_PIP} {published.install}"
+    if armv7 and published.module != "tflite_runtime.interpreter":
+        way_out = "published for no armv7l; take the int8 .tflite file and tflite-runtime"
+    raise MissingPackageError(f"{path} needs {' or '.join(asked)}, {way_out}")
 
 
 def one_line(error: BaseException) -> str:
     """What an exception says, on one line of at most 160 characters: interpreters repeat themselves."""
     text = " ".join(str(error).split())
     return text if len(text) <= 160 else text[:157] + "..."
+
+
+def _why(error: Exception, module: Any) -> str:
+    """What the interpreter says; where it speaks of a new operation or of memory, the way out too."""
+    text, unknown = one_line(error), _UNKNOWN.search(str(error))
+    if unknown:
+        what = f"{unknown[1]} version {unknown[2]}" if unknown[1] else f"operation number {unknown[3]}"
+        return f'{_version(module)} has no {what}; set target = "zynq7000" in the recipe, or take a newer interpreter'
+    if "failed with error '12'" in text:  # ENOMEM, of mmap
+        return OUT_OF_MEMORY
+    return f"{text}; too little memory, or try --kernels reference" if "xnnpack" in text.lower() else text
+
+
+def _version(module: Any) -> str:
+    return str(importlib.import_module(module.__name__.partition(".")[0]).__version__)
 
 
 class TfliteModel:
@@ -137,20 +158,24 @@ class TfliteModel:
         except ValueError as error:
             if "Flatbuffer" in str(error):
                 raise _damaged(path, one_line(error)) from error
-            raise DeviceError(f"{path}: {name} refuses it: {one_line(error)}") from error
+            raise DeviceError(f"{path}: {name} refuses it: {_why(error, module)}") from error
+        except SystemError as error:  # built against numpy 1, it imports with numpy 2 and then returns nonsense
+            raise MissingPackageError(
+                f"{name} {_version(module)} does not work with numpy {np.__version__}; run: {_PIP} 'numpy<2'"
+            ) from error
         for detail in tflite.get_input_details():
             _check_open(path, str(detail["name"]), detail["shape_signature"])
         try:
             tflite.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise DeviceError(f"{path}: {name} cannot allocate it: {one_line(error)}") from error
+            raise DeviceError(f"{path}: {name} cannot allocate it: {_why(error, module)}") from error
         self._tflite = tflite
         self._input_ids = [int(detail["index"]) for detail in tflite.get_input_details()]
         self._output_ids = [int(detail["index"]) for detail in tflite.get_output_details()]
         self.inputs = tuple(_tflite_spec(detail) for detail in tflite.get_input_details())
         self.outputs = tuple(_tflite_spec(detail) for detail in tflite.get_output_details())
         self.interpreter = name
-        self.version = str(importlib.import_module(module.__name__.partition(".")[0]).__version__)
+        self.version = _version(module)
         self.delegate: Optional[DelegateShare] = delegate_share(tflite._get_ops_details())
         self.invoke: Callable[[], Any] = tflite.invoke  # no call of ours between the clock and the interpreter
 

@@ -91,7 +91,7 @@ STAGES: tuple[Stage, ...] = (
         "verify",
         verify.run,
         lambda names: (names.probe, *names.models.values()),
-        lambda recipe, places: {"quantization": recipe.quantization.kind},
+        lambda recipe, places: {"quantization": recipe.quantization.kind, "target": recipe.target},
         ("ai-edge-litert", "onnxruntime"),
     ),
     Stage(

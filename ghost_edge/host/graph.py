@@ -31,7 +31,7 @@ class Tensor:
 class Operation:
     """An operation by its builtin name; inputs and outputs are tensor indices (-1: not given).
 
-    stride, dilation: of height and width, (1, 1) where the operation has none.
+    stride, dilation: of height and width, (1, 1) where the operation has none. version: of its form.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Operation:
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
     padding: str = "same"
+    version: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +67,6 @@ def read_graph(path: Path) -> Graph:
 
 def _graph(model: schema.ModelT) -> Graph:
     main = model.subgraphs[0]
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     tensors = tuple(
         Tensor(
             index=index,
@@ -77,7 +77,7 @@ def _graph(model: schema.ModelT) -> Graph:
         )
         for index, tensor in enumerate(main.tensors)
     )
-    operations = tuple(_operation(_OPS[codes[op.opcodeIndex]], op) for op in main.operators)
+    operations = tuple(_operation(model.operatorCodes[op.opcodeIndex], op) for op in main.operators)
     graph = Graph(tensors, operations, inputs=_numbers(main.inputs), outputs=_numbers(main.outputs))
     used = [graph.inputs, graph.outputs, *(op.inputs + op.outputs for op in operations)]
     if max(max(indices, default=-1) for indices in used) >= len(tensors):
@@ -85,15 +85,16 @@ def _graph(model: schema.ModelT) -> Graph:
     return graph
 
 
-def _operation(name: str, operator: schema.OperatorT) -> Operation:
+def _operation(code: schema.OperatorCodeT, operator: schema.OperatorT) -> Operation:
     options = operator.builtinOptions
     return Operation(
-        name=name,
+        name=_OPS[max(code.builtinCode, code.deprecatedBuiltinCode)],
         inputs=_numbers(operator.inputs),
         outputs=_numbers(operator.outputs),
         stride=(getattr(options, "strideH", 1), getattr(options, "strideW", 1)),
         dilation=(getattr(options, "dilationHFactor", 1), getattr(options, "dilationWFactor", 1)),
         padding=_PADDINGS[getattr(options, "padding", schema.Padding.SAME)],
+        version=int(code.version),
     )
 
 

@@ -14,6 +14,7 @@ from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.gate import Limits
 from ghost_edge.core.options import from_table, pick, split_table, suggest
 from ghost_edge.core.preprocess import CHANNELS, Preprocess
+from ghost_edge.core.targets import TARGETS
 from ghost_edge.host.datasets import DATASETS, DataTable
 from ghost_edge.host.exporters import EXPORTERS
 from ghost_edge.host.networks import NETWORKS
@@ -86,7 +87,7 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """One model, from network to gate. Tables that a command needs and that are absent are asked for by require()."""
+    """One model, from network to gate; require() asks for a table that is absent. target: a name in TARGETS."""
 
     name: str
     path: Path
@@ -99,11 +100,13 @@ class Recipe:
     exports: tuple[Choice, ...]
     evaluation: Evaluation | None
     gate: Limits
+    target: str | None = None
 
 
 TABLES = (
     "name",
     "seed",
+    "target",
     "network",
     "preprocess",
     "training",
@@ -140,7 +143,7 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
     for key, value in table.items():
         if key not in TABLES:
             raise RecipeError(f"the recipe has no table or key {key!r}; {suggest(key, TABLES)}")
-        expected = {"name": str, "seed": int, "export": list}.get(key, dict)
+        expected = {"name": str, "seed": int, "target": str, "export": list}.get(key, dict)
         if not isinstance(value, expected):
             raise RecipeError(f"{key} must be a {expected.__name__}, not {value!r}")
     name = table.get("name", path.stem)
@@ -151,6 +154,8 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
     seed = table.get("seed", 0)
     if isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise RecipeError(f"seed must be a whole number from 0 to 4294967295, not {seed!r}")
+    if "target" in table:
+        pick(TARGETS, table["target"], kind="target")
     exports = table.get("export", [{"kind": "onnx_float"}])
     recipe = Recipe(
         name=name,
@@ -164,6 +169,7 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
         exports=tuple(_choice(EXPORTERS, export, "[[export]]") for export in exports),
         evaluation=_data(Evaluation, table.get("evaluation"), "[evaluation]"),
         gate=from_table(Limits, table.get("gate", {}), "[gate]"),
+        target=table.get("target"),
     )
     _check_whole(recipe)
     return recipe

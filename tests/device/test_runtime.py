@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,13 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.errors import ArtifactError, DeviceError, MissingPackageError, RecipeError
+from ghost_edge.device.isolate import run_isolated
 from ghost_edge.device.runtime import (
     INTERPRETERS,
     DelegateShare,
     Interpreter,
     OnnxModel,
+    TfliteModel,
     choose_interpreter,
     delegate_share,
     import_interpreter,
@@ -22,6 +27,8 @@ from ghost_edge.device.runtime import (
 )
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
+OpResolverType = pytest.importorskip("ai_edge_litert.interpreter").OpResolverType
+one_op = pytest.importorskip("one_op").one_op  # it imports ai_edge_litert
 INT8 = "mlperf_tiny_ic_resnet8_cifar10_int8.tflite"
 FLOAT = "mlperf_tiny_ic_resnet8_cifar10_float.tflite"
 OPEN_BATCH = "st_mobilenet_v2_0.35_128_float.onnx"
@@ -155,7 +162,7 @@ def test_an_interpreter_that_is_not_installed_comes_with_its_pip_command(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingPackageError, match=r"python -m pip install onnxruntime$"):
+    with pytest.raises(MissingPackageError, match=r"run: python3 -m pip install onnxruntime$"):
         open_model(models / OPEN_BATCH)
 
 
@@ -172,6 +179,87 @@ def test_an_interpreter_that_does_not_load_says_why(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(INTERPRETERS, "half", Interpreter("half_installed", "half 'numpy<2'", ".onnx", OnnxModel))
     with pytest.raises(MissingPackageError, match=r"half does not load \(numpy 2 is too new\); try: .* half 'numpy<2'"):
         import_interpreter(tmp_path / "model.onnx", "half")
+
+
+@pytest.mark.parametrize(
+    ("machine", "command"),
+    [("armv7l", "tflite-runtime 'numpy<2'"), ("aarch64", "ai-edge-litert"), ("x86_64", "ai-edge-litert")],
+)
+def test_a_board_without_an_interpreter_is_told_the_one_that_is_published_for_it(
+    models: Path, monkeypatch: pytest.MonkeyPatch, machine: str, command: str
+) -> None:
+    monkeypatch.setattr(os, "uname", lambda: types.SimpleNamespace(machine=machine))
+    for module in ("ai_edge_litert", "tflite_runtime"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingPackageError, match=f"run: python3 -m pip install {command}$"):
+        choose_interpreter(models / INT8)
+
+
+@pytest.mark.parametrize(("file", "runtime"), [(INT8, "litert"), (OPEN_BATCH, "auto")])
+def test_an_interpreter_that_is_not_published_for_the_board_has_no_pip_command(
+    models: Path, monkeypatch: pytest.MonkeyPatch, file: str, runtime: str
+) -> None:
+    monkeypatch.setattr(os, "uname", lambda: types.SimpleNamespace(machine="armv7l"))
+    for module in ("ai_edge_litert", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(
+        MissingPackageError, match=r"published for no armv7l; take the int8 \.tflite file and tflite-run"
+    ):
+        choose_interpreter(models / file, runtime)
+
+
+def test_an_interpreter_that_was_built_for_numpy_1_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # what tflite-runtime 2.14.0 does with numpy 2.2.6: it imports, and then this
+    def create(*arguments: Any, **options: Any) -> None:
+        raise SystemError("<built-in method CreateWrapperFromFile> returned a result with an exception set")
+
+    module = types.SimpleNamespace(
+        __name__="old", __version__="2.14.0", Interpreter=create, OpResolverType=OpResolverType
+    )
+    monkeypatch.setitem(sys.modules, "old", module)  # type: ignore[arg-type]
+    told = rf"tflite-runtime 2\.14\.0 does not work with numpy {np.__version__}; run: python3 -m pip install 'numpy<2'$"
+    with pytest.raises(MissingPackageError, match=told):
+        TfliteModel("tflite-runtime", tmp_path / "m.tflite", module, "default", 1)
+
+
+def test_an_operation_that_is_too_new_is_named_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(one_op("CONV_2D", [(1, 4, 4, 8)] * 3, (1, 4, 4, 8), version=99))
+    told = r'refuses it: [\d.]+ has no CONV_2D version 99; set target = "zynq7000" in the recipe, or take a newer'
+    with pytest.raises(DeviceError, match=told):
+        open_model(path)
+
+
+def test_an_operation_that_the_interpreter_has_no_name_for_is_named_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # what tflite-runtime 2.14.0 says of STABLEHLO_CASE
+    def create(*arguments: Any, **options: Any) -> None:
+        raise ValueError("Op builtin_code out of range: 209. Are you using old TFLite binary with newer model?")
+
+    module = types.SimpleNamespace(
+        __name__="old", __version__="2.14.0", Interpreter=create, OpResolverType=OpResolverType
+    )
+    monkeypatch.setitem(sys.modules, "old", module)  # type: ignore[arg-type]
+    with pytest.raises(DeviceError, match=r"2\.14\.0 has no operation number 209; set target"):
+        TfliteModel("tflite-runtime", tmp_path / "m.tflite", module, "default", 1)
+
+
+def limited(path: Path, spare_bytes: int) -> str:
+    """Open and run a file with so many bytes more than this process has."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + spare_bytes,) * 2)
+    open_model(path).invoke()
+    return "ran"
+
+
+def test_a_file_that_does_not_fit_the_memory_is_no_damaged_file(models: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes((models / INT8).read_bytes())
+    with path.open("r+b") as file:
+        file.truncate(2**30)  # a hole: it takes no room on the disk
+    outcome = run_isolated(limited, path, 2**28, timeout_s=60)
+    assert outcome.failure == f"{path}: litert refuses it: out of memory; try a smaller model or a swap file"
 
 
 def test_a_runtime_for_other_files_is_refused(models: Path) -> None:

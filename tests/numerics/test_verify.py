@@ -7,9 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from one_op import one_op
 
 from ghost_edge.core.errors import ArtifactError, ConversionError
+from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.graph import Graph, Operation, Tensor, read_graph
+from ghost_edge.host.op_versions import check_old_interpreter
+from ghost_edge.host.recipe import parse_recipe
+from ghost_edge.host.stages import Work, verify
 from ghost_edge.host.stages.verify import check_close, check_dtypes, check_static
 
 SOUND = Graph(
@@ -81,3 +86,65 @@ def test_a_file_that_is_no_tflite_is_refused(tmp_path: Path, content: bytes) -> 
     (tmp_path / "m.tflite").write_bytes(content)
     with pytest.raises(ArtifactError, match=r"m\.tflite is not a \.tflite file"):
         read_graph(tmp_path / "m.tflite")
+
+
+def one_operation(name: str, version: int = 1, *, shapes: tuple[tuple[int, ...], ...] = ((1, 8),) * 2) -> Graph:
+    """An operation of the last shape, made of the others; int8."""
+    tensors = tuple(Tensor(index, "values", shape, "int8", constant=False) for index, shape in enumerate(shapes))
+    last = len(shapes) - 1
+    return Graph(tensors, (Operation(name, tuple(range(last)), (last,), version=version),), (0,), (last,))
+
+
+def test_the_version_of_an_operation_is_read(tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(one_op("CONV_2D", [(1, 4, 4, 8)] * 3, (1, 4, 4, 8), version=5))
+    assert [operation.version for operation in read_graph(tmp_path / "m.tflite").operations] == [5]
+
+
+@pytest.mark.parametrize(("name", "version"), [("CONV_2D", 6), ("MUL", 7), ("FULLY_CONNECTED", 9), ("MEAN", 3)])
+def test_what_the_old_interpreter_knows_passes(name: str, version: int) -> None:
+    check_old_interpreter(one_operation(name, version), "m.tflite")
+
+
+@pytest.mark.parametrize(("name", "version"), [("CONV_2D", 7), ("MUL", 8), ("FULLY_CONNECTED", 10), ("MEAN", 4)])
+def test_a_version_that_the_old_interpreter_does_not_know_is_named_with_the_highest(name: str, version: int) -> None:
+    told = rf"m\.tflite holds {name} version {version}, which tflite-runtime 2\.14 knows up to version {version - 1}; "
+    with pytest.raises(ConversionError, match=told + r'change the network, or take target = "zynq7000" out'):
+        check_old_interpreter(one_operation(name, version), "m.tflite")
+
+
+@pytest.mark.parametrize("name", ["STABLEHLO_ADD", "CUSTOM", "ELU", "DILATE"])
+def test_an_operation_that_is_not_in_the_table_does_not_pass(name: str) -> None:
+    with pytest.raises(ConversionError, match=f"holds {name} version 1, which tflite-runtime 2.14 is not known to run"):
+        check_old_interpreter(one_operation(name), "m.tflite")
+
+
+@pytest.mark.parametrize(("name", "cause"), [("SUM", "SIGILL"), ("DIV", "cannot do"), ("SQRT", "cannot do")])
+def test_an_operation_that_has_no_int8_form_there_is_refused_in_int8_only(name: str, cause: str) -> None:
+    graph = one_operation(name)
+    with pytest.raises(ConversionError, match=f"holds {name} version 1, which .*{cause}"):
+        check_old_interpreter(graph, "m.tflite")
+    floats = tuple(dataclasses.replace(tensor, dtype="float32") for tensor in graph.tensors)
+    check_old_interpreter(dataclasses.replace(graph, tensors=floats), "m.tflite")
+
+
+def test_a_broadcast_over_more_dimensions_than_the_old_interpreter_has_is_refused() -> None:
+    wide, narrow = (1, 2, 2, 2, 8), (1, 2, 1, 2, 8)
+    with pytest.raises(ConversionError, match=r"holds MUL .* \(values: it broadcasts over more than 4 dimensions\)"):
+        check_old_interpreter(one_operation("MUL", shapes=(wide, narrow, wide)), "m.tflite")
+    check_old_interpreter(one_operation("MUL", shapes=(wide, wide, wide)), "m.tflite")
+    check_old_interpreter(one_operation("MUL", shapes=(wide[1:], narrow[1:], wide[1:])), "m.tflite")
+
+
+@pytest.mark.parametrize(("target", "refused"), [("zynq7000", True), ("zynqmp", False), (None, False)])
+def test_verify_asks_what_the_recipe_s_board_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: str | None, refused: bool
+) -> None:
+    graph = dataclasses.replace(SOUND, operations=(Operation("CONV_2D", (0, 1), (2,), version=99),))
+    monkeypatch.setattr(verify, "read_graph", lambda path: graph)
+    table = {"name": "m", "preprocess": {"size": 8}, **({"target": target} if target else {})}
+    work = Work(parse_recipe(table, Path("m.toml")), Places(()), tmp_path, tell=lambda share, text: None)
+    # without a probe file it gets no further than the checks of the graphs
+    with pytest.raises(
+        ConversionError if refused else ArtifactError, match="CONV_2D version 99" if refused else "probe"
+    ):
+        verify.run(work)

@@ -61,6 +61,12 @@ def test_an_illegal_instruction_elsewhere_does_not_speak_of_vfp() -> None:
     assert "VFP" not in explain_signal(signal.SIGILL, None)
 
 
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
+def test_an_interpreter_that_broke_may_have_lacked_memory(number: signal.Signals) -> None:
+    told = "the interpreter broke: little memory, a damaged file, or try --kernels reference"
+    assert explain_signal(number, "0xc09") == told
+
+
 def test_a_child_that_takes_too_long_is_stopped_and_gone() -> None:
     outcome = run_isolated(time.sleep, 60, timeout_s=0.2)
     assert outcome.failure == "not done after 0.2 s, stopped; give it longer with --timeout"

@@ -170,3 +170,23 @@ def test_training_that_cannot_be_is_refused(key: str, value: Any) -> None:
     training = {"kind": "packed", "path": "x.npz", key: value}
     with pytest.raises(RecipeError, match=rf"\[training\] {key} is {value}; it must be \d or more"):
         parse_recipe(changed("training", training), Path("m.toml"))
+
+
+def test_a_recipe_may_name_its_board() -> None:
+    assert parse_recipe(changed("target", "zynq7000"), Path("m.toml")).target == "zynq7000"
+    assert parse_recipe(TABLE, Path("m.toml")).target is None
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_for_the_board_that_runs_the_least(path: Path) -> None:
+    assert load_recipe(path).target == "zynq7000"
+
+
+def test_a_mistyped_board_names_the_nearest() -> None:
+    with pytest.raises(RecipeError, match="target 'zynq700' is not known; did you mean 'zynq7000'"):
+        parse_recipe(changed("target", "zynq700"), Path("m.toml"))
+
+
+def test_a_board_that_is_no_text_is_refused() -> None:
+    with pytest.raises(RecipeError, match="target must be a str, not 7000"):
+        parse_recipe(changed("target", 7000), Path("m.toml"))

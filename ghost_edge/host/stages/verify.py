@@ -13,6 +13,7 @@ from ghost_edge.core.files import write_json
 from ghost_edge.core.npz import read_npz
 from ghost_edge.device.runtime import open_model
 from ghost_edge.host.graph import Graph, read_graph
+from ghost_edge.host.op_versions import check_old_interpreter
 from ghost_edge.host.quantizers import QUANTIZERS
 from ghost_edge.host.stages import Work
 
@@ -29,6 +30,8 @@ def run(work: Work) -> tuple[Path, ...]:
     check_dtypes(quantized_graph, QUANTIZERS[scheme.kind].dtypes, names.quantized)
     for graph, name in ((float_graph, names.float_tflite), (quantized_graph, names.quantized)):
         check_static(graph, name)
+        if work.recipe.target == "zynq7000":
+            check_old_interpreter(graph, name)
     work.tell(0.2, "dtypes and shapes")
     probe = read_npz(work.path(names.probe), ("inputs", "logits"))
     parity = {}
