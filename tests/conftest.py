@@ -63,6 +63,18 @@ def converted(tmp_path_factory: pytest.TempPathFactory, ghost_edge: Command) -> 
     return folder
 
 
+@pytest.fixture(scope="session")
+def converted_cifar10(
+    tmp_path_factory: pytest.TempPathFactory, ghost_edge: Command, repository: Path, data_folder: Path
+) -> Path:
+    """The same for models/ghostnet_cifar10.toml; its test is marked `data`."""
+    folder = tmp_path_factory.mktemp("converted_cifar10")
+    recipe = repository / "models" / "ghostnet_cifar10.toml"
+    run = ghost_edge("convert", recipe, "--data", data_folder, "--out", folder)
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     """With GHOST_EDGE_CI=1 a test that skips has failed: CI has everything that a test may ask for."""
