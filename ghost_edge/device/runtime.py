@@ -81,10 +81,11 @@ def import_interpreter(path: Path, runtime: str = "auto") -> tuple[str, Any]:
     row = INTERPRETERS[name]
     try:
         return name, importlib.import_module(row.module)
-    except ImportError as error:
-        raise MissingPackageError(
-            f"{name} does not load ({one_line(error)}); try: {_PIP} --force-reinstall {row.install}"
-        ) from error
+    except (ImportError, OSError) as error:  # OSError: LiteRT loads a library by hand
+        way_out = f"{_PIP} --force-reinstall {row.install}"
+        if "libstdc++" in str(error):
+            way_out = "apt-get install libstdc++6, or add it to the image"
+        raise MissingPackageError(f"{name} does not load ({one_line(error)}); try: {way_out}") from error
 
 
 def check_model_file(path: Path) -> None:
