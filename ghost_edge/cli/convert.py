@@ -25,7 +25,7 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
     from ghost_edge.host.pipeline import run_chain
     from ghost_edge.host.recipe import load_recipe
     from ghost_edge.host.shipped import default_recipe
-    from ghost_edge.host.summary import COLUMNS, delegate_doubts, summary_rows
+    from ghost_edge.host.stages.report import COLUMNS, delegate_doubts, summary_rows
 
     loaded = load_recipe(recipe or default_recipe())
     folder = out or Path("out") / loaded.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional
+from typing import Any
 
 import click
 
@@ -18,17 +18,9 @@ from ghost_edge.core.report import as_text
 @click.option("--min-agreement", type=float, help="Least share of equal answers.  [default: the recipe's]")
 @click.option("--baseline", type=click.Path(path_type=Path), help="Manifest of an earlier run to compare with as well.")
 @click.option("--allow-few", is_flag=True, help="Judge even where the pictures are too few to see the limit.")
-def gate(
-    manifest: Path,
-    max_drop: Optional[float],
-    min_agreement: Optional[float],
-    baseline: Optional[Path],
-    allow_few: bool,
-) -> None:
+def gate(manifest: Path, **options: Any) -> None:
     """Compare the quantized model of MANIFEST with its float model, picture by picture."""
-    comparisons = compare_manifests(
-        manifest, max_drop=max_drop, min_agreement=min_agreement, baseline=baseline, allow_few=allow_few
-    )
+    comparisons = compare_manifests(manifest, **options)
     click.echo(as_text([row(comparison) for comparison in comparisons], COLUMNS))
     refused = [f"{comparison.title}: {reason}" for comparison in comparisons for reason in comparison.verdict.reasons]
     if refused:

@@ -26,10 +26,10 @@ def inspect(
     model: Path, measure: bool, rounds: int, json_file: Optional[Path], chart: Optional[Path], data: Optional[Path]
 ) -> None:
     """Parameters, multiply-accumulates, bytes and ghost modules of a .tflite file or of a recipe's network."""
-    from ghost_edge.host.inspection import GHOSTS, LAYERS, draw_ghosts, ghost_rows, inspect_model, layer_rows, summary
+    from ghost_edge.host.inspection import GHOSTS, LAYERS, ghost_rows, inspect_model, layer_rows, summary
 
     if chart is not None:
-        from ghost_edge.host.chart import check_chart
+        from ghost_edge.host.chart import check_chart, draw_ghosts  # only a picture needs matplotlib
 
         check_chart(chart)  # a conversion and a measurement may lie before the drawing
     with open_progress(Path(os.devnull)) as progress:
@@ -40,7 +40,7 @@ def inspect(
             ghosts = measure_ghosts(found.ghosts, rounds=rounds, reporter=progress)
             found = dataclasses.replace(found, ghosts=ghosts)
     if chart is not None:
-        draw_ghosts(found, chart)
+        draw_ghosts(chart, found.ghosts, title=found.file)
     if json_file is not None:
         write_json({"format": 1, **dataclasses.asdict(found)}, json_file)
     modules = (

@@ -15,48 +15,24 @@ import click
 from ghost_edge.core.errors import GhostEdgeError
 
 
-class PlainProgress:
-    """A line when a stage is done, and one at most every ten seconds while it runs."""
-
-    def __init__(self, terminal: TextIO) -> None:
-        self._terminal, self._last = terminal, time.monotonic()
-
-    def started(self, stage: str) -> None:
-        """Nothing yet: the line comes when the stage is done."""
-
-    def progress(self, stage: str, share: float, text: str) -> None:
-        """Say how far the stage is, if nothing was said for ten seconds."""
-        if time.monotonic() - self._last > 10:
-            self._say(f"{stage:<10} {share:4.0%}  {text}")
-
-    def finished(self, stage: str, seconds: Optional[float]) -> None:
-        """Say how long the stage took, or that it was up to date."""
-        self._say(f"{stage:<10} {'up to date' if seconds is None else f'{seconds:.1f} s'}")
-
-    def close(self) -> None:
-        """Nothing to clean up."""
-
-    def _say(self, line: str) -> None:
-        self._last = time.monotonic()
-        click.echo(line, file=self._terminal)
-
-
-class RichProgress:
-    """A bar for the running stage, above it a line for each that is done."""
+class TerminalProgress:
+    """A line for each stage that is done; for the running one a bar, or without a terminal a line every ten seconds."""
 
     def __init__(self, terminal: TextIO) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._bars = Progress(
-            TextColumn("{task.fields[stage]:<10}"),
+            TextColumn("{task.fields[stage]:<10}", markup=False),
             BarColumn(bar_width=30),
             TimeElapsedColumn(),
             TextColumn("{task.description}", markup=False),
-            console=Console(file=terminal),
+            console=Console(file=terminal, force_terminal=terminal.isatty()),
             transient=True,
+            disable=not terminal.isatty(),
         )
         self._task: Any = None
+        self._last = time.monotonic()
         self._bars.start()
 
     def started(self, stage: str) -> None:
@@ -64,19 +40,28 @@ class RichProgress:
         self._task = self._bars.add_task("", total=1.0, stage=stage)
 
     def progress(self, stage: str, share: float, text: str) -> None:
-        """Move the bar."""
+        """Move the bar; where there is none, say how far the stage is, if nothing was said for ten seconds."""
         self._bars.update(self._task, completed=share, description=text)
+        if self._bars.disable and time.monotonic() - self._last > 10:
+            self._say(f"{stage:<10} {share:4.0%}  {text}")
 
     def finished(self, stage: str, seconds: Optional[float]) -> None:
-        """Replace the bar by a line."""
-        if seconds is not None:
+        """Replace the bar by a line: how long the stage took, or that it was up to date."""
+        if seconds is None:
+            self._say(f"{stage:<10} up to date", "dim")
+        else:
             self._bars.remove_task(self._task)
-        mark = "[dim]up to date[/dim]" if seconds is None else f"[green]done[/green] {seconds:.1f} s"
-        self._bars.console.print(f"{stage:<10} {mark}", highlight=False)
+            self._say(f"{stage:<10} {seconds:.1f} s", "green")
 
     def close(self) -> None:
         """Take the bar away."""
         self._bars.stop()
+
+    def _say(self, line: str, style: str = "") -> None:
+        from rich.text import Text
+
+        self._last = time.monotonic()
+        self._bars.console.print(Text(line, style), soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -100,6 +85,6 @@ def open_progress(log: Path) -> Iterator[Any]:
                 raise GhostEdgeError(f"{log} cannot be written ({error.strerror}); choose another --out") from error
             stack.callback(os.dup2, os.dup(2), 2)
             os.dup2(file.fileno(), 2)
-        reporter = RichProgress(terminal) if terminal.isatty() else PlainProgress(terminal)
+        reporter = TerminalProgress(terminal)
         stack.callback(reporter.close)
         yield reporter

@@ -8,10 +8,10 @@ from typing import Any, Optional
 
 from ghost_edge.core.accuracy import AccuracyDrop, compare
 from ghost_edge.core.artifact import open_artifact
-from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.gate import Verdict, judge
 from ghost_edge.core.manifest import Manifest, read_manifest
-from ghost_edge.core.predictions import Predictions, answers_of, check_same_pictures, load_predictions
+from ghost_edge.core.predictions import Predictions, answers_of, load_predictions
 from ghost_edge.core.report import Column
 
 COLUMNS = (
@@ -53,7 +53,11 @@ def compare_manifests(
     references = {"quantized / float": answers_of(predictions, "float")}
     if baseline is not None:
         _, earlier = _open(baseline)
-        check_same_pictures(predictions, earlier)
+        if predictions.digests != earlier.digests:
+            raise DataError(
+                f"the two were not evaluated on the same pictures ({len(predictions.digests)} and "
+                f"{len(earlier.digests)}); a paired comparison needs one evaluation list"
+            )
         references["quantized / baseline"] = answers_of(earlier, "quantized")
     comparisons = []
     for title, reference in references.items():

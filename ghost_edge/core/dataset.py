@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,6 @@ class LazyImages(Sequence[Image]):
         if isinstance(index, slice):
             return LazyImages(self._load, self._indices[index])
         return self._load(self._indices[index])
-
-    def __iter__(self) -> Iterator[Image]:
-        return (self._load(index) for index in self._indices)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,7 +40,9 @@ def judge(drop: AccuracyDrop, limits: Limits, *, allow_few: bool = False) -> Ver
     """
     reasons = []
     if drop.margin > limits.max_drop and not allow_few:
-        wanted = f"about {pictures_needed(drop, limits)}" if limits.max_drop > 0 else "no finite number"
+        # the margin falls with the root of their number, if they differ as often as these
+        needed = math.ceil(drop.images * (drop.margin / limits.max_drop) ** 2) if limits.max_drop > 0 else None
+        wanted = f"about {needed}" if needed else "no finite number"
         reasons.append(
             f"{drop.images} pictures are too few: the margin of {drop.margin:.2%} is wider than the limit of "
             f"{limits.max_drop:.2%}; {wanted} would do, or --allow-few"
@@ -50,8 +52,3 @@ def judge(drop: AccuracyDrop, limits: Limits, *, allow_few: bool = False) -> Ver
     if drop.agreement < limits.min_agreement:
         reasons.append(f"only {drop.agreement:.2%} of the answers agree; the limit is {limits.min_agreement:.2%}")
     return Verdict(passed=not reasons, reasons=tuple(reasons))
-
-
-def pictures_needed(drop: AccuracyDrop, limits: Limits) -> int:
-    """Pictures for a margin as narrow as max_drop, if they differ as often as these; max_drop must be over 0."""
-    return math.ceil(drop.images * (drop.margin / limits.max_drop) ** 2)

@@ -58,6 +58,13 @@ def split_table(table: Mapping[str, Any], *classes: type) -> list[dict[str, Any]
     return parts
 
 
+def check_lowest(table: Any, where: str, lowest: Mapping[str, float]) -> None:
+    """Raise RecipeError where a field of the dataclass is under its limit."""
+    for name, limit in lowest.items():
+        if getattr(table, name) < limit:
+            raise RecipeError(f"{where} {name} is {getattr(table, name)}; it must be {limit} or more")
+
+
 def _convert(value: Any, hint: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.errors import ArtifactError, DataError
+from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.npz import read_npz, save_npz
 
 
@@ -42,12 +42,3 @@ def answers_of(predictions: Predictions, role: str) -> NDArray[np.int32]:
     if role not in predictions.answers:
         raise ArtifactError(f"there are no answers of {role!r}; there are {', '.join(predictions.answers)}")
     return predictions.answers[role]
-
-
-def check_same_pictures(first: Predictions, second: Predictions) -> None:
-    """Raise DataError where two files are not about the same pictures in the same order."""
-    if first.digests != second.digests:
-        raise DataError(
-            f"the two were not evaluated on the same pictures ({len(first.digests)} and {len(second.digests)}); "
-            "a paired comparison needs one evaluation list"
-        )

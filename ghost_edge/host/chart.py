@@ -1,47 +1,53 @@
-"""Groups of bars as a picture, the same bytes for the same numbers."""
+"""The ratios of ghost modules as a picture, the same bytes for the same numbers."""
 
 from __future__ import annotations
 
-import dataclasses
 import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 
-from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.errors import ArtifactError, RecipeError
 from ghost_edge.core.files import write_bytes
+from ghost_edge.host.ghosts import Ghost
 
 FORMATS = (".svg", ".png")
-_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")  # Okabe and Ito's, told apart by colour-blind people too
+_COLOURS = ("#0072b2", "#e69f00", "#009e73")  # Okabe and Ito's, told apart by colour-blind people too
 _FIXED = {"svg.hashsalt": "ghost-edge", "svg.fonttype": "none"}  # ids of the SVG are random without a salt
 
 
-@dataclasses.dataclass(frozen=True)
-class Bars:
-    """One bar a group, all of a colour; spans: (low, high) around each, none where empty."""
+def draw_ghosts(path: Path, ghosts: Sequence[Ghost], *, title: str) -> None:
+    """Draw theory, counted multiply-accumulates and, where measured, time with its quartiles, into an .svg or .png.
 
-    title: str
-    values: Sequence[float]
-    spans: Sequence[tuple[float, float]] = ()
-
-
-def draw_bars(path: Path, groups: Sequence[str], bars: Sequence[Bars], *, title: str, unit: str) -> None:
-    """Draw up to four bars a group, with a line at 1, into an .svg or .png; raises RecipeError for another suffix."""
+    Raises RecipeError for another suffix, ArtifactError without a ghost module.
+    """
     check_chart(path)
-    figure = Figure(figsize=(max(6.0, 1.5 + 0.5 * len(groups)), 4.8), layout="constrained")
+    if not ghosts:
+        raise ArtifactError(f"{title} holds no ghost module, so there is nothing to draw; leave --chart out")
+    times = [ghost.time for ghost in ghosts if ghost.time]
+    bars = {
+        "theory, equation 4": [ghost.theory for ghost in ghosts],
+        "multiply-accumulates": [ghost.mac_ratio for ghost in ghosts],
+        **({"measured time": [time.ratio for time in times]} if times else {}),
+    }
+    figure = Figure(figsize=(max(6.0, 1.5 + 0.5 * len(ghosts)), 4.8), layout="constrained")
     axes = figure.add_subplot()
     width = 0.8 / len(bars)
-    for number, (row, colour) in enumerate(zip(bars, _COLOURS, strict=False)):
-        places = [group + (number - (len(bars) - 1) / 2) * width for group in range(len(groups))]
-        axes.bar(places, row.values, width, label=row.title, color=colour)
-        for place, (low, high) in zip(places, row.spans, strict=False):
-            axes.plot([place, place], [low, high], color="black", linewidth=1)
+    places = np.arange(len(ghosts)) - (len(bars) - 1) / 2 * width
+    for number, ((label, ratios), colour) in enumerate(zip(bars.items(), _COLOURS, strict=False)):
+        axes.bar(places + number * width, ratios, width, label=label, color=colour)
+    if times:
+        axes.vlines(
+            places + 2 * width, [time.low for time in times], [time.high for time in times], "black", linewidth=1
+        )
     axes.axhline(1.0, color="grey", linewidth=0.8)
-    axes.set_xticks(range(len(groups)), groups, rotation=90, fontsize=8)
-    axes.set_xlim(-0.6, len(groups) - 0.4)
-    axes.set(title=title, ylabel=unit)
+    labels = [f"{ghost.operation}: {ghost.sizes.input[2]} to {ghost.sizes.filters}" for ghost in ghosts]
+    axes.set_xticks(range(len(ghosts)), labels, rotation=90, fontsize=8)
+    axes.set_xlim(-0.6, len(ghosts) - 0.4)
+    axes.set(title=title, ylabel="plain convolution / ghost module")
     figure.legend(loc="outside lower center", ncols=len(bars))
     content = io.BytesIO()
     with matplotlib.rc_context(_FIXED):

@@ -65,12 +65,10 @@ def count_macs(graph: Graph, operation: Operation) -> int:
 
 def weights(graph: Graph, operation: Operation) -> list[Tensor]:
     """The parameters among an operation's constants: filter and bias; elsewhere no shape, axis or single number."""
-    places = _WEIGHTS.get(operation.name)
-    wanted = (
-        operation.inputs if places is None else [operation.inputs[at] for at in places if at < len(operation.inputs)]
-    )
-    constants = [graph.tensors[index] for index in wanted if index >= 0 and graph.tensors[index].constant]
-    if places is not None:
+    places = _WEIGHTS.get(operation.name, range(len(operation.inputs)))
+    wanted = [index for at, index in enumerate(operation.inputs) if at in places and index >= 0]
+    constants = [graph.tensors[index] for index in wanted if graph.tensors[index].constant]
+    if operation.name in _WEIGHTS:
         return constants
     return [tensor for tensor in constants if tensor.dtype not in _INDICES and math.prod(tensor.shape) > 1]
 

@@ -58,21 +58,13 @@ def _kernels(node: Any, nodes: dict[str, Any], readers: dict[str, list[Any]]) ->
         if product.op != "Mul" or set(_inputs(product)) & set(_inputs(shifted)):  # x * relu6(x + 3) / 6: hard swish
             return []
         for reader in readers[product.name]:
-            kernel, shared = _constant(reader, nodes, readers) if reader.op in _LINEAR else (None, True)
-            if shared:
-                return []
-            kernels.append(kernel)
+            path = [nodes[_inputs(reader)[1]]] if reader.op in _LINEAR else []
+            if path and path[0].op == "Identity":  # of a frozen variable
+                path.append(nodes[_inputs(path[0])[0]])
+            if not path or path[-1].op != "Const" or any(len(readers[each.name]) > 1 for each in path):
+                return []  # no convolution, or its kernel is read by another operation too
+            kernels.append(path[-1])
     return kernels
-
-
-def _constant(convolution: Any, nodes: dict[str, Any], readers: dict[str, list[Any]]) -> tuple[Any, bool]:
-    """The convolution's kernel, behind the Identity of a frozen variable, and whether anything else reads it."""
-    kernel = nodes[_inputs(convolution)[1]]
-    shared = len(readers[kernel.name]) > 1
-    if kernel.op == "Identity":
-        kernel = nodes[_inputs(kernel)[0]]
-        shared = shared or len(readers[kernel.name]) > 1
-    return kernel, shared or kernel.op != "Const"
 
 
 def _read(node: Any) -> NDArray[np.float32]:

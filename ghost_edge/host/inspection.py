@@ -158,21 +158,6 @@ def ghost_rows(found: Inspection) -> list[dict[str, Any]]:
     ]
 
 
-def draw_ghosts(found: Inspection, path: Path) -> None:
-    """Draw theory, counted multiply-accumulates and, where measured, time; ArtifactError without a ghost module."""
-    from ghost_edge.host.chart import Bars, draw_bars  # only a picture needs matplotlib
-
-    if not found.ghosts:
-        raise ArtifactError(f"{found.file} holds no ghost module, so there is nothing to draw; leave --chart out")
-    bars = [Bars("theory, equation 4", [ghost.theory for ghost in found.ghosts])]
-    bars += [Bars("multiply-accumulates", [ghost.mac_ratio for ghost in found.ghosts])]
-    times = [ghost.time for ghost in found.ghosts if ghost.time]
-    if times:
-        bars += [Bars("measured time", [time.ratio for time in times], [(time.low, time.high) for time in times])]
-    labels = [f"{ghost.operation}: {ghost.sizes.input[2]} to {ghost.sizes.filters}" for ghost in found.ghosts]
-    draw_bars(path, labels, bars, title=found.file, unit="plain convolution / ghost module")
-
-
 def _count(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(collections.Counter(names).items()))
 

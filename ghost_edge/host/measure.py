@@ -11,7 +11,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from ghost_edge.core.files import write_bytes
 from ghost_edge.device.alternate import TimeRatio, alternate, time_ratio
@@ -63,10 +62,7 @@ def ghost_module(sizes: GhostSizes) -> keras.Model:
 
 def convert_int8(model: keras.Model, path: Path) -> None:
     """Convert one input and one output as the chain does, with ranges from noise: for speed, never for accuracy."""
-    signature = [tf.TensorSpec(model.input_shape, tf.float32, name="image")]
-    traced = tf.function(lambda image: model(image, training=False), input_signature=signature).get_concrete_function()
-    frozen = convert_variables_to_constants_v2(traced)
-    write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert(), path)
+    write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert(), path)
     noise = np.random.default_rng(0).normal(size=(4, *model.input_shape)).astype(np.float32)
     graph = read_graph(path)
     ranges = ESTIMATORS["minmax"](observe(path, graph, noise, say=lambda done: None), graph)

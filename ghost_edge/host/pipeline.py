@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ghost_edge import __version__
 from ghost_edge.core.digest import sha256_file
@@ -28,8 +28,8 @@ from ghost_edge.host.tools import tool_versions
 RECORDS = "chain.json"
 
 
-class Reporter(Protocol):
-    """What a command does with the progress of the chain."""
+class Reporter:
+    """What a command does with the progress of the chain; this one does nothing."""
 
     def started(self, stage: str) -> None:
         """A stage runs now."""
@@ -83,31 +83,18 @@ def _run_stages(recipe: Recipe, places: Places, folder: Path, reporter: Reporter
         reporter.finished(stage.name, time.perf_counter() - started)
 
 
-class Silent:
-    """A reporter for those who watch something else."""
-
-    def started(self, stage: str) -> None:
-        """Say nothing."""
-
-    def progress(self, stage: str, share: float, text: str) -> None:
-        """Say nothing."""
-
-    def finished(self, stage: str, seconds: float | None) -> None:
-        """Say nothing."""
-
-
 def stage_key(stage: Stage, settings: Mapping[str, Any], recipe: Recipe, folder: Path) -> str:
     """SHA-256 over name, version, settings, what the stage reads and the tools it uses: same key, same result."""
     reads = {name: _digest(folder / name) for name in stage.reads(layout(recipe))}
     content = {
         "name": stage.name,
         "version": [__version__, stage.version],
-        "settings": _plain(settings),
-        "files": _plain(layout(recipe)),
+        "settings": settings,
+        "files": layout(recipe),
         "reads": reads,
         "tools": tool_versions(stage.tools),
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=dataclasses.asdict).encode()).hexdigest()
 
 
 def read_records(folder: Path) -> dict[str, Record]:
@@ -139,14 +126,3 @@ def _is_intact(record: Record, folder: Path) -> bool:
 
 def _digest(path: Path) -> str:
     return sha256_file(path) if path.is_file() else ""
-
-
-def _plain(value: Any) -> Any:
-    """Dataclasses, mappings and tuples as JSON knows them."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain(dataclasses.asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

@@ -12,7 +12,7 @@ import tomllib
 
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.gate import Limits
-from ghost_edge.core.options import from_table, pick, split_table, suggest
+from ghost_edge.core.options import check_lowest, from_table, pick, split_table, suggest
 from ghost_edge.core.preprocess import CHANNELS, Preprocess
 from ghost_edge.core.targets import TARGETS
 from ghost_edge.host.datasets import DATASETS, DataTable
@@ -55,7 +55,7 @@ class Training(DataTable):
 
     def __post_init__(self) -> None:
         lowest = {"epochs": 1, "batch_size": 1, "learning_rate": 0, "weight_decay": 0, "warmup_epochs": 0}
-        _check_lowest(self, "[training]", {**lowest, "label_smoothing": 0, "crop_padding": 0, "mixup": 0})
+        check_lowest(self, "[training]", {**lowest, "label_smoothing": 0, "crop_padding": 0, "mixup": 0})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Calibration(DataTable):
     ranges: str = "minmax"
 
     def __post_init__(self) -> None:
-        _check_lowest(self, "[calibration]", {"samples": 1})
+        check_lowest(self, "[calibration]", {"samples": 1})
         pick(ESTIMATORS, self.ranges, kind="[calibration] ranges")
 
 
@@ -116,12 +116,6 @@ TABLES = (
     "evaluation",
     "gate",
 )
-
-
-def _check_lowest(table: Any, where: str, lowest: Mapping[str, float]) -> None:
-    for name, limit in lowest.items():
-        if getattr(table, name) < limit:
-            raise RecipeError(f"{where} {name} is {getattr(table, name)}; it must be {limit} or more")
 
 
 def load_recipe(path: Path) -> Recipe:

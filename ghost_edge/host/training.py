@@ -41,6 +41,7 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
     network: NetworkTable = require(recipe.network, "network", "train")
     options: Training = require(recipe.training, "training", "train")
     options = dataclasses.replace(options, epochs=epochs or options.epochs)
+    recipe = dataclasses.replace(recipe, training=options)
     train_set = open_dataset(options, places)
     judged = open_dataset(require(recipe.evaluation, "evaluation", "train"), places)
     model = _build(network, places, seed=recipe.seed, start=options.start)
@@ -48,7 +49,7 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
     for dataset in (train_set, judged):
         check_labels(dataset.labels, classes=classes, dataset=dataset)
     pictures = stack(train_set, recipe.preprocess)
-    batches = Batches(pictures, train_set.labels, recipe.preprocess, options, classes=classes, seed=recipe.seed)
+    batches = Batches(pictures, train_set.labels, recipe, classes=classes)
     evaluation = (normalise(stack(judged, recipe.preprocess), recipe.preprocess), judged.labels)
     _compile(model, options, steps=len(batches))
     checkpoint = weights.with_suffix(".checkpoint")
@@ -63,7 +64,8 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
         callbacks=[report, keras.callbacks.BackupAndRestore(checkpoint, delete_checkpoint=False)],
     )
     save_weights(model, weights)
-    card = _model_card(recipe, options, train_set, judged, weights, report.judge(model), time.perf_counter() - started)
+    measured = {"seconds": round(time.perf_counter() - started), "top1": report.judge(model)}
+    card = {**_model_card(recipe, train_set, judged), **measured, "weights_sha256": sha256_file(weights)}
     write_json(card, weights.with_suffix(".json"))
     shutil.rmtree(checkpoint)  # now that nothing can be lost any more
     return card
@@ -95,20 +97,12 @@ def _build(network: NetworkTable, places: Places, *, seed: int, start: str) -> k
 class Batches(keras.utils.PyDataset):
     """Shuffled, augmented, normalised batches; every picture of epoch e is the same in every run with this seed."""
 
-    def __init__(
-        self,
-        images: NDArray[np.uint8],
-        labels: NDArray[np.int64],
-        preprocess: Preprocess,
-        options: Training,
-        *,
-        classes: int,
-        seed: int,
-    ) -> None:
+    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], recipe: Recipe, *, classes: int) -> None:
         super().__init__()
-        margin = options.crop_padding
+        self._options: Training = require(recipe.training, "training", "train")
+        self._labels, self._preprocess, self._seed = labels, recipe.preprocess, recipe.seed
+        margin = self._options.crop_padding
         self._padded = np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="edge")
-        self._labels, self._preprocess, self._options, self._seed = labels, preprocess, options, seed
         self._targets = np.eye(classes, dtype=np.float32)
         self.epoch = 0
 
@@ -205,17 +199,10 @@ def _mix(
     return share * images + (1 - share) * images[other], share * targets + (1 - share) * targets[other]
 
 
-def _model_card(
-    recipe: Recipe,
-    options: Training,
-    train_set: Dataset,
-    judged: Dataset,
-    weights: Path,
-    top1: float,
-    seconds: float,
-) -> dict[str, Any]:
-    settings = {name: getattr(options, name) for name in SETTINGS}
+def _model_card(recipe: Recipe, train_set: Dataset, judged: Dataset) -> dict[str, Any]:
+    """Everything that the weights come from."""
     network: NetworkTable = require(recipe.network, "network", "train")
+    settings = {name: getattr(recipe.training, name) for name in SETTINGS}
     return {
         "name": recipe.name,
         "network": {"kind": network.kind, **dataclasses.asdict(network.options)},
@@ -224,7 +211,4 @@ def _model_card(
         "evaluated_on": {"data": judged.name, "images": len(judged)},
         "class_names": train_set.class_names,
         "training": {**settings, "seed": recipe.seed},
-        "seconds": round(seconds),
-        "top1": top1,
-        "weights_sha256": sha256_file(weights),
     }

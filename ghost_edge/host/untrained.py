@@ -12,7 +12,7 @@ from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.datasets.synthetic import Synthetic
 from ghost_edge.host.layout import layout
 from ghost_edge.host.networks import NETWORKS
-from ghost_edge.host.pipeline import Reporter, Silent, run_chain
+from ghost_edge.host.pipeline import Reporter, run_chain
 from ghost_edge.host.recipe import Calibration, NetworkTable, Recipe, parse_recipe, require
 from ghost_edge.host.stages.build import RANDOM
 
@@ -37,7 +37,7 @@ def convert_untrained(network: Mapping[str, Any], folder: Path, *, name: str = "
         "network": network,
         "preprocess": {"size": network["input_size"], "channels": channels, "mean": [0.5], "std": [0.25]},
     }
-    return convert_for_cost(parse_recipe(table, folder / f"{name}.toml"), Places((folder,)), folder, Silent())
+    return convert_for_cost(parse_recipe(table, folder / f"{name}.toml"), Places((folder,)), folder, Reporter())
 
 
 def convert_for_cost(recipe: Recipe, places: Places, folder: Path, reporter: Reporter) -> Untrained:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ghost_edge.cli.progress import PlainProgress, open_progress
+from ghost_edge.cli.progress import TerminalProgress, open_progress
 from ghost_edge.core.errors import GhostEdgeError
 
 
@@ -52,7 +52,8 @@ def test_a_log_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
 
 def test_a_long_stage_is_not_told_for_every_picture() -> None:
     terminal = io.StringIO()
-    progress = PlainProgress(terminal)
+    progress = TerminalProgress(terminal)
+    progress.started("evaluate")
     for done in range(1000):
         progress.progress("evaluate", done / 1000, "a picture")
     assert terminal.getvalue() == ""  # a line comes after ten seconds at the earliest

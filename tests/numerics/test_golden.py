@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 from ghost_edge.device.runtime import open_model
 from ghost_edge.host.chain import STAGES
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.pipeline import Silent, run_chain
+from ghost_edge.host.pipeline import Reporter, run_chain
 from ghost_edge.host.recipe import load_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.data]
@@ -62,7 +62,7 @@ def made(name: str, golden_folder: Path, tmp_path_factory: pytest.TempPathFactor
         """
     )
     stages = tuple(stage for stage in STAGES if stage.name in ("build", "float", "export"))
-    run_chain(load_recipe(folder / "golden.toml"), Places((folder,)), folder, Silent(), stages=stages)
+    run_chain(load_recipe(folder / "golden.toml"), Places((folder,)), folder, Reporter(), stages=stages)
     return folder
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.stats import summarise
+from ghost_edge.device.alternate import TimeRatio
 from ghost_edge.host.cost import count_layers, peak_activation_bytes
 from ghost_edge.host.ghosts import Ghost, GhostSizes, find_ghosts
 from ghost_edge.host.graph import read_graph
 from ghost_edge.host.inspection import Inspection, inspect_model
-from ghost_edge.host.pipeline import Silent
+from ghost_edge.host.pipeline import Reporter
 
 pytestmark = pytest.mark.slow
 # width: trainable parameters as counted in the authors' PyTorch code (tests/numerics/test_network.py); multiply-
@@ -44,7 +45,7 @@ KINDS = {
 def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[float, Inspection]:
     path = tmp_path_factory.mktemp("published") / "ghostnet.toml"
     path.write_text(RECIPE.format(width=request.param))
-    return request.param, inspect_model(path, None, Silent())
+    return request.param, inspect_model(path, None, Reporter())
 
 
 def test_the_published_widths_have_the_published_costs(published: tuple[float, Inspection]) -> None:
@@ -76,7 +77,7 @@ def test_all_its_ghost_modules_are_found(published: tuple[float, Inspection]) ->
 @pytest.mark.data
 @pytest.mark.parametrize("file", ["tfls_mobilenet_v1_0.25_224_quant.tflite", "tfls_mobilenet_v1_0.25_224_float.tflite"])
 def test_somebody_elses_mobilenet_has_its_published_costs(data_folder: Path, file: str) -> None:
-    totals = inspect_model(data_folder / "models" / file, None, Silent()).totals
+    totals = inspect_model(data_folder / "models" / file, None, Reporter()).totals
     # arXiv 1704.04861, table 6: 41 million mult-adds, 0.5 million parameters
     assert (round(totals["macs"] / 1e6), round(totals["parameters"] / 1e6, 1)) == (41, 0.5)
 
@@ -146,7 +147,7 @@ def test_equal_modules_are_measured_once_and_each_gets_its_own_time(monkeypatch:
     monkeypatch.setattr(measure, "alternate", recorded)
     monkeypatch.setattr(measure, "convert_int8", lambda model, path: None)
     modules = [Ghost(0, "", sizes, 1, 1, 1, 1) for sizes in (SIZES, KINDS["cut"], SIZES)]
-    timed = measure.measure_ghosts(modules, rounds=4, reporter=Silent())
+    timed = measure.measure_ghosts(modules, rounds=4, reporter=Reporter())
     assert asked == [4, 4]
     assert [ghost.time.ratio for ghost in timed if ghost.time] == pytest.approx([3, 6, 3])
 
@@ -162,18 +163,19 @@ def test_the_ratio_says_how_much_longer_the_plain_convolution_takes(monkeypatch:
         return [summarise([count * 1_000] * rounds) for count in counts]
 
     monkeypatch.setattr(measure, "alternate", recorded)
-    (timed,) = measure.measure_ghosts([Ghost(0, "", SIZES, 1, 1, 1, 1)], rounds=1, reporter=Silent())
+    (timed,) = measure.measure_ghosts([Ghost(0, "", SIZES, 1, 1, 1, 1)], rounds=1, reporter=Reporter())
     assert convolutions == [1, 3]  # the plain one first; the module has a depthwise one and a CONCATENATION too
     assert timed.time is not None
     assert timed.time.ratio == pytest.approx(1 / 3)
 
 
 def test_a_picture_has_the_same_bytes_for_the_same_numbers(tmp_path: Path) -> None:
-    from ghost_edge.host.chart import Bars, draw_bars
+    from ghost_edge.host.chart import draw_ghosts
 
     def draw(name: str, value: float) -> bytes:
-        bars = [Bars("theory", [1.5, 1.8]), Bars("time", [value, 0.9], [(0.6, 0.8), (0.8, 1.0)])]
-        draw_bars(tmp_path / name, ["a", "b"], bars, title="t", unit="u")
+        times = [TimeRatio(value, 0.6, 0.8, median_ms=1.0, peer_ms=1.0), TimeRatio(0.9, 0.8, 1.0, 1.0, 1.0)]
+        ghosts = [Ghost(number, "", SIZES, 1.5, 1.8, 1, 1, time) for number, time in enumerate(times)]
+        draw_ghosts(tmp_path / name, ghosts, title="t")
         return (tmp_path / name).read_bytes()
 
     assert draw("1.svg", 0.7) == draw("2.svg", 0.7)

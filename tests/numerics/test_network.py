@@ -10,9 +10,8 @@ import pytest
 from golden_weights import rule
 
 from ghost_edge.core.errors import ArtifactError, RecipeError
-from ghost_edge.host.networks import ghostnet, ghostnet_v2
-from ghost_edge.host.networks.ghostnet import GhostNet
-from ghost_edge.host.networks.ghostnet_v2 import GhostNetV2
+from ghost_edge.host.networks import ghostnet
+from ghost_edge.host.networks.ghostnet import GhostNet, GhostNetV2
 from ghost_edge.host.networks.weights import assign_state, load_weights, network_state, save_weights
 
 pytestmark = pytest.mark.slow
@@ -40,8 +39,8 @@ def distance(golden_folder: Path, options: GhostNet) -> float:
 
 @pytest.mark.parametrize("options", PARAMETERS)
 def test_the_published_networks_have_the_published_parameters(options: GhostNet) -> None:
-    build = ghostnet_v2.build if isinstance(options, GhostNetV2) else ghostnet.build
-    assert sum(int(np.prod(weight.shape)) for weight in build(options).trainable_weights) == PARAMETERS[options]
+    weights = ghostnet.build(options).trainable_weights
+    assert sum(int(np.prod(weight.shape)) for weight in weights) == PARAMETERS[options]
 
 
 @pytest.mark.parametrize("ratio", [1, 2, 3])
@@ -150,4 +149,4 @@ def test_the_attention_pools_and_upsamples_as_pytorch_does(size: tuple[int, int]
 
 def test_pictures_too_small_for_the_attention_are_refused() -> None:
     with pytest.raises(RecipeError, match=r"attends over 1 x 1 pixels, needs 2 x 2: raise input_size"):
-        ghostnet_v2.build(GhostNetV2(input_size=32))
+        ghostnet.build(GhostNetV2(input_size=32))

@@ -13,9 +13,9 @@ from ghost_edge.core.dataset import Dataset, image_digest
 from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.npz import save_npz
-from ghost_edge.host.datasets import DataTable, arrays, fingerprint
-from ghost_edge.host.datasets.lists import check_disjoint, read_list, select_listed
+from ghost_edge.host.datasets import DataTable, arrays, fingerprint, read_list, select_listed
 from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.stages.calibrate import check_disjoint
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
 LABELS = np.arange(6) % 3

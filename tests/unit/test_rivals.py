@@ -17,7 +17,7 @@ from ghost_edge.device.runtime import DelegateShare
 from ghost_edge.host import rivals
 from ghost_edge.host.graph import Graph, Tensor
 from ghost_edge.host.networks import NETWORKS
-from ghost_edge.host.pipeline import Silent
+from ghost_edge.host.pipeline import Reporter
 from ghost_edge.host.rivals import COLUMNS, RIVALS, compare_networks, footnotes, read_costs
 from ghost_edge.host.untrained import Untrained
 
@@ -46,7 +46,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def compare(names: Sequence[str] = NAMES, size: int = 224) -> list[dict[str, Any]]:
-    return compare_networks(names, Path("nowhere"), size=size, rounds=30, threads=1, reporter=Silent())
+    return compare_networks(names, Path("nowhere"), size=size, rounds=30, threads=1, reporter=Reporter())
 
 
 @pytest.mark.parametrize("name", sorted(RIVALS))

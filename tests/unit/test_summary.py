@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ghost_edge.host.summary import delegate_doubts
+from ghost_edge.host.stages.report import delegate_doubts
 
 
 @pytest.mark.parametrize(

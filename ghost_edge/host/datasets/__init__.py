@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ghost_edge.core.dataset import Dataset
+from ghost_edge.core.dataset import Dataset, image_digest, select
 from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import DataError
 from ghost_edge.host.datasets import arrays, folder, packed, synthetic
-from ghost_edge.host.datasets.lists import select_listed
 from ghost_edge.host.datasets.places import Places
 
 
@@ -54,6 +53,28 @@ def open_dataset(table: DataTable, places: Places) -> Dataset:
     if not len(dataset):
         raise DataError(f"{dataset.name} holds no pictures; check path, split and list of the table")
     return dataset
+
+
+def read_list(path: Path) -> list[str]:
+    """Digests in a list file, in order; lines that start with # are comments."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not a readable list of digests ({error})") from error
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def select_listed(dataset: Dataset, path: Path) -> Dataset:
+    """The listed pictures in the list's order; raises DataError when one is not in the data set."""
+    wanted = read_list(path)
+    positions = {image_digest(image): index for index, image in enumerate(dataset.images)}
+    missing = [digest for digest in wanted if digest not in positions]
+    if missing:
+        raise DataError(
+            f"{path} lists {len(missing)} pictures that {dataset.name} does not hold, first {missing[0]}; "
+            "list and data do not belong together"
+        )
+    return select(dataset, [positions[digest] for digest in wanted])
 
 
 def fingerprint(table: DataTable, places: Places) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.networks import ghostnet, ghostnet_tf2, ghostnet_v2, light, own, shufflenet_v2
+from ghost_edge.host.networks import ghostnet, ghostnet_tf2, light, own, shufflenet_v2
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +26,7 @@ class Network(NamedTuple):
 
 NETWORKS: dict[str, Network] = {
     "ghostnet": Network(ghostnet.GhostNet, lambda options, places: ghostnet.build(options)),
-    "ghostnet_v2": Network(ghostnet_v2.GhostNetV2, lambda options, places: ghostnet_v2.build(options)),
+    "ghostnet_v2": Network(ghostnet.GhostNetV2, lambda options, places: ghostnet.build(options)),
     "ghostnet_tf2": Network(ghostnet_tf2.GhostNetTF2, lambda options, places: ghostnet_tf2.build(options)),
     "mobilenet_v1": Network(light.Scalable, lambda options, places: light.build("MobileNet", options)),
     "mobilenet_v2": Network(light.Scalable, lambda options, places: light.build("MobileNetV2", options)),

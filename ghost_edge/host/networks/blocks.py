@@ -29,15 +29,23 @@ def _depthwise(kernel: int, strides: int, multiplier: int, name: str) -> keras.l
     )
 
 
+class _Block(keras.layers.Layer):
+    """A layer made of others; Keras saves what __init__ takes by itself, if the last argument is called kwargs."""
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights of the layers inside, under this one's name, by calling them once without values."""
+        keras.Operation.compute_output_spec(self, keras.KerasTensor(input_shape))
+
+
 @_serializable
-class SEModule(keras.layers.Layer):
+class SEModule(_Block):
     """Squeeze and excite: float32 [N, H, W, filters] times a weight a channel, from two 1x1 convolutions without bias.
 
     hard_sigmoid: "keras3" is relu6(x + 3) / 6, "keras2" (TensorFlow up to 2.15) is clip(0.2 x + 0.5, 0, 1).
     """
 
-    def __init__(self, filters: int, ratio: int, *, hard_sigmoid: str = "keras3", **layer: Any) -> None:
-        super().__init__(**layer)
+    def __init__(self, filters: int, ratio: int, *, hard_sigmoid: str = "keras3", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.filters, self.ratio, self.hard_sigmoid = filters, ratio, hard_sigmoid
         self._gate = pick(HARD_SIGMOIDS, hard_sigmoid, kind="hard_sigmoid")
         if not 1 <= ratio <= filters:
@@ -46,73 +54,45 @@ class SEModule(keras.layers.Layer):
         self.conv1, self.conv2 = _conv(int(filters / ratio), 1, "conv1"), _conv(filters, 1, "conv2")
 
     def build(self, input_shape: Any) -> None:
-        """Make the weights for inputs [N, H, W, filters]."""
+        """Make the weights for inputs [N, H, W, filters]; RecipeError for other inputs."""
         if input_shape[-1] != self.filters:
             raise RecipeError(f"SEModule weighs {self.filters} channels and is given {input_shape[-1]}; pass filters")
-        self.conv1.build((*input_shape[:1], 1, 1, self.filters))
-        self.conv2.build((*input_shape[:1], 1, 1, self.conv1.filters))
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The same."""
-        return input_shape
+        super().build(input_shape)
 
     def call(self, inputs: Any) -> Any:
         """Weigh the channels."""
         squeezed = keras.ops.relu(self.conv1(self.pool(inputs)))
         return inputs * self._gate(self.conv2(squeezed))
 
-    def get_config(self) -> dict[str, Any]:
-        """What __init__ takes."""
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "ratio": self.ratio,
-            "hard_sigmoid": self.hard_sigmoid,
-        }
-
 
 @_serializable
-class GhostModule(keras.layers.Layer):
+class GhostModule(_Block):
     """Convolution to ceil(out / ratio) channels, depthwise for the rest: float32 [N, H, W, C] to [N, H, W, out].
 
     No bias, no batch normalisation between (arXiv 1911.11907, equation 3, as the tutorials have it).
     """
 
-    def __init__(self, out: int, ratio: int = 2, convkernel: int = 1, dwkernel: int = 3, **layer: Any) -> None:
-        super().__init__(**layer)
+    def __init__(self, out: int, ratio: int = 2, convkernel: int = 1, dwkernel: int = 3, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         if out < 1 or ratio < 1:
             raise RecipeError(f"GhostModule has out {out} and ratio {ratio}; both must be 1 or more")
-        self.out, self.ratio, self.convkernel, self.dwkernel = out, ratio, convkernel, dwkernel
+        self.out, self.ratio = out, ratio
         self.conv = _conv(math.ceil(out / ratio), convkernel, "conv")
         self.depthwise = _depthwise(dwkernel, 1, ratio - 1, "depthwise") if ratio > 1 else None
-
-    def build(self, input_shape: Any) -> None:
-        """Make the weights for inputs [N, H, W, C]."""
-        self.conv.build(input_shape)
-        if self.depthwise is not None:
-            self.depthwise.build((*input_shape[:-1], self.conv.filters))
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """[N, H, W, out]."""
-        return (*input_shape[:-1], self.out)
 
     def call(self, inputs: Any) -> Any:
         """Intrinsic maps, then as many ghosts of them as are missing."""
         intrinsic = self.conv(inputs)
-        missing = self.out - self.conv.filters
-        if self.depthwise is None or missing == 0:
+        if self.depthwise is None:
             return intrinsic
-        ghosts = self.depthwise(intrinsic)
+        ghosts, missing = self.depthwise(intrinsic), self.out - self.conv.filters
+        if missing == 0:
+            return intrinsic
         return keras.ops.concatenate([intrinsic, ghosts if ghosts.shape[-1] == missing else ghosts[..., :missing]], -1)
-
-    def get_config(self) -> dict[str, Any]:
-        """What __init__ takes."""
-        sizes = {"out": self.out, "ratio": self.ratio, "convkernel": self.convkernel, "dwkernel": self.dwkernel}
-        return {**super().get_config(), **sizes}
 
 
 @_serializable
-class GBNeck(keras.layers.Layer):
+class GBNeck(_Block):
     """Ghost bottleneck, float32 [N, H, W, C] to [N, ceil(H / strides), ceil(W / strides), out]; its shortcut convolves.
 
     Raises RecipeError where the tutorials' arithmetic does not meet: both depthwise convolutions have the depth
@@ -129,9 +109,9 @@ class GBNeck(keras.layers.Layer):
         use_se: bool = False,
         *,
         hard_sigmoid: str = "keras3",
-        **layer: Any,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**layer)
+        super().__init__(**kwargs)
         if ratio < 2:
             raise RecipeError(f"GBNeck has ratio {ratio}, and its shortcut needs ratio - 1 maps a channel; write 2")
         if ratio > 2 and strides > 1 and use_se:
@@ -139,8 +119,6 @@ class GBNeck(keras.layers.Layer):
                 f"GBNeck with ratio {ratio}, strides {strides} and use_se: its depthwise convolution makes "
                 f"{exp * (ratio - 1)} channels, its SE module weighs {exp}; use ratio 2, strides 1 or no SE"
             )
-        self.dwkernel, self.strides, self.exp, self.out = dwkernel, strides, exp, out
-        self.ratio, self.use_se, self.hard_sigmoid = ratio, use_se, hard_sigmoid
         norm = keras.layers.BatchNormalization
         self.main = [GhostModule(exp, ratio, name="ghost1"), norm(name="norm1"), keras.layers.ReLU(name="relu1")]
         if strides > 1:
@@ -152,26 +130,11 @@ class GBNeck(keras.layers.Layer):
         shortcut = _depthwise(dwkernel, strides, ratio - 1, "shortcut_depthwise")
         self.shortcut = [shortcut, norm(name="norm4"), _conv(out, 1, "shortcut_conv"), norm(name="norm5")]
 
-    def build(self, input_shape: Any) -> None:
-        """Make the weights for inputs [N, H, W, C]."""
-        for path in (self.main, self.shortcut):
-            shape = input_shape
-            for layer in path:
-                layer.build(shape)
-                shape = layer.compute_output_shape(shape)
-
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Main path plus shortcut."""
-        ends = []
-        for path in (self.main, self.shortcut):
-            x = inputs
-            for layer in path:
-                norm = isinstance(layer, keras.layers.BatchNormalization)
-                x = layer(x, training=training) if norm else layer(x)
-            ends.append(x)
-        return ends[0] + ends[1]
-
-    def get_config(self) -> dict[str, Any]:
-        """What __init__ takes."""
-        names = ("dwkernel", "strides", "exp", "out", "ratio", "use_se", "hard_sigmoid")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        """Main path plus shortcut; Keras hands training on to the layers inside."""
+        main = shortcut = inputs
+        for layer in self.main:
+            main = layer(main)
+        for layer in self.shortcut:
+            shortcut = layer(shortcut)
+        return main + shortcut

@@ -1,12 +1,14 @@
-"""GhostNet as its authors published it (Han et al., CVPR 2020, arXiv 1911.11907, table 7)."""
+"""GhostNet (Han et al., CVPR 2020, arXiv 1911.11907) and GhostNetV2 (Tang et al., NeurIPS 2022, arXiv 2211.12905)."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.options import check_lowest
+from ghost_edge.host.networks.light import Scalable
 
 if TYPE_CHECKING:
     import keras
@@ -36,98 +38,90 @@ PADDINGS = ("explicit", "same")
 
 
 @dataclasses.dataclass(frozen=True)
-class GhostNet:
-    """[network] with kind = "ghostnet": everything that changes the graph.
+class GhostStages(Scalable):
+    """What every [network] of ghost bottlenecks has.
 
     stages: rows of (kernel, expanded channels, output channels, squeeze ratio, stride) before the width multiplier.
-    padding: "explicit" pads both sides alike, as PyTorch does (needed for published checkpoints, one PAD op for each
-        strided convolution); "same" is TensorFlow's, without PAD ops.
     """
 
-    input_size: int = 224
-    input_channels: int = 3
-    classes: int = 1000
-    width: float = 1.0
     ratio: int = 2
-    kernel: int = 1
-    cheap_kernel: int = 3
     stem_channels: int = 16
     stem_stride: int = 2
     head_channels: int = 1280
     dropout: float = 0.2
-    padding: str = "explicit"
     stages: tuple[tuple[float, ...], ...] = TABLE_7
+    smallest: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check_lowest(self, "[network]", dict.fromkeys(("ratio", "stem_channels", "stem_stride", "head_channels"), 1))
+        if not 0 <= self.dropout < 1:
+            raise RecipeError(f"[network] dropout is {self.dropout}; it is a fraction from 0 to under 1")
+        if not self.stages:
+            raise RecipeError("[network] stages is empty; leave it out for table 7 of the paper")
+        for row in self.stages:
+            _check_row(row)
+
+
+@dataclasses.dataclass(frozen=True)
+class GhostNet(GhostStages):
+    """[network] with kind = "ghostnet": everything that changes the graph.
+
+    padding: "explicit" pads both sides alike, as PyTorch does (needed for published checkpoints, one PAD op for each
+        strided convolution); "same" is TensorFlow's, without PAD ops.
+    """
+
+    kernel: int = 1
+    cheap_kernel: int = 3
+    padding: str = "explicit"
+    attends_from: ClassVar[float] = float("inf")  # number of the first bottleneck with DFC attention
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_lowest(self, "[network]", {"kernel": 1, "cheap_kernel": 1})
         if self.padding not in PADDINGS:
             raise RecipeError(f"[network] padding {self.padding!r} is not known; write one of {', '.join(PADDINGS)}")
-        check_sizes(self, ("input_size", "input_channels", "classes", "ratio", "kernel", "cheap_kernel", "stem_stride"))
-        check_stages(self.stages)
 
 
-def check_sizes(options: Any, names: Sequence[str]) -> None:
-    """Raise RecipeError where a size is under 1, or width or dropout are no such numbers."""
-    for field in (*names, "stem_channels", "head_channels"):
-        if getattr(options, field) < 1:
-            raise RecipeError(f"[network] {field} is {getattr(options, field)}; it must be 1 or more")
-    if options.width <= 0:
-        raise RecipeError(f"[network] width is {options.width}; it must be over 0 (the paper has 0.5, 1.0 and 1.3)")
-    if not 0 <= options.dropout < 1:
-        raise RecipeError(f"[network] dropout is {options.dropout}; it is a fraction from 0 to under 1")
+@dataclasses.dataclass(frozen=True)
+class GhostNetV2(GhostNet):
+    """[network] with kind = "ghostnet_v2": the same options; all but the first two bottlenecks attend."""
+
+    attends_from: ClassVar[float] = 2
 
 
-def check_stages(stages: Sequence[Sequence[float]]) -> None:
-    """Raise RecipeError for a stage table that is empty or has a row that cannot be."""
-    if not stages:
-        raise RecipeError("[network] stages is empty; leave it out for table 7 of the paper")
-    for row in stages:
-        if len(row) != 5:
-            raise RecipeError(
-                f"[network] stages row {list(row)} has {len(row)} numbers; "
-                "it must be [kernel, expanded, output, squeeze ratio, stride]"
-            )
-        kernel, expanded, output, squeeze, stride = row
-        if min(kernel, expanded, output, stride) < 1 or squeeze < 0 or any(int(n) != n for n in (kernel, stride)):
-            raise RecipeError(
-                f"[network] stages row {list(row)}: kernel and stride are whole numbers, "
-                "all but the squeeze ratio 1 or more"
-            )
+def _check_row(row: Sequence[float]) -> None:
+    if len(row) != 5:
+        raise RecipeError(
+            f"[network] stages row {list(row)} has {len(row)} numbers; "
+            "it must be [kernel, expanded, output, squeeze ratio, stride]"
+        )
+    kernel, expanded, output, squeeze, stride = row
+    if min(kernel, expanded, output, stride) < 1 or squeeze < 0 or any(int(n) != n for n in (kernel, stride)):
+        raise RecipeError(
+            f"[network] stages row {list(row)}: kernel and stride are whole numbers, all but squeeze 1 or more"
+        )
 
 
-def build(options: GhostNet, *, attention_from: int | None = None) -> keras.Model:
+def build(options: GhostNet) -> keras.Model:
     """Build the network: images float32 [1, size, size, channels], normalised, to logits float32 [1, classes].
 
     Layers are named by the keys of the authors' PyTorch state_dict, so that weights travel by name
-    (Efficient-AI-Backbones, ghostnet_pytorch/ghostnet.py). attention_from: number of the first bottleneck whose
-    first ghost module is attended (GhostNetV2).
+    (Efficient-AI-Backbones, ghostnet_pytorch/ghostnet.py and ghostnetv2_pytorch/model/ghostnetv2_torch.py).
+    Raises RecipeError where a picture is too small for the attention's pooling.
     """
     import keras  # here, so that reading a recipe does not cost seconds
 
-    from ghost_edge.host.networks.layers import Layers, make_divisible
+    from ghost_edge.host.networks.layers import Layers
 
     net = Layers(ratio=options.ratio, kernel=options.kernel, cheap_kernel=options.cheap_kernel, padding=options.padding)
-    size, channels = options.input_size, options.input_channels
-    image = keras.Input((size, size, channels), batch_size=1, name="image")
-    x = net.conv(image, "conv_stem", make_divisible(options.stem_channels * options.width), 3, options.stem_stride)
-    x = net.norm(x, "bn1", relu=True)
-    stage_names = _stage_names(options.stages)
-    for number, (name, row) in enumerate(zip(stage_names, options.stages, strict=True)):
-        kernel, expanded, output, squeeze, stride = row
-        x = _bottleneck(
-            net,
-            x,
-            f"blocks.{name}",
-            kernel=int(kernel),
-            expanded=make_divisible(expanded * options.width),
-            output=make_divisible(output * options.width),
-            squeeze=squeeze,
-            stride=int(stride),
-            attention=attention_from is not None and number >= attention_from,
-        )
-    last = f"blocks.{int(stage_names[-1].split('.')[0]) + 1}.0"
-    expanded = make_divisible(options.stages[-1][1] * options.width)
-    logits = net.head(x, last, expanded, options.head_channels, options.classes, dropout=options.dropout)
-    return keras.Model(image, logits, name="ghostnet")
+    image, x = net.stem(options)
+    names = _stage_names(options.stages)
+    for number, (name, row) in enumerate(zip(names, options.stages, strict=True)):
+        attention = number >= options.attends_from
+        x = _bottleneck(net, x, f"blocks.{name}", row, width=options.width, attention=attention)
+    last = f"blocks.{int(names[-1].split('.')[0]) + 1}.0"
+    return keras.Model(image, net.head(x, last, options), name="ghostnet")
 
 
 def _stage_names(stages: Sequence[Sequence[float]]) -> list[str]:
@@ -144,19 +138,11 @@ def _stage_names(stages: Sequence[Sequence[float]]) -> list[str]:
     return names
 
 
-def _bottleneck(
-    net: Layers,
-    x: Any,
-    name: str,
-    *,
-    kernel: int,
-    expanded: int,
-    output: int,
-    squeeze: float,
-    stride: int,
-    attention: bool,
-) -> Any:
+def _bottleneck(net: Layers, x: Any, name: str, row: Sequence[float], *, width: float, attention: bool) -> Any:
     """Ghost bottleneck (figure 3): expand by a ghost module, (stride, squeeze-and-excite), project by another, add."""
+    from ghost_edge.host.networks.layers import scale_row
+
+    kernel, expanded, output, squeeze, stride = scale_row(row, width)
     y = net.ghost_module(x, f"{name}.ghost1", expanded, relu=True)
     y = net.attend(x, y, f"{name}.ghost1.short_conv") if attention else y
     if stride > 1:

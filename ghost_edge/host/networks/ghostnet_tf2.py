@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.host.networks.ghostnet import TABLE_7, check_sizes, check_stages
+from ghost_edge.host.networks.ghostnet import GhostStages
 
 if TYPE_CHECKING:
     import keras
@@ -15,30 +15,18 @@ HARD_SIGMOIDS = ("keras2", "keras3")
 
 
 @dataclasses.dataclass(frozen=True)
-class GhostNetTF2:
-    """[network] with kind = "ghostnet_tf2".
+class GhostNetTF2(GhostStages):
+    """[network] with kind = "ghostnet_tf2"; of the squeeze ratios in stages, any over 0 is a SEModule.
 
     hard_sigmoid: "keras2" for weights trained with TensorFlow up to 2.15, whose hard sigmoid was another function.
-    stages: rows of (kernel, expanded channels, output channels, squeeze ratio, stride); any ratio over 0 is a SEModule.
     """
 
-    input_size: int = 224
-    input_channels: int = 3
-    classes: int = 1000
-    width: float = 1.0
-    ratio: int = 2
-    stem_channels: int = 16
-    stem_stride: int = 2
-    head_channels: int = 1280
-    dropout: float = 0.2
     hard_sigmoid: str = "keras3"
-    stages: tuple[tuple[float, ...], ...] = TABLE_7
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.hard_sigmoid not in HARD_SIGMOIDS:
             raise RecipeError(f"[network] hard_sigmoid {self.hard_sigmoid!r}; write one of {', '.join(HARD_SIGMOIDS)}")
-        check_sizes(self, ("input_size", "input_channels", "classes", "ratio", "stem_stride"))
-        check_stages(self.stages)
 
 
 def build(options: GhostNetTF2) -> keras.Model:
@@ -46,28 +34,16 @@ def build(options: GhostNetTF2) -> keras.Model:
     import keras  # here, so that reading a recipe does not cost seconds
 
     from ghost_edge.host.networks.blocks import GBNeck
-    from ghost_edge.host.networks.layers import Layers, make_divisible
+    from ghost_edge.host.networks.layers import Layers, scale_row
 
-    def scaled(channels: float) -> int:
-        return make_divisible(channels * options.width)
-
-    net = Layers(ratio=options.ratio, kernel=1, cheap_kernel=3, padding="same")
-    image = keras.Input((options.input_size, options.input_size, options.input_channels), batch_size=1, name="image")
-    x = net.conv(image, "conv_stem", scaled(options.stem_channels), 3, options.stem_stride)
-    x = net.norm(x, "bn1", relu=True)
-    for number, (kernel, expanded, output, squeeze, stride) in enumerate(options.stages):
-        x = GBNeck(
-            int(kernel),
-            int(stride),
-            scaled(expanded),
-            scaled(output),
-            options.ratio,
-            squeeze > 0,
+    net = Layers()
+    image, x = net.stem(options)
+    for number, row in enumerate(options.stages):
+        kernel, expanded, output, squeeze, stride = scale_row(row, options.width)
+        neck = GBNeck(
+            *(kernel, stride, expanded, output, options.ratio, squeeze > 0),
             hard_sigmoid=options.hard_sigmoid,
             name=f"blocks.{number}",
-        )(x)
-    logits = net.head(
-        x, f"blocks.{len(options.stages)}", scaled(options.stages[-1][1]), options.head_channels, options.classes,
-        dropout=options.dropout,
-    )  # fmt: skip
-    return keras.Model(image, logits, name="ghostnet_tf2")
+        )
+        x = neck(x)
+    return keras.Model(image, net.head(x, f"blocks.{len(options.stages)}", options), name="ghostnet_tf2")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from ghost_edge.core.errors import RecipeError
+from ghost_edge.host.networks.ghostnet import GhostStages
+from ghost_edge.host.networks.light import Light
 
 BATCH_NORM_EPSILON = 1e-5  # PyTorch's default, with which the published checkpoints were trained
 
@@ -18,10 +21,21 @@ def make_divisible(value: float, divisor: int = 4) -> int:
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
+def scale_row(row: Sequence[float], width: float) -> tuple[int, int, int, float, int]:
+    """A row of [network] stages after the width multiplier: kernel, expanded, output, squeeze ratio, stride."""
+    kernel, expanded, output, squeeze, stride = row
+    return int(kernel), make_divisible(expanded * width), make_divisible(output * width), squeeze, int(stride)
+
+
+def image_input(options: Light) -> Any:
+    """The input of a network: float32 [1, size, size, channels]."""
+    return keras.Input((options.input_size, options.input_size, options.input_channels), batch_size=1, name="image")
+
+
 class Layers:
     """Layers that share a network's options; each call names what it adds."""
 
-    def __init__(self, *, ratio: int, kernel: int, cheap_kernel: int, padding: str) -> None:
+    def __init__(self, *, ratio: int = 2, kernel: int = 1, cheap_kernel: int = 3, padding: str = "same") -> None:
         self._ratio, self._kernel, self._cheap_kernel, self._padding = ratio, kernel, cheap_kernel, padding
 
     def conv(self, x: Any, name: str, filters: int, kernel: int, stride: int = 1, *, bias: bool = False) -> Any:
@@ -77,14 +91,21 @@ class Layers:
         gate = self.norm(self.depthwise(gate, f"{name}.4", (5, 1)), f"{name}.5")
         return _times_upsampled(y, keras.layers.Activation("sigmoid", name=f"{name}.gate")(gate))
 
-    def head(self, x: Any, name: str, expanded: int, channels: int, classes: int, *, dropout: float) -> Any:
+    def stem(self, options: GhostStages) -> tuple[Any, Any]:
+        """The input and what the first bottleneck takes (table 7, first row)."""
+        image = image_input(options)
+        x = self.conv(image, "conv_stem", make_divisible(options.stem_channels * options.width), 3, options.stem_stride)
+        return image, self.norm(x, "bn1", relu=True)
+
+    def head(self, x: Any, name: str, options: GhostStages) -> Any:
         """From the last bottleneck to the logits, float32 [N, classes] (table 7, last rows)."""
+        _, expanded, *_ = scale_row(options.stages[-1], options.width)
         x = self.norm(self.conv(x, f"{name}.conv", expanded, 1), f"{name}.bn1", relu=True)
         x = keras.layers.GlobalAveragePooling2D(keepdims=True, name="global_pool")(x)
-        x = self.conv(x, "conv_head", channels, 1, bias=True)
+        x = self.conv(x, "conv_head", options.head_channels, 1, bias=True)
         x = keras.layers.Flatten(name="flatten")(keras.layers.ReLU(name="act2")(x))
-        x = keras.layers.Dropout(dropout, name="dropout")(x)
-        return keras.layers.Dense(classes, name="classifier")(x)
+        x = keras.layers.Dropout(options.dropout, name="dropout")(x)
+        return keras.layers.Dense(options.classes, name="classifier")(x)
 
     def squeeze_excite(self, x: Any, name: str, squeeze: float) -> Any:
         """Channel attention with a hard sigmoid, relu6(x + 3) / 6 (section 4.1)."""

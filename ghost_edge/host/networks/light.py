@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.options import check_lowest
 
 if TYPE_CHECKING:
     import keras
@@ -19,11 +20,10 @@ class Light:
     input_size: int = 224
     input_channels: int = 3
     classes: int = 1000
+    smallest: ClassVar[int] = 32  # pixels of input_size
 
     def __post_init__(self) -> None:
-        for field, lowest in (("input_size", 32), ("input_channels", 1), ("classes", 1)):
-            if getattr(self, field) < lowest:
-                raise RecipeError(f"[network] {field} is {getattr(self, field)}; it must be {lowest} or more")
+        check_lowest(self, "[network]", {"input_size": self.smallest, "input_channels": 1, "classes": 1})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Scalable(Light):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.width <= 0:
-            raise RecipeError(f"[network] width is {self.width}; it must be over 0")
+            raise RecipeError(f"[network] width is {self.width}; it must be over 0, such as 1.0")
 
 
 def build(function: str, options: Light) -> keras.Model:
@@ -45,7 +45,9 @@ def build(function: str, options: Light) -> keras.Model:
     """
     import keras  # here, so that reading a recipe does not cost seconds
 
-    image = keras.Input((options.input_size, options.input_size, options.input_channels), batch_size=1, name="image")
+    from ghost_edge.host.networks.layers import image_input
+
+    image = image_input(options)
     extra = {"alpha": options.width} if isinstance(options, Scalable) else {}
     if function.startswith("MobileNetV3"):
         extra["include_preprocessing"] = False

@@ -41,10 +41,9 @@ def build(options: ShuffleNetV2) -> keras.Model:
     """
     import keras  # here, so that reading a recipe does not cost seconds
 
-    from ghost_edge.host.networks.layers import Layers
+    from ghost_edge.host.networks.layers import Layers, image_input
 
-    net = Layers(ratio=1, kernel=1, cheap_kernel=1, padding="same")
-    image = keras.Input((options.input_size, options.input_size, options.input_channels), batch_size=1, name="image")
+    net, image = Layers(), image_input(options)
     x = net.norm(net.conv(image, "conv1.0", STEM_CHANNELS, 3, 2), "conv1.1", relu=True)
     x = keras.layers.MaxPooling2D(3, 2, padding="same", name="maxpool")(x)
     *channels, last = TABLE_5[options.width]

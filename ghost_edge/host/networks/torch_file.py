@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import collections
-import dataclasses
 import io
 import math
 import pickle
 import pickletools
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,19 +36,11 @@ _DTYPES = {
 _FAILURES = (pickle.UnpicklingError, zipfile.BadZipFile, struct.error, EOFError, LookupError, TypeError, ValueError)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Storage:
-    """Flat values somewhere in the file."""
+class _Tensor(NamedTuple):
+    """A view of the flat values of a storage; offset and strides count values, not bytes."""
 
     kind: str
     key: str
-
-
-@dataclasses.dataclass(frozen=True)
-class _Tensor:
-    """A view of a storage; offset and strides count values, not bytes."""
-
-    storage: _Storage
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
@@ -64,11 +55,11 @@ def read_torch(path: Path) -> dict[str, NDArray[Any]]:
     """
     try:
         with path.open("rb") as file:
-            content, read_storage = _open_zip(file) if zipfile.is_zipfile(file) else _open_legacy(file)
-            tensors = _state_dict(content)
-            if sum(math.prod(tensor.shape) for tensor in tensors.values()) > 2 * path.stat().st_size:
-                raise ValueError("its tensors hold more values than the file has bytes")
-            return {name: _view(tensor, read_storage(tensor.storage)) for name, tensor in tensors.items()}
+            content, storages = _open_zip(file) if zipfile.is_zipfile(file) else _open_legacy(file)
+        tensors = _state_dict(content)
+        if sum(math.prod(tensor.shape) for tensor in tensors.values()) > 2 * path.stat().st_size:
+            raise ValueError("its tensors hold more values than the file has bytes")
+        return {name: _view(tensor, storages[tensor.key]) for name, tensor in tensors.items()}
     except (*_FAILURES, OSError, RecursionError, AttributeError, NotImplementedError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ArtifactError(
@@ -77,32 +68,27 @@ def read_torch(path: Path) -> dict[str, NDArray[Any]]:
         ) from error
 
 
-def _open_zip(file: BinaryIO) -> tuple[Any, Callable[[_Storage], NDArray[Any]]]:
+def _open_zip(file: BinaryIO) -> tuple[Any, dict[str, bytes]]:
+    """The pickled object, and the bytes of each storage by its key."""
     archive = zipfile.ZipFile(file)
-    members = {member.filename: member for member in archive.infolist()}
-    pickles = [name for name in members if name.split("/")[1:] == ["data.pkl"]]
+    members = archive.infolist()
+    pickles = [member.filename for member in members if member.filename.split("/")[1:] == ["data.pkl"]]
     if len(pickles) != 1:
         raise ValueError("a zip file without one data.pkl; a TorchScript archive holds code, save its state_dict")
-    size = file.seek(0, io.SEEK_END)
-    if any(member.compress_type != zipfile.ZIP_STORED for member in members.values()):
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
         raise ValueError("its members are compressed, which torch.save never does")
-    if sum(member.file_size for member in members.values()) > size:
+    if sum(member.file_size for member in members) > file.seek(0, io.SEEK_END):
         raise ValueError("its members overlap")
-    folder = pickles[0].rsplit("/", 1)[0]
-    order = f"{folder}/byteorder"
-    if order in members and archive.read(order) != b"little":
+    folder = pickles[0].removesuffix("data.pkl")
+    files = {member.filename.removeprefix(folder): archive.read(member) for member in members}
+    if files.get("byteorder", b"little") != b"little":
         raise ValueError("its values are big-endian")
-    values: dict[str, bytes] = {}
-
-    def read(storage: _Storage) -> NDArray[Any]:
-        if storage.key not in values:
-            values[storage.key] = archive.read(f"{folder}/data/{storage.key}")
-        return np.frombuffer(values[storage.key], _DTYPES[storage.kind])
-
-    return _unpickle(io.BytesIO(archive.read(pickles[0])))[0], read
+    content, _ = _unpickle(io.BytesIO(files["data.pkl"]))
+    return content, {name.removeprefix("data/"): values for name, values in files.items()}
 
 
-def _open_legacy(file: BinaryIO) -> tuple[Any, Callable[[_Storage], NDArray[Any]]]:
+def _open_legacy(file: BinaryIO) -> tuple[Any, dict[str, bytes]]:
+    """The same of a file in which one pickle follows another, and the storages follow them."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if _unpickle(file)[0] != _LEGACY_MAGIC:
@@ -110,14 +96,13 @@ def _open_legacy(file: BinaryIO) -> tuple[Any, Callable[[_Storage], NDArray[Any]
     _unpickle(file), _unpickle(file)  # protocol version and sizes of C types, the same everywhere
     content, kinds = _unpickle(file)  # kinds of every storage: an optimizer's lie between those of the weights
     keys, _ = _unpickle(file)
-    every: dict[str, NDArray[Any]] = {}
+    storages: dict[str, bytes] = {}
     for key in keys:
         (count,) = struct.unpack("<q", file.read(8))
         if not 0 <= count <= size:  # values of a byte or more each: a damaged count must not ask for terabytes
             raise ValueError(f"storage {key!r} should have {count} values, and the file has {size} bytes")
-        dtype = np.dtype(_DTYPES[kinds[key]])
-        every[key] = np.frombuffer(file.read(count * dtype.itemsize), dtype)
-    return content, lambda storage: every[storage.key]
+        storages[key] = file.read(count * np.dtype(_DTYPES[kinds[key]]).itemsize)
+    return content, storages
 
 
 def _unpickle(file: BinaryIO) -> tuple[Any, dict[str, str]]:
@@ -150,17 +135,17 @@ class _Unpickler(pickle.Unpickler):
             return name
         raise pickle.UnpicklingError(f"it asks to call {module}.{name}, which is no part of a state dict: do not trust")
 
-    def persistent_load(self, pid: Any) -> _Storage:
-        """A storage by its ("storage", type, key, location, count, ...)."""
+    def persistent_load(self, pid: Any) -> tuple[str, str]:
+        """Kind and key of a storage by its ("storage", type, key, location, count, ...)."""
         what, kind, key = pid[:3]
         if what != "storage" or kind not in _DTYPES:
             raise pickle.UnpicklingError(f"it refers to {what!r} of {kind!r}")
         self.kinds[str(key)] = kind
-        return _Storage(kind, str(key))
+        return kind, str(key)
 
 
-def _rebuild_tensor(storage: _Storage, offset: int, shape: Any, strides: Any, *_: Any) -> _Tensor:
-    return _Tensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
+def _rebuild_tensor(storage: tuple[str, str], offset: int, shape: Any, strides: Any, *_: Any) -> _Tensor:
+    return _Tensor(*storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
 
 
 _KNOWN: Mapping[tuple[str, str], Any] = {
@@ -185,8 +170,9 @@ def _state_dict(content: Any) -> dict[str, _Tensor]:
     return dict(content)
 
 
-def _view(tensor: _Tensor, values: NDArray[Any]) -> NDArray[Any]:
+def _view(tensor: _Tensor, storage: bytes) -> NDArray[Any]:
     """The tensor's values; ValueError where it reaches outside its storage or repeats values."""
+    values = np.frombuffer(storage, _DTYPES[tensor.kind])
     if min((*tensor.shape, *tensor.strides, tensor.offset), default=0) < 0:
         raise ValueError("a tensor has a negative size")
     count = int(np.prod(tensor.shape, dtype=object))
@@ -195,6 +181,6 @@ def _view(tensor: _Tensor, values: NDArray[Any]) -> NDArray[Any]:
         raise ValueError(f"a tensor of shape {list(tensor.shape)} reaches outside its {len(values)} values")
     strides = tuple(stride * values.itemsize for stride in tensor.strides)
     view = np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides, writeable=False)
-    if tensor.storage.kind == "BFloat16Storage":  # the upper half of a float32
+    if tensor.kind == "BFloat16Storage":  # the upper half of a float32
         return (view.astype(np.uint32) << 16).view(np.float32)
     return np.ascontiguousarray(view).reshape(tensor.shape)

@@ -65,36 +65,31 @@ def save_weights(model: keras.Model, path: Path) -> None:
 
 def network_state(model: keras.Model) -> dict[str, NDArray[np.float32]]:
     """All weights, by the authors' keys and in PyTorch's layout (convolutions OIHW)."""
-    return {key: np.ascontiguousarray(_to_torch(leaf, variable)) for key, leaf, variable in _variables(model)}
+    return {key: np.ascontiguousarray(_to_torch(axes, variable)) for key, axes, variable in _variables(model)}
 
 
 def assign_state(model: keras.Model, state: State, *, source: str, without: str = "") -> None:
     """Assign every weight of the network from a state dict; raises ArtifactError that lists what does not match."""
-    wanted = {key: (leaf, variable) for key, leaf, variable in _variables(model)}
-    missing = [key for key in wanted if key not in state and not (without and key.startswith(without))]
+    wanted = {key: (axes, variable) for key, axes, variable in _variables(model)}
     shapes = {key: list(_to_torch(*wanted[key]).shape) for key in wanted if key in state}
-    problems = (
-        ("lacks", missing),
-        ("has unknown", [key for key in state if key not in wanted]),
-        (
-            "has other shapes for",
-            [
-                f"{key} {list(state[key].shape)}, not {shapes[key]}"
-                for key in shapes
-                if list(state[key].shape) != shapes[key]
-            ],
-        ),
-        ("has NaN or infinity in", [key for key in shapes if not np.isfinite(state[key]).all()]),
-    )
-    told = "; ".join(f"{what} {len(keys)} weights ({_few(keys)})" for what, keys in problems if keys)
+    given = {key: list(state[key].shape) for key in shapes}
+    problems = {
+        "lacks": [key for key in wanted if key not in state and not (without and key.startswith(without))],
+        "has unknown": [key for key in state if key not in wanted],
+        "has other shapes for": [
+            f"{key} {given[key]}, not {shapes[key]}" for key in shapes if given[key] != shapes[key]
+        ],
+        "has NaN or infinity in": [key for key in shapes if not np.isfinite(state[key]).all()],
+    }
+    told = "; ".join(f"{what} {len(keys)} weights ({_few(keys)})" for what, keys in problems.items() if keys)
     if told:
         raise ArtifactError(
             f"{source} {told}: it belongs to another network, or its training diverged; "
             "check [network] kind, width, stages and classes"
         )
     for key in shapes:
-        leaf, variable = wanted[key]
-        variable.assign(_from_torch(leaf, variable, np.asarray(state[key], np.float32)))
+        axes, variable = wanted[key]
+        variable.assign(_from_torch(axes, variable, np.asarray(state[key], np.float32)))
 
 
 def _few(names: Sequence[str], limit: int = 4) -> str:
@@ -109,32 +104,26 @@ _LEAVES = {
     "kernel": "weight",
     "bias": "bias",
 }
+# PyTorch's order of Keras' axes, by their number: OIHW of a convolution's HWIO, outputs first of a dense kernel
+_AXES = {4: (3, 2, 0, 1), 2: (1, 0)}
+_DEPTHWISE_AXES = (2, 3, 0, 1)  # [C, M, H, W] of [H, W, C, M]; both libraries order outputs channel by channel
 
 
-def _variables(model: keras.Model) -> Iterator[tuple[str, str, Any]]:
-    """(key, kind of leaf, variable) for each weight; the kind says how Keras and PyTorch order its axes."""
+def _variables(model: keras.Model) -> Iterator[tuple[str, tuple[int, ...], Any]]:
+    """(key, PyTorch's order of its axes, variable) for each weight."""
     for layer in model._flatten_layers(include_self=False):  # also those inside layers and models of a user's own
         for variable in layer._trainable_variables + layer._non_trainable_variables:
             depthwise = variable.name == "kernel" and isinstance(layer, keras.layers.DepthwiseConv2D)
-            leaf = "depthwise" if depthwise else variable.name
+            rank = len(variable.shape)
+            axes = _DEPTHWISE_AXES if depthwise else _AXES.get(rank, tuple(range(rank)))
             owner = variable.path.rsplit("/", 1)[0].replace("/", ".")
-            yield f"{owner}.{_LEAVES.get(variable.name, variable.name)}", leaf, variable
+            yield f"{owner}.{_LEAVES.get(variable.name, variable.name)}", axes, variable
 
 
-def _to_torch(leaf: str, variable: Any) -> NDArray[np.float32]:
-    values: NDArray[np.float32] = np.asarray(variable, np.float32)
-    if leaf == "depthwise":  # [H, W, C, M] to [C * M, 1, H, W]: both order outputs channel by channel
-        height, width, channels, multiplier = values.shape
-        return values.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
-    if values.ndim == 4:
-        return values.transpose(3, 2, 0, 1)
-    return values.T if values.ndim == 2 else values
+def _to_torch(axes: tuple[int, ...], variable: Any) -> NDArray[np.float32]:
+    values = np.asarray(variable, np.float32).transpose(axes)
+    return values.reshape(-1, 1, *values.shape[2:]) if axes == _DEPTHWISE_AXES else values
 
 
-def _from_torch(leaf: str, variable: Any, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    if leaf == "depthwise":
-        height, width, channels, multiplier = variable.shape
-        return values.reshape(channels, multiplier, height, width).transpose(2, 3, 0, 1)
-    if values.ndim == 4:
-        return values.transpose(2, 3, 1, 0)
-    return values.T if values.ndim == 2 else values
+def _from_torch(axes: tuple[int, ...], variable: Any, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return values.reshape([variable.shape[axis] for axis in axes]).transpose(np.argsort(axes))

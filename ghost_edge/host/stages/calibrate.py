@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ from ghost_edge.core.dataset import Dataset, image_digest, select
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.host.datasets import open_dataset
-from ghost_edge.host.datasets.lists import check_disjoint
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.graph import read_graph
 from ghost_edge.host.ranges import ESTIMATORS
@@ -44,6 +44,17 @@ def calibration_set(recipe: Recipe, places: Places) -> Dataset:
     if recipe.evaluation is not None:
         check_disjoint(dataset, map(image_digest, open_dataset(recipe.evaluation, places).images))
     return dataset
+
+
+def check_disjoint(calibration: Dataset, evaluation: Iterable[str]) -> None:
+    """Raise DataError when a calibration picture is also an evaluation picture (by digest)."""
+    judged = set(evaluation)
+    shared = [digest for digest in map(image_digest, calibration.images) if digest in judged]
+    if shared:
+        raise DataError(
+            f"{len(shared)} of {len(calibration)} calibration pictures are also evaluation pictures, "
+            f"first {shared[0]}; the measured drop would be flattered: calibrate on training pictures"
+        )
 
 
 def _check_variety(dataset: Dataset) -> None:

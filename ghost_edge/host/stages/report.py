@@ -11,13 +11,23 @@ from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.manifest import FORMAT, Accuracy, Manifest, Model, write_manifest
-from ghost_edge.core.report import as_markdown
+from ghost_edge.core.report import Column, as_markdown
 from ghost_edge.device.runtime import open_model
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.stages import Work
 from ghost_edge.host.stages.build import find_weights
-from ghost_edge.host.summary import COLUMNS, summary_rows
 from ghost_edge.host.tools import tool_versions
+
+COLUMNS = (
+    Column("artifact", "file"),
+    Column("bytes", "size_bytes", ","),
+    Column("top-1", "top1", ".2%"),
+    Column("top-5", "top5", ".2%"),
+    Column("drop (points)", "drop"),
+    Column("agreement", "agreement", ".2%"),
+    Column("SQNR dB", "sqnr_db", ".1f"),
+    Column("median ms here", "median_ms", ".3f"),
+)
 
 
 def run(work: Work) -> tuple[Path, ...]:
@@ -57,6 +67,36 @@ def make_manifest(work: Work) -> Manifest:
         weights_sha256=sha256_file(weights) if weights else "",
         tools=tool_versions(),
     )
+
+
+def delegate_doubts(parity: Path) -> list[str]:
+    """What parity.json says against the int8 file's speed: a line where the delegate did not take it in one piece."""
+    found = _read(parity)
+    parts, taken, total = found["delegate_partitions"], found["delegated_operations"], sum(found["operations"].values())
+    if parts is None or (parts == 1 and taken == total):
+        return []
+    return [
+        f"doubt: the delegate took {taken} of {total} int8 operations here, in {parts} partitions; the rest runs on "
+        "plain kernels, which can be slower than float: ghost-edge inspect lists the operations"
+    ]
+
+
+def summary_rows(manifest: Manifest) -> list[dict[str, Any]]:
+    """One row an artifact; None where it was not evaluated, or where it is the reference of the others."""
+    rows = []
+    for model in manifest.models:
+        row: dict[str, Any] = dict.fromkeys(column.key for column in COLUMNS)
+        row.update(file=model.artifact.file, size_bytes=model.artifact.size_bytes, median_ms=model.median_ms)
+        if model.accuracy is not None:
+            row.update(top1=model.accuracy.top1, top5=model.accuracy.top5)
+        if model.accuracy is not None and model.role != "float":
+            row.update(
+                drop=f"{model.accuracy.drop * 100:.2f} ± {model.accuracy.margin * 100:.2f}",
+                agreement=model.accuracy.agreement,
+                sqnr_db=model.accuracy.sqnr_db,
+            )
+        rows.append(row)
+    return rows
 
 
 def _describe_model(role: str, path: Path, accuracy: dict[str, Any] | None, median_ms: float) -> Model:
