@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+# a runner that was started in the background ignores Ctrl-C, and so would every command that a test interrupts
+signal.signal(signal.SIGINT, signal.default_int_handler)
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
