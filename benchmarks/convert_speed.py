@@ -160,10 +160,10 @@ def _theirs(recipe: Any, folder: Path) -> Steps:
     from ghost_edge.core.preprocess import prepare
     from ghost_edge.host.datasets.places import Places
     from ghost_edge.host.networks import NETWORKS
-    from ghost_edge.host.stages.calibrate import calibration_set
+    from ghost_edge.host.stages.calibrate import choose_pictures
 
     def to_int8() -> bytes:
-        pictures = calibration_set(recipe, Places(())).images
+        pictures = choose_pictures(recipe, Places(())).images
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([prepare(picture, recipe.preprocess)] for picture in pictures)

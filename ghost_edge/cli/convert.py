@@ -25,6 +25,7 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
     from ghost_edge.host.pipeline import run_chain
     from ghost_edge.host.recipe import load_recipe
     from ghost_edge.host.shipped import default_recipe
+    from ghost_edge.host.stages.doctor import read_findings
     from ghost_edge.host.stages.report import COLUMNS, delegate_doubts, summary_rows
 
     loaded = load_recipe(recipe or default_recipe())
@@ -33,6 +34,8 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
         run_chain(loaded, places_for(loaded.path.parent, data), folder, progress)
     manifest = read_manifest(folder)
     click.echo(f"\n{as_text(summary_rows(manifest), COLUMNS)}\n\nfiles: {folder}/ (manifest.json, report.md)")
+    for finding in read_findings(folder / layout(loaded).doctor):
+        click.echo(f"warning: {finding.sentence}")
     for doubt in delegate_doubts(folder / layout(loaded).parity):
         click.echo(doubt)
     if manifest.gate:

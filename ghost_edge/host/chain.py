@@ -18,6 +18,7 @@ from ghost_edge.host.stages import (
     Work,
     build,
     calibrate,
+    doctor,
     evaluate,
     export,
     float_model,
@@ -51,7 +52,7 @@ class Stage:
 
 def _calibration(recipe: Recipe, places: Places) -> Mapping[str, Any]:
     calibration = fingerprint(recipe.calibration, places) if recipe.calibration else None
-    return {**_evaluation(recipe, places), "calibration": calibration, "seed": recipe.seed}
+    return {"calibration": calibration, "preprocess": recipe.preprocess, "seed": recipe.seed}
 
 
 def _evaluation(recipe: Recipe, places: Places) -> Mapping[str, Any]:
@@ -63,21 +64,37 @@ STAGES: tuple[Stage, ...] = (
     # one trace: the .tflite, and by it everything else, is made of this frozen graph
     Stage("build", build.run, lambda names: (), build.settings, ("tensorflow", "keras"), version=2),
     Stage("float", float_model.run, lambda names: (names.frozen,), lambda recipe, places: {}, ("tensorflow",)),
+    # before calibrate: ranges of unfit pictures would be worth nothing
+    Stage(
+        "doctor",
+        doctor.run,
+        lambda names: (names.float_tflite,),
+        lambda recipe, places: {
+            **_evaluation(recipe, places),
+            **_calibration(recipe, places),
+            **build.settings(recipe, places),
+        },
+        ("ai-edge-litert", "numpy", "Pillow"),
+    ),
     # before quantize: its ranges are what scales are made of
     Stage(
         "calibrate",
         calibrate.run,
         lambda names: (names.float_tflite,),
-        _calibration,
+        lambda recipe, places: {
+            **_calibration(recipe, places),
+            "equalize": recipe.quantization.options.equalize,
+        },
         ("ai-edge-litert", "numpy", "Pillow"),
-        version=2,
+        version=3,
     ),
     Stage(
         "quantize",
         quantize.run,
-        lambda names: (names.float_tflite, names.ranges),
-        lambda recipe, places: {"quantization": recipe.quantization},
-        ("litert-quantizer",),
+        lambda names: (names.source, names.ranges),
+        lambda recipe, places: {**_calibration(recipe, places), "quantization": recipe.quantization},
+        ("litert-quantizer", "ai-edge-litert", "numpy", "Pillow"),
+        version=2,
     ),
     Stage(
         "export",

@@ -11,15 +11,20 @@ from ghost_edge.host.recipe import Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """File names inside the output folder, in the order in which the chain makes them."""
+    """File names inside the output folder, in the order in which the chain makes them.
+
+    source: what is quantized, the equalized float file, or the float one itself.
+    """
 
     keras: str
     frozen: str
     probe: str
     float_tflite: str
+    source: str
     ranges: str
     quantized: str
     exports: tuple[str, ...]
+    doctor: str = "doctor.json"
     parity: str = "parity.json"
     predictions: str = "predictions.npz"
     accuracy: str = "accuracy.json"
@@ -43,6 +48,7 @@ def layout(recipe: Recipe) -> Layout:
         frozen="frozen.pb",
         probe="probe.npz",
         float_tflite=f"{name}_float.tflite",
+        source="equalized.tflite" if recipe.quantization.options.equalize else f"{name}_float.tflite",
         ranges="ranges.npz",
         quantized=f"{name}_{recipe.quantization.kind}.tflite",
         exports=tuple(f"{name}{EXPORTERS[export.kind].suffix}" for export in recipe.exports),

@@ -63,7 +63,7 @@ class Calibration(DataTable):
     """[calibration]: the representative dataset and how ranges are made from it."""
 
     samples: int = 200
-    ranges: str = "minmax"
+    ranges: str = "mse"
 
     def __post_init__(self) -> None:
         check_lowest(self, "[calibration]", {"samples": 1})

@@ -16,9 +16,11 @@ from ghost_edge.core.dataset import image_digest
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.manifest import seal
 from ghost_edge.core.npz import save_npz
+from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import places_for
+from ghost_edge.host.doctor import examine_pictures
 from ghost_edge.host.recipe import load_recipe
-from ghost_edge.host.stages.calibrate import calibration_set
+from ghost_edge.host.stages.calibrate import choose_pictures
 
 Run = Callable[..., str]
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
@@ -139,14 +141,20 @@ def test_data_that_is_not_what_was_promised_is_refused(folder: Path, fails: Run)
         (IMAGES[:20].reshape(20, -1), LABELS[:20], r"expected \[N, H, W, C\]"),
         (IMAGES[:20], LABELS[:19], r"labels \[19\]"),
         (IMAGES[:20].transpose(0, 3, 1, 2), LABELS[:20], r"looks like NCHW, did you mean transpose"),
-        (IMAGES[:20] * 0, LABELS[:20], "are all of one colour"),
+        (IMAGES[:20] * 0, LABELS[:20], "are of one colour"),
         (IMAGES[20:], LABELS[20:], "are also evaluation pictures"),
     ],
 )
 def test_an_unfit_calibration_set_is_refused(folder: Path, images: np.ndarray, labels: np.ndarray, said: str) -> None:
     save_npz({"images": images, "labels": labels}, folder / "calibration.npz")
+    recipe, places = load_recipe(folder / "recipe.toml"), places_for(folder)
+    assert recipe.evaluation is not None
     with pytest.raises(DataError, match=said):
-        calibration_set(load_recipe(folder / "recipe.toml"), places_for(folder))
+        for finding in examine_pictures(
+            choose_pictures(recipe, places), open_dataset(recipe.evaluation, places).images
+        ):
+            if finding.fatal:
+                raise DataError(finding.sentence)
 
 
 @pytest.mark.slow

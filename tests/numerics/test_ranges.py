@@ -11,8 +11,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.host.graph import Graph, Operation, Tensor, read_graph
-from ghost_edge.host.ranges import ESTIMATORS, minmax
-from ghost_edge.host.ranges.observer import Ranges, load_ranges, observe, save_ranges
+from ghost_edge.host.ranges import ESTIMATORS
+from ghost_edge.host.ranges.histograms import histogram
+from ghost_edge.host.ranges.observer import (
+    Observed,
+    load_observed,
+    observe,
+    observe_channels,
+    observe_means,
+    save_observed,
+)
+from ghost_edge.host.ranges.ties import one_scale
 
 pytestmark = pytest.mark.slow
 INPUTS = list(np.random.default_rng(0).normal(size=(6, 1, 28, 28, 1)).astype(np.float32))
@@ -28,17 +37,25 @@ def graph(tflite: Path) -> Graph:
     return read_graph(tflite)
 
 
-def seen(tflite: Path, graph: Graph, inputs: list[np.ndarray]) -> Ranges:
+def seen(tflite: Path, graph: Graph, inputs: list[np.ndarray]) -> Observed:
     return observe(tflite, graph, inputs, say=lambda done: None)
 
 
+def lows(observed: Observed) -> np.ndarray:
+    return np.array([each.low for each in observed.histograms])
+
+
+def highs(observed: Observed) -> np.ndarray:
+    return np.array([each.high for each in observed.histograms])
+
+
 @pytest.fixture(scope="module")
-def observed(tflite: Path, graph: Graph) -> Ranges:
+def observed(tflite: Path, graph: Graph) -> Observed:
     return seen(tflite, graph, INPUTS)
 
 
 def test_ranges_are_those_of_an_independent_run_with_reference_kernels(
-    tflite: Path, graph: Graph, observed: Ranges
+    tflite: Path, graph: Graph, observed: Observed
 ) -> None:
     interpreter = Interpreter(
         str(tflite),
@@ -56,32 +73,47 @@ def test_ranges_are_those_of_an_independent_run_with_reference_kernels(
     low = [min(array.min() for array in values[name]) for name in observed.names]
     high = [max(array.max() for array in values[name]) for name in observed.names]
     # float32 sums in another order, after some forty layers
-    assert_allclose(observed.low, low, rtol=1e-4, atol=1e-4)
-    assert_allclose(observed.high, high, rtol=1e-4, atol=1e-4)
+    assert_allclose(lows(observed), low, rtol=1e-4, atol=1e-4)
+    assert_allclose(highs(observed), high, rtol=1e-4, atol=1e-4)
 
 
-def test_every_activation_is_observed_and_no_constant(graph: Graph, observed: Ranges) -> None:
+def test_every_activation_is_observed_and_no_constant(graph: Graph, observed: Observed) -> None:
     activations = {index for operation in graph.operations for index in operation.outputs} | set(graph.inputs)
     assert set(observed.names) == {graph.tensors[index].name for index in activations}
 
 
 def test_the_order_of_the_pictures_does_not_matter(
-    tflite: Path, graph: Graph, observed: Ranges, tmp_path: Path
+    tflite: Path, graph: Graph, observed: Observed, tmp_path: Path
 ) -> None:
-    save_ranges(observed, tmp_path / "a.npz")
-    save_ranges(seen(tflite, graph, INPUTS[::-1]), tmp_path / "b.npz")
+    save_observed(observed, tmp_path / "a.npz")
+    save_observed(seen(tflite, graph, INPUTS[::-1]), tmp_path / "b.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
-def test_more_pictures_never_narrow_a_range(tflite: Path, graph: Graph, observed: Ranges) -> None:
+def test_more_pictures_never_narrow_a_range(tflite: Path, graph: Graph, observed: Observed) -> None:
     fewer = seen(tflite, graph, INPUTS[:2])
-    assert (fewer.low >= observed.low).all()
-    assert (fewer.high <= observed.high).all()
+    assert (lows(fewer) >= lows(observed)).all()
+    assert (highs(fewer) <= highs(observed)).all()
 
 
-def test_other_pictures_give_other_ranges(tflite: Path, graph: Graph, observed: Ranges) -> None:
+def test_as_many_values_are_counted_as_the_tensors_hold(graph: Graph, observed: Observed) -> None:
+    sizes = {tensor.name: int(np.prod(tensor.shape)) for tensor in graph.tensors}
+    for name, each in zip(observed.names, observed.histograms):
+        assert int(each.counts.sum()) == len(INPUTS) * sizes[name]
+
+
+def test_channels_and_means_are_those_of_the_same_values(tflite: Path, graph: Graph, observed: Observed) -> None:
+    channels = observe_channels(tflite, graph, INPUTS, say=lambda done: None)
+    means = observe_means(tflite, graph, INPUTS)
+    assert_array_equal([channels[name][0].min() for name in observed.names], lows(observed))
+    assert_array_equal([channels[name][1].max() for name in observed.names], highs(observed))
+    assert_allclose(means[graph.tensors[graph.inputs[0]].name], np.mean(INPUTS, axis=0), atol=1e-6)  # float32 inputs
+    assert all((channels[name][0] - 1e-6 <= means[name]).all() for name in observed.names)
+
+
+def test_other_pictures_give_other_ranges(tflite: Path, graph: Graph, observed: Observed) -> None:
     halved = seen(tflite, graph, [picture / 2 for picture in INPUTS])
-    assert (np.abs(halved.high - observed.high) > 1e-3).mean() > 0.5
+    assert (np.abs(highs(halved) - highs(observed)) > 1e-3).mean() > 0.5
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -90,18 +122,19 @@ def test_a_picture_that_makes_the_model_answer_nan_is_numbered(tflite: Path, gra
         seen(tflite, graph, [INPUTS[0], np.full_like(INPUTS[0], value)])
 
 
-def test_ranges_survive_a_round_trip(observed: Ranges, tmp_path: Path) -> None:
-    save_ranges(observed, tmp_path / "r.npz")
-    loaded = load_ranges(tmp_path / "r.npz")
+def test_ranges_survive_a_round_trip(observed: Observed, tmp_path: Path) -> None:
+    save_observed(observed, tmp_path / "r.npz")
+    loaded = load_observed(tmp_path / "r.npz")
     assert loaded.names == observed.names
-    assert_array_equal(loaded.low, observed.low)
+    assert_array_equal(lows(loaded), lows(observed))
+    assert_array_equal(loaded.histograms[3].counts, observed.histograms[3].counts)
 
 
-def test_damaged_ranges_are_refused(observed: Ranges, tmp_path: Path) -> None:
-    save_ranges(observed, tmp_path / "r.npz")
+def test_damaged_ranges_are_refused(observed: Observed, tmp_path: Path) -> None:
+    save_observed(observed, tmp_path / "r.npz")
     (tmp_path / "r.npz").write_bytes((tmp_path / "r.npz").read_bytes()[:-200])
     with pytest.raises(ArtifactError, match=r"r\.npz is not a readable \.npz file"):
-        load_ranges(tmp_path / "r.npz")
+        load_observed(tmp_path / "r.npz")
 
 
 def concat(*operations: tuple[str, tuple[int, ...], tuple[int, ...]]) -> Graph:
@@ -109,11 +142,15 @@ def concat(*operations: tuple[str, tuple[int, ...], tuple[int, ...]]) -> Graph:
     return Graph(tensors, tuple(Operation(*operation) for operation in operations), (0,), (4,))
 
 
-WIDE = Ranges(tuple("abcde"), np.array([-1, -2, -3, -4, -5], np.float32), np.array([5, 4, 3, 2, 1], np.float32))
+def values(low: float, high: float) -> np.ndarray:
+    return np.array([[low, high]], np.float32)
+
+
+WIDE = Observed(tuple("abcde"), tuple(histogram(values(-1.0 - number, 5.0 - number)) for number in range(5)))
 
 
 def tied(graph: Graph) -> list[tuple[float, float]]:
-    ranges = minmax.estimate(WIDE, graph)
+    ranges = ESTIMATORS["minmax"](WIDE, graph)
     return list(zip(ranges.low.tolist(), ranges.high.tolist()))
 
 
@@ -126,19 +163,26 @@ def test_a_concatenation_that_feeds_another_shares_its_range() -> None:
     assert tied(graph) == [(-5, 5)] * 5
 
 
+@pytest.mark.parametrize("name", ["RESHAPE", "PAD", "MAX_POOL_2D", "AVERAGE_POOL_2D", "STRIDED_SLICE", "TRANSPOSE"])
+def test_what_moves_values_keeps_their_range(name: str) -> None:
+    assert tied(concat((name, (0, 2), (1,))))[:2] == [(-3, 5)] * 2
+
+
 def test_other_operations_share_nothing() -> None:
-    assert tied(concat(("ADD", (0, 1), (2,)))) == list(zip(WIDE.low.tolist(), WIDE.high.tolist()))
+    assert one_scale(concat(("ADD", (0, 1), (2,)))) == (("a",), ("b",), ("c",), ("d",), ("e",))
 
 
 @pytest.mark.parametrize("estimate", ESTIMATORS.values(), ids=ESTIMATORS.keys())
 def test_no_estimator_writes_into_what_it_is_given(estimate: object) -> None:
-    low = WIDE.low.copy()
+    before = [each.counts.copy() for each in WIDE.histograms]
     estimate(WIDE, concat(("CONCATENATION", (0, 1), (2,))))  # type: ignore[operator]
-    assert_array_equal(WIDE.low, low)
+    for each, counts in zip(WIDE.histograms, before):
+        assert_array_equal(each.counts, counts)
 
 
-def test_both_sides_of_a_ghost_module_have_one_range(tflite: Path, graph: Graph, observed: Ranges) -> None:
-    ranges = minmax.estimate(observed, graph)
+@pytest.mark.parametrize("estimate", ESTIMATORS.values(), ids=ESTIMATORS.keys())
+def test_both_sides_of_a_ghost_module_have_one_range(graph: Graph, observed: Observed, estimate: object) -> None:
+    ranges = estimate(observed, graph)  # type: ignore[operator]
     row = {name: index for index, name in enumerate(ranges.names)}
     joined = [operation for operation in graph.operations if operation.name == "CONCATENATION"]
     assert len(joined) == 10  # two ghost modules in each of five bottlenecks

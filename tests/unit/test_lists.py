@@ -15,7 +15,6 @@ from ghost_edge.core.errors import DataError
 from ghost_edge.core.npz import save_npz
 from ghost_edge.host.datasets import DataTable, arrays, fingerprint, read_list, select_listed
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.stages.calibrate import check_disjoint
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
 LABELS = np.arange(6) % 3
@@ -53,15 +52,6 @@ def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_comments_and_empty_lines_are_no_pictures(tmp_path: Path) -> None:
     (tmp_path / "l.txt").write_text("# x\n\n ab \n#y\ncd\n")
     assert read_list(tmp_path / "l.txt") == ["ab", "cd"]
-
-
-def test_an_evaluation_picture_may_not_calibrate(dataset: Dataset) -> None:
-    with pytest.raises(DataError, match="1 of 6 calibration pictures are also evaluation pictures"):
-        check_disjoint(dataset, [image_digest(IMAGES[5])])
-
-
-def test_other_pictures_may_calibrate(dataset: Dataset) -> None:
-    check_disjoint(dataset, [image_digest(255 - IMAGES[5])])
 
 
 def print_of(folder: Path, **options: Any) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def test_a_key_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(pipeline, "__version__", "1.2.3")
     (tmp_path / "a.txt").write_bytes(b"None")
     made = stage("b", "a.txt", settings=(1, 0.5, "x"), version=4)
-    assert key(tmp_path, made) == "ad176abdb69291b25f93336a56e8d2360bdfedfb71635867410edc2431a5a04b"
+    assert key(tmp_path, made) == "54af08c93f1327568e5bae9991d346f318721789172a515de79880ac7dd48370"
 
 
 Change = Callable[[Path, pytest.MonkeyPatch], tuple[Stage, Recipe]]
@@ -178,7 +178,8 @@ def test_no_stage_reads_what_is_made_after_it() -> None:
     made_by = {
         "build": {names.keras, names.frozen, names.probe},
         "float": {names.float_tflite},
-        "calibrate": {names.ranges},
+        "doctor": {names.doctor},
+        "calibrate": {names.source, names.ranges},
         "quantize": {names.quantized},
         "export": set(names.exports),
         "verify": {names.parity},

@@ -13,7 +13,14 @@ from ghost_edge.host.ranges.observer import Ranges
 
 @dataclasses.dataclass(frozen=True)
 class Int8:
-    """[quantization] with kind = "int8": symmetric weights a scale a channel, asymmetric activations."""
+    """[quantization] with kind = "int8": symmetric weights a scale a channel, asymmetric activations.
+
+    equalize: even out the ranges of the channels first. correct_bias: take back the shift that rounded weights make,
+    where pictures held back confirm it.
+    """
+
+    equalize: bool = True
+    correct_bias: bool = True
 
 
 def quantize(options: Int8, float_tflite: Path, ranges: Ranges) -> bytes:

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
-from ghost_edge.host.graph import Graph
-from ghost_edge.host.ranges import minmax
-from ghost_edge.host.ranges.observer import Ranges
+import numpy as np
 
-ESTIMATORS: dict[str, Callable[[Ranges, Graph], Ranges]] = {
-    "minmax": minmax.estimate,
+from ghost_edge.host.graph import Graph
+from ghost_edge.host.ranges import minmax, mse, percentile
+from ghost_edge.host.ranges.histograms import Histogram, merge
+from ghost_edge.host.ranges.observer import Observed, Ranges
+from ghost_edge.host.ranges.ties import one_scale
+
+
+def _estimate(observed: Observed, graph: Graph, *, choose: Callable[[Histogram], tuple[float, float]]) -> Ranges:
+    """One range for all tensors that must have one scale, chosen on their histograms together."""
+    row, ranges = {name: index for index, name in enumerate(observed.names)}, np.zeros((len(observed.names), 2))
+    for names in one_scale(graph):
+        rows = [row[name] for name in names]
+        ranges[rows] = choose(merge(observed.histograms[index] for index in rows))
+    return Ranges(observed.names, *ranges.astype(np.float32).T)
+
+
+ESTIMATORS: dict[str, Callable[[Observed, Graph], Ranges]] = {
+    "mse": functools.partial(_estimate, choose=mse.choose),
+    "minmax": functools.partial(_estimate, choose=minmax.choose),
+    "percentile": functools.partial(_estimate, choose=percentile.choose),
 }

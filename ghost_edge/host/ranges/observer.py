@@ -1,9 +1,9 @@
-"""One pass over the float .tflite with every tensor kept: the lowest and highest value of each."""
+"""One pass over a float .tflite with every tensor kept: what each activation holds."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +12,63 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.npz import read_npz, save_npz
-from ghost_edge.host.graph import Graph, Tensor
+from ghost_edge.host.graph import Graph
+from ghost_edge.host.ranges.histograms import Histogram, histogram, merge
+
+Inputs = Iterable[NDArray[np.float32]]
+Say = Callable[[int], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """Names of activation tensors, each with the histogram of its values over all pictures."""
+
+    names: tuple[str, ...]
+    histograms: tuple[Histogram, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Ranges:
-    """Names of activation tensors with their lowest and highest value, float32 [tensors]."""
+    """Names of activation tensors with the lowest and highest value that int8 shall hold, float32 [tensors]."""
 
     names: tuple[str, ...]
     low: NDArray[np.float32]
     high: NDArray[np.float32]
 
 
-def observe(tflite: Path, graph: Graph, inputs: Iterable[NDArray[np.float32]], *, say: Callable[[int], None]) -> Ranges:
-    """Run model inputs, float32 [1, ...], and keep the global minimum and maximum of every activation.
+def observe(tflite: Path, graph: Graph, inputs: Inputs, *, say: Say) -> Observed:
+    """Run model inputs, float32 [1, ...], and count the values of every activation.
 
-    Global extremes do not depend on the order of the pictures, unlike a moving average.
-    Raises DataError when an activation is NaN or infinite.
+    Neither extremes nor counts depend on the order of the pictures, unlike a moving average; memory does not grow with
+    their number. Raises DataError when an activation is NaN or infinite.
     """
+    seen: dict[str, Histogram] = {}
+    for name, values in _activations(tflite, graph, inputs, say):
+        now = histogram(values)
+        seen[name] = merge((seen[name], now)) if name in seen else now
+    return Observed(tuple(seen), tuple(seen.values()))
+
+
+def observe_channels(tflite: Path, graph: Graph, inputs: Inputs, *, say: Say) -> dict[str, NDArray[np.float32]]:
+    """The lowest and highest value in each channel of every activation: name to float32 [2, C]; else as observe()."""
+    seen: dict[str, NDArray[np.float32]] = {}
+    for name, values in _activations(tflite, graph, inputs, say):
+        rows = values.reshape(-1, values.shape[-1] if values.shape else 1)
+        low, high = seen.get(name, (rows[0], rows[0]))
+        seen[name] = np.stack([np.minimum(low, rows.min(0)), np.maximum(high, rows.max(0))])
+    return seen
+
+
+def observe_means(tflite: Path, graph: Graph, inputs: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
+    """The mean over pictures of every activation, float64 [...] by name; else as observe()."""
+    sums: dict[str, NDArray[np.float64]] = {}
+    for name, values in _activations(tflite, graph, inputs, lambda done: None):
+        sums[name] = sums.get(name, 0.0) + values.astype(np.float64)
+    return {name: values / len(inputs) for name, values in sums.items()}
+
+
+def _activations(tflite: Path, graph: Graph, inputs: Inputs, say: Say) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Name and values of each float activation, picture after picture; the values live until the next is asked for."""
     interpreter = Interpreter(
         str(tflite),
         experimental_preserve_all_tensors=True,
@@ -39,37 +78,32 @@ def observe(tflite: Path, graph: Graph, inputs: Iterable[NDArray[np.float32]], *
     )
     interpreter.allocate_tensors()
     watched = [tensor for tensor in graph.tensors if tensor.dtype == "float32" and not tensor.constant]
-    low, high = np.full(len(watched), np.inf, np.float32), np.full(len(watched), -np.inf, np.float32)
-    for number, values in enumerate(inputs):
-        interpreter.set_tensor(graph.inputs[0], values)
+    for number, picture in enumerate(inputs):
+        interpreter.set_tensor(graph.inputs[0], picture)
         interpreter.invoke()
-        lowest, highest = _extremes(interpreter, watched)
-        low, high = np.minimum(low, lowest), np.maximum(high, highest)
-        _check_finite(interpreter.get_tensor(graph.outputs[0]), number)
+        for tensor in watched:
+            values = interpreter.get_tensor(tensor.index)
+            if not np.isfinite(values.sum(dtype=np.float64)):
+                raise DataError(
+                    f"calibration picture {number} makes the float model answer NaN or infinity in {tensor.name}; "
+                    "check [preprocess] mean and std, and the weights"
+                )
+            yield tensor.name, values
         say(number + 1)
-    return Ranges(names=tuple(tensor.name for tensor in watched), low=low, high=high)
 
 
-def _extremes(interpreter: Interpreter, watched: Sequence[Tensor]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Lowest and highest value of each tensor after invoke(); views, not copies, and none outlives this call."""
-    views = [interpreter.tensor(tensor.index)() for tensor in watched]
-    return np.array([view.min() for view in views]), np.array([view.max() for view in views])
+def save_observed(observed: Observed, path: Path) -> None:
+    """Write ranges.npz, byte for byte the same for the same histograms (no time stamps)."""
+    arrays = {
+        field: np.asarray([getattr(each, field) for each in observed.histograms])
+        for field in ("exponent", "counts", "low", "high")
+    }
+    save_npz({"names": np.asarray(observed.names), **arrays}, path)
 
 
-def save_ranges(ranges: Ranges, path: Path) -> None:
-    """Write ranges.npz, byte for byte the same for the same ranges (no time stamps)."""
-    save_npz({"names": np.asarray(ranges.names), "low": ranges.low, "high": ranges.high}, path)
-
-
-def load_ranges(path: Path) -> Ranges:
+def load_observed(path: Path) -> Observed:
     """Read ranges.npz; raises ArtifactError where it is damaged."""
-    arrays = read_npz(path, ("names", "low", "high"))
-    return Ranges(tuple(map(str, arrays["names"])), arrays["low"], arrays["high"])
-
-
-def _check_finite(output: NDArray[np.float32], number: int) -> None:
-    if not np.isfinite(output).all():
-        raise DataError(
-            f"calibration picture {number} makes the float model answer NaN or infinity; "
-            "check [preprocess] mean and std, and the weights"
-        )
+    arrays = read_npz(path, ("names", "exponent", "counts", "low", "high"))
+    rows = zip(arrays["exponent"], arrays["counts"], arrays["low"], arrays["high"])
+    histograms = (Histogram(int(exponent), counts, float(low), float(high)) for exponent, counts, low, high in rows)
+    return Observed(tuple(map(str, arrays["names"])), tuple(histograms))

@@ -2,67 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import Dataset, image_digest, select
-from ghost_edge.core.errors import DataError
+from ghost_edge.core.dataset import Dataset, Image, select
+from ghost_edge.core.errors import ConversionError
+from ghost_edge.core.files import write_bytes
 from ghost_edge.core.preprocess import prepare
+from ghost_edge.device.evaluate import predict
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.graph import read_graph
-from ghost_edge.host.ranges import ESTIMATORS
-from ghost_edge.host.ranges.observer import observe, save_ranges
+from ghost_edge.host.quantizers.equalize import equalize
+from ghost_edge.host.ranges.observer import observe, observe_channels, save_observed
+from ghost_edge.host.ranges.ties import one_scale
 from ghost_edge.host.recipe import Calibration, Recipe, require
 from ghost_edge.host.stages import Work
 
+Item = TypeVar("Item")
+_EQUALIZED = 64  # pictures that say how wide channels are: a factor need not be exact, a range must
+_PROOF = 16  # pictures on which the equalized model must answer as before
+_TOLERANCE = 1e-4  # float32 sums of other magnitudes: 2e-6 for the shipped models
+
 
 def run(work: Work) -> tuple[Path, ...]:
-    """Write ranges.npz; raises DataError where the pictures cannot represent what the board will see."""
-    options: Calibration = require(work.recipe.calibration, "calibration", "convert")
-    dataset = calibration_set(work.recipe, work.places)
-    tflite = work.path(work.names.float_tflite)
-    graph = read_graph(tflite)
-    inputs = (prepare(image, work.recipe.preprocess) for image in dataset.images)
-    observed = observe(
-        tflite, graph, inputs, say=lambda done: work.tell(done / len(dataset), f"{done} of {len(dataset)} pictures")
-    )
-    path = work.path(work.names.ranges)
-    save_ranges(ESTIMATORS[options.ranges](observed, graph), path)
-    return (path,)
+    """Write ranges.npz, and the equalized float file where the scheme asks for it."""
+    dataset, tflite = choose_pictures(work.recipe, work.places), work.path(work.names.float_tflite)
+    graph, source, ranges = read_graph(tflite), work.path(work.names.source), work.path(work.names.ranges)
+    if source != tflite:
+        few, prove = (spread(dataset.images, count) for count in (_EQUALIZED, _PROOF))
+        channels = observe_channels(tflite, graph, _inputs(work, few), say=_say(work, len(few), 0.0, 0.3))
+        write_bytes(equalize(tflite.read_bytes(), channels, one_scale(graph)), source)
+        check_equalized(*(predict(path, prove, work.recipe.preprocess) for path in (source, tflite)))
+    start = 0.0 if source == tflite else 0.3
+    inputs, say = _inputs(work, dataset.images), _say(work, len(dataset), start, 1 - start)
+    save_observed(observe(source, graph, inputs, say=say), ranges)
+    return (ranges,) if source == tflite else (source, ranges)
 
 
-def calibration_set(recipe: Recipe, places: Places) -> Dataset:
-    """The chosen pictures: `samples` of them, spread by the recipe's seed. Raises DataError where they are unfit."""
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """At most so many of them, evenly spread: pictures of a folder come class after class."""
+    return [items[index] for index in range(0, len(items), -(-len(items) // count))]
+
+
+def _inputs(work: Work, images: Iterable[Image]) -> Iterator[NDArray[np.float32]]:
+    return (prepare(image, work.recipe.preprocess) for image in images)
+
+
+def _say(work: Work, count: int, start: float, share: float) -> Callable[[int], None]:
+    return lambda done: work.tell(start + share * done / count, f"{done} of {count} pictures")
+
+
+def check_equalized(logits: NDArray[np.float32], reference: NDArray[np.float32]) -> None:
+    """Raise ConversionError where equalization changed the answers, float32 [N, classes], of the float model."""
+    difference = float(np.abs(logits - reference).max() / (reference.std() or 1.0))
+    if not difference <= _TOLERANCE:  # also when it is NaN
+        raise ConversionError(
+            f"equalization changed the float model's answers by {difference:.2g} of the logits' spread; the limit is "
+            f"{_TOLERANCE:.0e}: set equalize = false in [quantization], and report the network"
+        )
+
+
+def choose_pictures(recipe: Recipe, places: Places) -> Dataset:
+    """`samples` pictures of the calibration set, spread by the recipe's seed."""
     options: Calibration = require(recipe.calibration, "calibration", "convert")
     dataset = open_dataset(options, places)
     chosen = np.random.default_rng(recipe.seed).permutation(len(dataset))[: options.samples]
-    dataset = select(dataset, np.sort(chosen))
-    _check_variety(dataset)
-    if recipe.evaluation is not None:
-        check_disjoint(dataset, map(image_digest, open_dataset(recipe.evaluation, places).images))
-    return dataset
-
-
-def check_disjoint(calibration: Dataset, evaluation: Iterable[str]) -> None:
-    """Raise DataError when a calibration picture is also an evaluation picture (by digest)."""
-    judged = set(evaluation)
-    shared = [digest for digest in map(image_digest, calibration.images) if digest in judged]
-    if shared:
-        raise DataError(
-            f"{len(shared)} of {len(calibration)} calibration pictures are also evaluation pictures, "
-            f"first {shared[0]}; the measured drop would be flattered: calibrate on training pictures"
-        )
-
-
-def _check_variety(dataset: Dataset) -> None:
-    classes = len(np.unique(dataset.labels))
-    if classes < 2:
-        raise DataError(
-            f"the {len(dataset)} calibration pictures from {dataset.name} are all of one class; "
-            "ranges would fit that class alone: take pictures of every class"
-        )
-    if all(image.min() == image.max() for image in dataset.images):
-        raise DataError(f"the calibration pictures from {dataset.name} are all of one colour; take real pictures")
+    return select(dataset, np.sort(chosen))

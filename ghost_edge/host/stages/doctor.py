@@ -1,0 +1,60 @@
+"""Look at the calibration pictures before anything is quantized with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from ghost_edge.core.accuracy import top_k
+from ghost_edge.core.errors import DataError
+from ghost_edge.core.files import write_json
+from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.device.evaluate import predict
+from ghost_edge.host.datasets import open_dataset
+from ghost_edge.host.doctor import Finding, examine_pictures, examine_preprocess
+from ghost_edge.host.stages import Work
+from ghost_edge.host.stages.build import find_weights
+from ghost_edge.host.stages.calibrate import choose_pictures
+
+_ASKED = 200  # pictures that the float model answers
+
+
+def run(work: Work) -> tuple[Path, ...]:
+    """Write doctor.json, the warnings; raises DataError with what makes the result worthless."""
+    recipe = work.recipe
+    dataset = choose_pictures(recipe, work.places)
+    judges = open_dataset(recipe.evaluation, work.places).images if recipe.evaluation else ()
+    found = list(examine_pictures(dataset, judges))
+    images = [dataset.images[index] for index in range(0, len(dataset), -(-len(dataset) // _ASKED))]
+    labels = dataset.labels[:: -(-len(dataset) // _ASKED)] + (
+        recipe.evaluation.label_offset if recipe.evaluation else 0
+    )
+
+    def top1(preprocess: Preprocess) -> float:
+        return top_k(predict(work.path(work.names.float_tflite), images, preprocess), labels, 1)
+
+    found += examine_preprocess(recipe.preprocess, top1, _card_top1(work), images)
+    write_json([dataclasses.asdict(finding) for finding in found], work.path(work.names.doctor))
+    fatal = [finding.sentence for finding in found if finding.fatal]
+    if fatal:
+        raise DataError("; also: ".join(fatal))
+    return (work.path(work.names.doctor),)
+
+
+def read_findings(path: Path) -> list[Finding]:
+    """What run() wrote."""
+    return [Finding(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _card_top1(work: Work) -> float | None:
+    """The top-1 in the model card beside the weights; None where there is no card, or it does not say."""
+    weights = find_weights(work.recipe, work.places)
+    card = weights.with_suffix(".json") if weights else None
+    if card is None or not card.is_file():
+        return None
+    try:
+        top1 = json.loads(card.read_text(encoding="utf-8")).get("top1")
+    except (ValueError, AttributeError):  # somebody's own file of that name
+        return None
+    return float(top1) if isinstance(top1, (int, float)) else None

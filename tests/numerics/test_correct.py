@@ -1,0 +1,111 @@
+"""Corrected biases take back the shift of rounded weights, and are kept only where they help."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+from numpy.testing import assert_allclose
+
+from ghost_edge.host.datasets.places import places_for
+from ghost_edge.host.graph import read_graph
+from ghost_edge.host.quantizers.correct import correct_biases, mean_output
+from ghost_edge.host.quantizers.flat import WEIGHTED, Flat
+from ghost_edge.host.quantizers.int8 import Int8
+from ghost_edge.host.ranges.observer import observe_means
+from ghost_edge.host.recipe import Recipe, load_recipe
+from ghost_edge.host.stages import Work, quantize
+
+pytestmark = pytest.mark.slow
+INT8 = "ghostnet_mnist_int8.tflite"
+LAYERS: dict[str, Callable[[], layers.Layer]] = {
+    "same": lambda: layers.Conv2D(6, 3, padding="same"),
+    "valid": lambda: layers.Conv2D(6, 3),
+    "stride 2": lambda: layers.Conv2D(6, 3, strides=2, padding="same"),
+    "even kernel": lambda: layers.Conv2D(6, (2, 5), strides=2, padding="same"),
+    "dilated": lambda: layers.Conv2D(6, 3, dilation_rate=2, padding="same"),
+    "grouped": lambda: layers.Conv2D(6, 3, groups=2),
+    "pointwise": lambda: layers.Conv2D(6, 1),
+    "depthwise": lambda: layers.DepthwiseConv2D(5, strides=2, padding="same"),
+    "depthwise of two": lambda: layers.DepthwiseConv2D(3, depth_multiplier=2),
+}
+
+
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
+def test_the_mean_output_of_a_layer_is_that_of_the_interpreter(
+    tmp_path: Path, make: Callable[[], layers.Layer]
+) -> None:
+    image = keras.Input((9, 8, 4), batch_size=1)
+    path = tmp_path / "layer.tflite"
+    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(keras.Model(image, make()(image))).convert())
+    inputs = list(np.random.default_rng(0).normal(2, 1, size=(3, 1, 9, 8, 4)).astype(np.float32))
+    means, flat = observe_means(path, read_graph(path), inputs), Flat(path.read_bytes())
+    op = next(op for op in flat.ops if op.name in WEIGHTED)
+    made = mean_output(flat, op, flat.values(op.inputs[1]).astype(np.float64), means[flat.name(op.inputs[0])])
+    # float32 sums in the interpreter; Keras' bias is 0
+    assert_allclose(made, means[flat.name(op.output)].reshape(-1, len(made)).mean(0), atol=1e-4)
+
+
+def work(folder: Path, recipe: Recipe, **options: bool) -> Work:
+    scheme = dataclasses.replace(recipe.quantization, options=Int8(**options))
+    recipe = dataclasses.replace(recipe, quantization=scheme)
+    return Work(recipe, places_for(recipe.path.parent, None), folder, lambda share, text: None)
+
+
+@pytest.fixture
+def recipe(repository: Path) -> Recipe:
+    return load_recipe(repository / "models" / "ghostnet_mnist.toml")
+
+
+@pytest.fixture
+def folder(converted: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(converted, tmp_path / "copy"))
+
+
+def test_only_biases_are_changed(converted: Path, folder: Path, recipe: Recipe) -> None:
+    quantize.run(work(folder, recipe, correct_bias=False))
+    before, after = Flat((folder / INT8).read_bytes()), Flat((converted / INT8).read_bytes())
+    assert before.content != after.content
+    assert read_graph(folder / INT8) == read_graph(converted / INT8)
+    for op in before.ops:
+        for index in op.inputs[1:2] if op.name in WEIGHTED else ():
+            assert (before.values(index) == after.values(index)).all()
+            before.values(op.inputs[2])[:] = after.values(op.inputs[2])
+    assert before.content == after.content
+
+
+def test_a_correction_that_does_not_help_is_not_kept(
+    folder: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quantize.run(work(folder, recipe, correct_bias=False))
+    plain = (folder / INT8).read_bytes()
+
+    def twice_wrong(float_tflite: bytes, int8_tflite: bytes, means: dict[str, np.ndarray]) -> bytes:
+        return correct_biases(float_tflite, int8_tflite, {name: -4 * values for name, values in means.items()})
+
+    monkeypatch.setattr(quantize, "correct_biases", twice_wrong)
+    quantize.run(work(folder, recipe))
+    assert (folder / INT8).read_bytes() == plain
+
+
+def test_a_correction_that_helps_is_kept_and_told(folder: Path, recipe: Recipe) -> None:
+    told: list[str] = []
+    quantize.run(dataclasses.replace(work(folder, recipe), tell=lambda share, text: told.append(text)))
+    before_db, after_db = (float(word) for word in told[-1].replace(" dB", "").split()[2:5:2])
+    assert after_db > before_db + 1  # 2 dB when it was written
+    assert "on 50 pictures held back" in told[-1]
+
+
+def test_the_operations_are_those_of_the_float_file(converted: Path) -> None:
+    names = [
+        [operation.name for operation in read_graph(converted / name).operations]
+        for name in (INT8, "ghostnet_mnist_float.tflite")
+    ]
+    assert names[0] == names[1]

@@ -1,0 +1,169 @@
+"""Equalization evens out channels and changes no answer, whatever operations the network has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+from numpy.testing import assert_array_equal
+
+from ghost_edge.core.errors import ConversionError
+from ghost_edge.device.runtime import open_model
+from ghost_edge.host.graph import read_graph
+from ghost_edge.host.quantizers.equalize import equalize
+from ghost_edge.host.quantizers.flat import WEIGHTED, Flat
+from ghost_edge.host.ranges.observer import observe_channels
+from ghost_edge.host.ranges.ties import one_scale
+from ghost_edge.host.stages.calibrate import check_equalized
+
+pytestmark = pytest.mark.slow
+RNG = np.random.default_rng(0)
+WIDE = np.geomspace(0.02, 2, 8)  # how different the channels are
+
+
+def convolution(filters: int = 8, **options: object) -> layers.Layer:
+    """A convolution whose channels have very different ranges."""
+    layer = layers.Conv2D(filters, 3, padding="same", bias_initializer="random_normal", **options)
+
+    def apply(values: object) -> object:
+        made = layer(values)
+        kernel, bias = layer.get_weights()
+        spread = np.resize(WIDE, filters)
+        layer.set_weights([kernel * spread, bias * spread])
+        return made
+
+    return apply
+
+
+def shared_twice(values: object) -> object:
+    layer = layers.Conv2D(8, 1, bias_initializer="random_normal")
+    return layers.ReLU()(layer(layers.ReLU()(layer(values))))
+
+
+BLOCKS: dict[str, Callable[[object], object]] = {
+    "depthwise": lambda x: layers.DepthwiseConv2D(3, bias_initializer="random_normal")(x),
+    "depthwise of two": lambda x: layers.DepthwiseConv2D(3, depth_multiplier=2)(x),
+    "ghost": lambda x: layers.Concatenate()([x, layers.DepthwiseConv2D(3, padding="same")(x)]),
+    "residual": lambda x: layers.Add()([x, convolution()(x)]),
+    "broadcast sum": lambda x: layers.Add()([x, layers.GlobalAveragePooling2D(keepdims=True)(x)]),
+    "gate": lambda x: (
+        x * layers.Activation("sigmoid")(layers.Conv2D(8, 1)(layers.GlobalAveragePooling2D(keepdims=1)(x)))
+    ),
+    "square": lambda x: x * x,
+    "constant factor": lambda x: x * 0.5,
+    "constant summand": lambda x: layers.ReLU()(x + 0.5),
+    "relu6": lambda x: layers.ReLU(6.0)(convolution()(x)),
+    "hard swish": lambda x: layers.Activation("hard_swish")(x),
+    "prelu": lambda x: layers.PReLU(shared_axes=[1, 2], alpha_initializer="random_normal")(x),
+    "grouped": lambda x: layers.Conv2D(8, 3, groups=2)(x),
+    "transposed": lambda x: layers.Conv2DTranspose(8, 3)(x),
+    "padded": lambda x: layers.MaxPooling2D(2)(layers.ZeroPadding2D(1)(x)),
+    "pooled": lambda x: layers.AveragePooling2D(2)(x),
+    "shuffled": lambda x: layers.Concatenate()([x[..., 4:], x[..., :4]]),
+    "split": lambda x: layers.Concatenate()(keras.ops.split(x, 2, axis=-1)[::-1]),
+    "flattened": lambda x: layers.Reshape((8, 8, 8))(layers.Dense(512)(layers.Flatten()(x))),
+    "over channels": lambda x: layers.Reshape((8, 8, 1))(keras.ops.mean(x, axis=-1)),
+    "shared weights": shared_twice,
+}
+
+
+def network(path: Path, block: Callable[[object], object]) -> Path:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 8), batch_size=1)
+    inside = block(layers.ReLU()(convolution()(image)))
+    features = layers.GlobalAveragePooling2D()(layers.ReLU()(convolution(16)(inside)))
+    model = keras.Model(image, layers.Dense(4, bias_initializer="random_normal")(features))
+    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    return path
+
+
+def equalized(path: Path, inputs: list[np.ndarray]) -> bytes:
+    graph = read_graph(path)
+    channels = observe_channels(path, graph, inputs, say=lambda done: None)
+    return equalize(path.read_bytes(), channels, one_scale(graph))
+
+
+def answers(path: Path, inputs: list[np.ndarray]) -> np.ndarray:
+    model = open_model(path)
+    made = []
+    for values in inputs:
+        model.set_inputs([values])
+        model.invoke()
+        made.append(model.outputs_now()[0][0].copy())
+    return np.stack(made)
+
+
+def moved(before: bytes, after: bytes) -> list[str]:
+    """Names of the weighted operations whose weights are others."""
+    one, other = Flat(before), Flat(after)
+    changed = [
+        op for op in one.ops if op.name in WEIGHTED and (one.values(op.inputs[1]) != other.values(op.inputs[1])).any()
+    ]
+    return [op.name for op in changed]
+
+
+INPUTS = list(RNG.normal(size=(8, 1, 8, 8, 8)).astype(np.float32))
+
+
+@pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS.keys())
+def test_the_answers_stay_and_weights_do_not(tmp_path: Path, block: Callable[[object], object]) -> None:
+    path = network(tmp_path / "float.tflite", block)
+    content = equalized(path, INPUTS)
+    assert moved(path.read_bytes(), content)  # the head at least
+    (tmp_path / "equalized.tflite").write_bytes(content)
+    check_equalized(answers(tmp_path / "equalized.tflite", INPUTS), answers(path, INPUTS))
+
+
+def unevenness(path: Path, inputs: list[np.ndarray]) -> float:
+    """Median over all channels of the tensor's widest range over the channel's, dead ones aside."""
+    seen = observe_channels(path, read_graph(path), inputs, say=lambda done: None)
+    widths = [high - low for low, high in seen.values()]
+    return float(np.median(np.concatenate([width.max() / width[width > 0] for width in widths if width.max() > 0])))
+
+
+def test_channels_of_the_shipped_network_are_evener_after_it(converted: Path, tmp_path: Path) -> None:
+    inputs = list(RNG.normal(size=(8, 1, 28, 28, 1)).astype(np.float32))
+    path = converted / "ghostnet_mnist_float.tflite"
+    (tmp_path / "equalized.tflite").write_bytes(equalized(path, inputs))
+    assert unevenness(tmp_path / "equalized.tflite", inputs) < 0.8 * unevenness(path, inputs)
+
+
+def test_the_shipped_float_file_is_not_the_equalized_one(converted: Path) -> None:
+    files = [converted / name for name in ("ghostnet_mnist_float.tflite", "equalized.tflite")]
+    assert moved(*(file.read_bytes() for file in files))
+    inputs = list(RNG.normal(size=(8, 1, 28, 28, 1)).astype(np.float32))
+    check_equalized(answers(files[1], inputs), answers(files[0], inputs))
+
+
+def test_a_dead_channel_is_left_alone(tmp_path: Path) -> None:
+    path = network(tmp_path / "float.tflite", lambda x: layers.ReLU()(x))
+    graph = read_graph(path)
+    channels = observe_channels(path, graph, INPUTS, say=lambda done: None)
+    dead = {
+        name: values * [[0, 1, 1, 1, 1, 1, 1, 1]] if values.shape[1] == 8 else values
+        for name, values in channels.items()
+    }
+    before, after = Flat(path.read_bytes()), Flat(equalize(path.read_bytes(), dead, one_scale(graph)))
+    first = next(op for op in before.ops if op.name == "CONV_2D")
+    assert_array_equal(before.values(first.inputs[1])[0], after.values(first.inputs[1])[0])
+
+
+def test_no_operation_and_no_byte_outside_the_constants_changes(tmp_path: Path) -> None:
+    path = network(tmp_path / "float.tflite", BLOCKS["ghost"])
+    content = equalized(path, INPUTS)
+    (tmp_path / "equalized.tflite").write_bytes(content)
+    assert read_graph(tmp_path / "equalized.tflite") == read_graph(path)
+    assert len(content) == path.stat().st_size
+
+
+@pytest.mark.parametrize("change", [lambda x: x * 1.001, lambda x: x[:, ::-1], lambda x: x * np.nan])
+def test_changed_answers_are_refused(change: Callable[[np.ndarray], np.ndarray]) -> None:
+    logits = RNG.normal(size=(5, 10)).astype(np.float32)
+    check_equalized(logits, logits)
+    with pytest.raises(ConversionError, match="equalization changed the float model's answers"):
+        check_equalized(change(logits), logits)
