@@ -34,6 +34,7 @@ print(json.dumps(known))
 """
 RUN = {
     "ghostnet": {"kind": "ghostnet", "input_size": 224},
+    "ghostnet_v2": {"kind": "ghostnet_v2", "input_size": 96},
     "mobilenet_v3_small": {"kind": "mobilenet_v3_small", "input_size": 64},
     "shufflenet_v2": {"kind": "shufflenet_v2", "input_size": 64},
     "efficientnet_b0": {"kind": "efficientnet_b0", "input_size": 64},

@@ -137,8 +137,9 @@ def _half(x: Any) -> Any:
 def _times_upsampled(y: Any, gate: Any) -> Any:
     """y [N, H, W, C] times gate [N, H // 2, W // 2, C], each value for its nearest pixels, as PyTorch counts them.
 
-    A product over [N, H/2, 2, W/2, 2, C]: the upsampled gate is never written, and no RESIZE_NEAREST_NEIGHBOR, which
-    XNNPACK does not take, cuts the int8 network in parts. Of an odd side the first value counts for three pixels.
+    A product over [N, H/2, 2, W * C], the gate's rows written twice in width only: no RESIZE_NEAREST_NEIGHBOR, which
+    XNNPACK does not take, cuts the int8 network in parts, and no broadcast over more than 4 dimensions, which stops
+    tflite-runtime 2.14. Of an odd side the first value counts for three pixels.
     """
     odd = [y.shape[axis] % 2 for axis in (1, 2)]
     if odd[0]:
@@ -148,7 +149,8 @@ def _times_upsampled(y: Any, gate: Any) -> Any:
     if any(odd):
         y = keras.ops.pad(y, ((0, 0), (odd[0], 0), (odd[1], 0), (0, 0)))
     _, height, width, channels = y.shape
-    blocks = keras.ops.reshape(y, (-1, height // 2, 2, width // 2, 2, channels))
-    product = blocks * keras.ops.reshape(gate, (-1, height // 2, 1, width // 2, 1, channels))
+    pairs = keras.ops.reshape(gate, (-1, height // 2 * (width // 2), 1, channels))
+    rows = keras.ops.reshape(keras.ops.concatenate([pairs, pairs], axis=2), (-1, height // 2, 1, width * channels))
+    product = keras.ops.reshape(y, (-1, height // 2, 2, width * channels)) * rows
     product = keras.ops.reshape(product, (-1, height, width, channels))
     return product[:, odd[0] :, odd[1] :] if any(odd) else product
