@@ -74,15 +74,19 @@ def examine_pictures(dataset: Dataset, evaluation: Iterable[Image]) -> Iterator[
 
 
 def examine_preprocess(
-    preprocess: Preprocess, top1: Callable[[Preprocess], float], card_top1: float | None, images: Sequence[Image]
+    preprocess: Preprocess,
+    top1: Callable[[Preprocess], float],
+    card_top1: float | None,
+    images: Sequence[Image],
+    trained: Preprocess | None = None,
 ) -> Iterator[Finding]:
     """What the float model's answers to labelled pictures say of [preprocess]; top1(p): its share of right ones with p.
 
-    card_top1: that of the model card; None: nothing is known of what it should be, and nothing is said of it.
+    card_top1, trained: those of the model card; None: nothing is known of what they should be.
     """
     here = top1(preprocess)
     ill = card_top1 is not None and here < card_top1 - FAR_UNDER
-    others = {**_orders(preprocess), **(_scalings(preprocess) if ill else {})}
+    others = {**_orders(preprocess), **(_scalings(preprocess, trained) if ill else {})}
     scores = {text: top1(other) for text, other in others.items()}
     best = max(scores, key=lambda text: scores[text], default="")
     better = bool(best) and scores[best] > here + max(BETTER, len(images) ** -0.5) and scores[best] >= SURE
@@ -99,12 +103,14 @@ def examine_preprocess(
     )
 
 
-def _scalings(preprocess: Preprocess) -> dict[str, Preprocess]:
+def _scalings(preprocess: Preprocess, trained: Preprocess | None) -> dict[str, Preprocess]:
+    """What else it may have been trained with, the model card's first."""
+    rows = [(trained.mean, trained.std, trained.divide_by)] if trained else []
     return {
         f"divide_by = {divide_by:g}, mean = {list(mean)}, std = {list(std)}": dataclasses.replace(
             preprocess, mean=mean, std=std, divide_by=divide_by
         )
-        for mean, std, divide_by in _SCALINGS
+        for mean, std, divide_by in [*rows, *_SCALINGS]
         if len(mean) in (1, CHANNELS[preprocess.channels])
     }
 

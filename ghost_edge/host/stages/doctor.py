@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 from ghost_edge.core.accuracy import top_k
-from ghost_edge.core.errors import DataError
+from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.files import write_json
+from ghost_edge.core.options import from_table
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.evaluate import predict
 from ghost_edge.host.datasets import open_dataset
@@ -34,7 +35,8 @@ def run(work: Work) -> tuple[Path, ...]:
     def top1(preprocess: Preprocess) -> float:
         return top_k(predict(work.path(work.names.float_tflite), images, preprocess), labels, 1)
 
-    found += examine_preprocess(recipe.preprocess, top1, _card_top1(work), images)
+    card_top1, trained = _card(work)
+    found += examine_preprocess(recipe.preprocess, top1, card_top1, images, trained)
     write_json([dataclasses.asdict(finding) for finding in found], work.path(work.names.doctor))
     fatal = [finding.sentence for finding in found if finding.fatal]
     if fatal:
@@ -47,14 +49,14 @@ def read_findings(path: Path) -> list[Finding]:
     return [Finding(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
 
 
-def _card_top1(work: Work) -> float | None:
-    """The top-1 in the model card beside the weights; None where there is no card, or it does not say."""
+def _card(work: Work) -> tuple[float | None, Preprocess | None]:
+    """top-1 and [preprocess] in the model card beside the weights; None where there is no card, or it does not say."""
     weights = find_weights(work.recipe, work.places)
-    card = weights.with_suffix(".json") if weights else None
-    if card is None or not card.is_file():
-        return None
+    path = weights.with_suffix(".json") if weights else None
+    if path is None or not path.is_file():
+        return None, None
     try:
-        top1 = json.loads(card.read_text(encoding="utf-8")).get("top1")
-    except (ValueError, AttributeError):  # somebody's own file of that name
-        return None
-    return float(top1) if isinstance(top1, (int, float)) else None
+        card = json.loads(path.read_text(encoding="utf-8"))
+        return float(card["top1"]), from_table(Preprocess, card["preprocess"], "preprocess")
+    except (ValueError, KeyError, TypeError, RecipeError):  # somebody's own file of that name
+        return None, None
