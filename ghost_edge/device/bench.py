@@ -92,7 +92,7 @@ def find_models(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise ArtifactError(f"{path} does not exist; give .tflite or .onnx files, or folders that hold them")
-        found += sorted(path.iterdir()) if path.is_dir() else [path]
+        found += _inside(path) if path.is_dir() else [path]
     models = [
         path
         for path in dict.fromkeys(found)
@@ -105,8 +105,12 @@ def find_models(paths: Sequence[Path]) -> list[Path]:
 
 def left_out(paths: Sequence[Path]) -> list[Path]:
     """Models in these folders for which no interpreter is installed, such as the .onnx files on a board."""
-    inside = [path for folder in paths if folder.is_dir() for path in sorted(folder.iterdir())]
+    inside = [path for folder in paths if folder.is_dir() for path in _inside(folder)]
     return [path for path in inside if path.suffix in MODEL_SUFFIXES and path not in paths and not is_runnable(path)]
+
+
+def _inside(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def bench_models(

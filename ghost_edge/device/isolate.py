@@ -91,6 +91,7 @@ def _run_child(function: Callable[..., Any], arguments: tuple[Any, ...], pipe: i
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and kills us
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's handler is not for us
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a parent that was killed leaves no orphan
         faulthandler.disable()  # its pages would hide the last words

@@ -13,7 +13,7 @@ from ghost_edge.host.recipe import Recipe
 class Layout:
     """File names inside the output folder, in the order in which the chain makes them.
 
-    source: what is quantized, the equalized float file, or the float one itself.
+    source: what is quantized, the equalized float file (hidden: nobody's to deploy), or the float one itself.
     """
 
     keras: str
@@ -48,7 +48,7 @@ def layout(recipe: Recipe) -> Layout:
         frozen="frozen.pb",
         probe="probe.npz",
         float_tflite=f"{name}_float.tflite",
-        source="equalized.tflite" if recipe.quantization.options.equalize else f"{name}_float.tflite",
+        source=".equalized.tflite" if recipe.quantization.options.equalize else f"{name}_float.tflite",
         ranges="ranges.npz",
         quantized=f"{name}_{recipe.quantization.kind}.tflite",
         exports=tuple(f"{name}{EXPORTERS[export.kind].suffix}" for export in recipe.exports),

@@ -66,7 +66,7 @@ def test_markdown_holds_the_table_and_the_notes(run: subprocess.CompletedProcess
 
 @pytest.mark.slow
 def test_converted_files_are_kept_where_asked(run: subprocess.CompletedProcess[str], folder: Path) -> None:
-    kept = sorted(path.name for path in (folder / "kept" / "shufflenet_v2_100_32").glob("*.tflite"))
+    kept = sorted(path.name for path in (folder / "kept" / "shufflenet_v2_100_32").glob("[!.]*.tflite"))
     assert kept == ["shufflenet_v2_100_float.tflite", "shufflenet_v2_100_int8.tflite"]
 
 

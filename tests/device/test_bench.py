@@ -91,7 +91,7 @@ def test_an_interpreter_that_dies_is_a_row(models: Path, monkeypatch: pytest.Mon
 
 
 def test_a_folder_gives_its_models_sorted_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("b.tflite", "a.onnx", "README.md", "manifest.json"):
+    for name in ("b.tflite", "a.onnx", "README.md", "manifest.json", ".c.tflite"):
         (tmp_path / name).touch()
     assert find_models([tmp_path, tmp_path / "README.md", tmp_path / "b.tflite"]) == [
         tmp_path / "a.onnx",

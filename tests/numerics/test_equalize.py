@@ -134,7 +134,7 @@ def test_channels_of_the_shipped_network_are_evener_after_it(converted: Path, tm
 
 
 def test_the_shipped_float_file_is_not_the_equalized_one(converted: Path) -> None:
-    files = [converted / name for name in ("ghostnet_mnist_float.tflite", "equalized.tflite")]
+    files = [converted / name for name in ("ghostnet_mnist_float.tflite", ".equalized.tflite")]
     assert moved(*(file.read_bytes() for file in files))
     inputs = list(RNG.normal(size=(8, 1, 28, 28, 1)).astype(np.float32))
     check_equalized(answers(files[1], inputs), answers(files[0], inputs))
