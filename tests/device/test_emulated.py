@@ -97,16 +97,10 @@ def test_reference_kernels_answer_with_the_same_bytes_as_here(
         files = ("--json", tmp_path / f"{name}.json", "--outputs", tmp_path / f"{name}.npz")
         run = command("evaluate", model, "--pictures", pictures_of_model, "--kernels", "reference", *files)
         assert run.returncode == 0, run.stderr
-    (row,) = json.loads((tmp_path / "board.json").read_text())["results"]
-    assert row["images"] == COUNT
-    if "interpreter: tflite-runtime" in board("bench", model, *SHORT).stdout:
-        # FULLY_CONNECTED of tflite-runtime 2.14 rounds a few values the other way: one step, on few pictures
-        assert row["largest_difference"] <= 1
-        assert row["equal_outputs"] >= 0.9
-        return
-    assert row["equal_outputs"] == 1.0
     assert (tmp_path / "board.npz").read_bytes() == (tmp_path / "here.npz").read_bytes()
     assert (tmp_path / "board.json").read_bytes() == (tmp_path / "here.json").read_bytes()
+    (row,) = json.loads((tmp_path / "board.json").read_text())["results"]
+    assert (row["images"], row["equal_outputs"]) == (COUNT, 1.0)
 
 
 def test_pictures_in_another_order_are_not_the_same_bytes(

@@ -71,4 +71,5 @@ def test_a_card_says_what_it_was_trained_and_judged_on(card: Path) -> None:
     assert written["trained_on"]["images"] > written["evaluated_on"]["images"] >= 1500
     assert written["training"]["epochs"] >= 1
     assert written["seconds"] > 0
-    assert 0.62 < written["top1"] <= 1
+    least = 0.62 if written["name"] == "ghostnet_tin40" else 0.8  # 40 classes at 64 px: what was asked of it
+    assert least < written["top1"] <= 1
