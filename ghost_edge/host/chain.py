@@ -94,7 +94,7 @@ STAGES: tuple[Stage, ...] = (
         lambda names: (names.source, names.ranges),
         lambda recipe, places: {**_calibration(recipe, places), "quantization": recipe.quantization},
         ("litert-quantizer", "ai-edge-litert", "numpy", "Pillow"),
-        version=2,
+        version=3,
     ),
     Stage(
         "export",
