@@ -121,10 +121,10 @@ def bench_models(
     A model that fails is a result with its failure. Raises ArtifactError as find_models() does, and RecipeError for
     cores that this process may not use.
     """
-    absent = set(plan.cpus) - os.sched_getaffinity(0)
+    usable = os.sched_getaffinity(0)
+    absent, allowed = (",".join(map(str, sorted(cores))) for cores in (set(plan.cpus) - usable, usable))
     if absent:
-        usable = _commas(sorted(os.sched_getaffinity(0)))
-        raise RecipeError(f"--cpu {_commas(sorted(absent))}: no such core for this process; it may use {usable}")
+        raise RecipeError(f"--cpu {absent}: no such core for this process; it may use {allowed}")
     jobs = [(path, threads) for path in find_models(paths) for threads in plan.threads]
     results = {}
     for job, result in _run_in_turn(jobs, plan):
@@ -295,7 +295,3 @@ def as_document(board: Board, plan: BenchPlan, results: Sequence[BenchResult]) -
 
 def _median(values: Iterable[Optional[float]]) -> float:
     return float(np.median([value for value in values if value is not None]))
-
-
-def _commas(numbers: Sequence[int]) -> str:
-    return ",".join(map(str, numbers))

@@ -98,7 +98,10 @@ def test_evaluate_says_one_line_about_a_model_that_is_not_there(folder: Path, gh
     ("arguments", "said"),
     [
         (["bench"], "Missing argument 'FILE-OR-FOLDER...'; `ghost-edge bench --help` shows what it takes"),
-        (["bench", "x.tflite", "--threds", "2"], "No such option '--threds'."),
+        (
+            ["bench", "x.tflite", "--threds", "2"],
+            "No such option '--threds'. (Did you mean one of: '--rounds', '--threads'?)",
+        ),
         (["evaluate", "x.tflite"], "needs --recipe FILE, or --pictures FILE on a board"),
         (["gate", ".", "--max-drop", "little"], "'little' is not a valid float"),
         (["--wrong"], "`ghost-edge --help` shows what it takes"),

@@ -60,10 +60,11 @@ make_apt() {
   local mirror
   # shellcheck disable=SC2016 # apt's own variable
   mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | sed -n 1p)"
+  [ -n "$mirror" ] || stop 77 "apt knows no mirror of Debian's bookworm; run apt-get update"
   mkdir -p "$work"/apt/{etc/apt/{apt.conf.d,preferences.d,sources.list.d},var/lib/{apt/lists/partial,dpkg}} \
     "$work"/debs/partial
   : >"$work/apt/var/lib/dpkg/status"
-  echo "deb [signed-by=$keyring] ${mirror:-http://deb.debian.org/debian} bookworm main" \
+  echo "deb [signed-by=$keyring] $mirror bookworm main" \
     >"$work/apt/etc/apt/sources.list"
   options=(
     -qq -o "Dir=$work/apt" -o "Dir::State::status=$work/apt/var/lib/dpkg/status" -o "Dir::Cache::archives=$work/debs"

@@ -39,4 +39,5 @@ def make_products_exact(int8_tflite: bytes) -> bytes:
 def _cut(scales: NDArray[np.float32]) -> NDArray[np.float32]:
     """The nearest numbers of 12 significant bits."""
     mantissas, exponents = np.frexp(scales)
-    return np.ldexp(np.rint(mantissas * 2**_BITS) / 2**_BITS, exponents).astype(np.float32)
+    cut: NDArray[np.float32] = np.ldexp(np.rint(mantissas * 2**_BITS) / 2**_BITS, exponents).astype(np.float32)
+    return cut
