@@ -62,7 +62,7 @@ def _evaluation(recipe: Recipe, places: Places) -> Mapping[str, Any]:
 
 STAGES: tuple[Stage, ...] = (
     # one trace: the .tflite, and by it everything else, is made of this frozen graph
-    Stage("build", build.run, lambda names: (), build.settings, ("tensorflow", "keras"), version=2),
+    Stage("build", build.run, lambda names: (), build.settings, ("tensorflow", "keras"), version=3),
     Stage("float", float_model.run, lambda names: (names.frozen,), lambda recipe, places: {}, ("tensorflow",)),
     # before calibrate: ranges of unfit pictures would be worth nothing
     Stage(
@@ -94,7 +94,7 @@ STAGES: tuple[Stage, ...] = (
         lambda names: (names.source, names.ranges),
         lambda recipe, places: {**_calibration(recipe, places), "quantization": recipe.quantization},
         ("litert-quantizer", "ai-edge-litert", "numpy", "Pillow"),
-        version=3,
+        version=2,
     ),
     Stage(
         "export",

@@ -103,9 +103,9 @@ class Layers:
         x = self.norm(self.conv(x, f"{name}.conv", expanded, 1), f"{name}.bn1", relu=True)
         x = keras.layers.GlobalAveragePooling2D(keepdims=True, name="global_pool")(x)
         x = self.conv(x, "conv_head", options.head_channels, 1, bias=True)
-        x = keras.layers.Flatten(name="flatten")(keras.layers.ReLU(name="act2")(x))
-        x = keras.layers.Dropout(options.dropout, name="dropout")(x)
-        return keras.layers.Dense(options.classes, name="classifier")(x)
+        x = keras.layers.Dropout(options.dropout, name="dropout")(keras.layers.ReLU(name="act2")(x))
+        # no Dense: FULLY_CONNECTED of tflite-runtime 2.14 rounds otherwise than LiteRT's, a convolution does not
+        return keras.layers.Flatten(name="flatten")(self.conv(x, "classifier", options.classes, 1, bias=True))
 
     def squeeze_excite(self, x: Any, name: str, squeeze: float) -> Any:
         """Channel attention with a hard sigmoid, relu6(x + 3) / 6 (section 4.1)."""

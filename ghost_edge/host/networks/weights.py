@@ -122,6 +122,8 @@ def _variables(model: keras.Model) -> Iterator[tuple[str, tuple[int, ...], Any]]
 
 def _to_torch(axes: tuple[int, ...], variable: Any) -> NDArray[np.float32]:
     values = np.asarray(variable, np.float32).transpose(axes)
+    if variable.path.endswith("classifier/kernel"):  # a linear layer in checkpoints, a 1x1 convolution here
+        return values.reshape(values.shape[:2])
     return values.reshape(-1, 1, *values.shape[2:]) if axes == _DEPTHWISE_AXES else values
 
 

@@ -70,11 +70,6 @@ class Flat:
         """Of an int8 tensor: one for all, or one a channel."""
         return np.asarray(self.graph.tensors[index].quantization.scale, np.float64)
 
-    def scales_in_place(self, index: int) -> NDArray[np.float32]:
-        """The same as they are stored, to be written into."""
-        scales: NDArray[np.float32] = self._packed.Subgraphs(0).Tensors(index).Quantization().ScaleAsNumpy()
-        return scales
-
     def _raw(self, index: int) -> NDArray[np.uint8]:
         buffer = self._packed.Buffers(self.graph.tensors[index].buffer)
         if buffer.Offset() > 1:  # litert-quantizer keeps constants behind the flatbuffer

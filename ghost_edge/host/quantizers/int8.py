@@ -8,7 +8,6 @@ from pathlib import Path
 from litert_quantizer import quantizer, recipe
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.host.quantizers.exact_product import make_products_exact
 from ghost_edge.host.ranges.observer import Ranges
 
 
@@ -39,4 +38,4 @@ def quantize(options: Int8, float_tflite: Path, ranges: Ranges) -> bytes:
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ConversionError(f"{float_tflite.name} could not be quantized: {reason}") from error
-    return make_products_exact(bytes(made.quantized_model))
+    return bytes(made.quantized_model)
