@@ -105,7 +105,7 @@ class Layers:
         x = self.conv(x, "conv_head", options.head_channels, 1, bias=True)
         x = keras.layers.Dropout(options.dropout, name="dropout")(keras.layers.ReLU(name="act2")(x))
         # no Dense: FULLY_CONNECTED of tflite-runtime 2.14 rounds otherwise than LiteRT's, a convolution does not
-        return keras.layers.Flatten(name="flatten")(self.conv(x, "classifier", options.classes, 1, bias=True))
+        return keras.layers.Flatten(name="flatten")(keras.layers.Conv2D(options.classes, 1, name="classifier")(x))
 
     def squeeze_excite(self, x: Any, name: str, squeeze: float) -> Any:
         """Channel attention with a hard sigmoid, relu6(x + 3) / 6 (section 4.1)."""
