@@ -35,11 +35,6 @@ class DelegateShare:
     delegated_ops: int
     partitions: int
 
-    @property
-    def fraction(self) -> float:
-        """delegated_ops / ops."""
-        return self.delegated_ops / self.ops if self.ops else 0.0
-
 
 class Model(Protocol):
     """A model ready to run, batch 1. delegate is None where the interpreter has no such thing."""

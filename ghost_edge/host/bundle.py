@@ -59,7 +59,8 @@ def make_bundle(
             path = recipe or default_recipe()
             if sha256_file(path) != manifest.recipe_sha256:
                 raise RecipeError(f"{path} did not make {source}; give --recipe the one that did, or convert again")
-            quantized = [models[model.artifact.file] for model in manifest.models if model.role == "quantized"]
+            names = [model.artifact.file for model in manifest.models if model.role == "quantized"]
+            quantized = [models[name] for name in names if name in models]  # one with float inputs may be left out
             pictures = sample_pictures(load_recipe(path), places_for(path.parent, data), images, quantized)
             save_pictures(pictures, work / "pictures.npz")
         download_wheels(row, pythons, work / "wheels")
