@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "Top-1 and top-5 of one model file on a recipe's evaluation pictures.",
     "gate": "Exit 7 when a converted model lost more than its limits allow.",
     "inspect": "What a model costs by layer, and what its ghost modules save.",
+    "quantize": "What int8 costs each layer; with a target, the cheapest mix that meets it.",
     "train": "Fit a recipe's network on its training pictures.",
     "weights": "Import a PyTorch checkpoint for a recipe, or export one.",
 }

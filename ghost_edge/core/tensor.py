@@ -27,6 +27,11 @@ class TensorSpec:
         """Whether the stored integers stand for real numbers."""
         return self.scale > 0
 
+    @property
+    def holds_bytes(self) -> bool:
+        """Whether it takes a picture's bytes as they are: the normalisation is inside the model."""
+        return self.dtype == "uint8" and self.zero_point == 0 and abs(self.scale * 255 - 1) < 1e-6  # a float32's digits
+
 
 def quantize(values: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
     """Real numbers float32 [...] to the stored dtype of the tensor.

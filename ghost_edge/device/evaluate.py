@@ -49,6 +49,8 @@ def raw_outputs(
         )
     spec = model.inputs[0]
     options = match_layout(path, spec, preprocess)
+    if spec.holds_bytes:
+        options = dataclasses.replace(options, mean=(0.0,), std=(1.0,), divide_by=255.0)
     outputs = []
     for done, image in enumerate(images, start=1):
         model.set_inputs([quantize(prepare(image, options), spec)])

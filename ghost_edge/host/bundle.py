@@ -19,6 +19,7 @@ from ghost_edge.core.options import pick
 from ghost_edge.core.targets import TARGETS, Target
 from ghost_edge.device.pictures import save_pictures
 from ghost_edge.host.datasets.places import places_for
+from ghost_edge.host.graph import read_graph
 from ghost_edge.host.recipe import load_recipe
 from ghost_edge.host.sample import sample_pictures
 from ghost_edge.host.shipped import default_recipe
@@ -49,19 +50,22 @@ def make_bundle(
     row, manifest = pick(TARGETS, target, kind="target"), read_manifest(source)
     models = {}
     for model in manifest.models:
-        if reason := _why_left_out(model, row):
+        if reason := _why_left_out(model, source, row):
             say(f"left out: {model.artifact.file}: {reason}")
         else:
             models[model.artifact.file] = open_artifact(model.artifact, source)
+    if not models:
+        raise RecipeError(f"no model in {source} runs on {target}; convert with another kind in [quantization]")
     with tempfile.TemporaryDirectory(prefix="ghost-edge-") as folder:
         work = Path(folder)
         if images:
             path = recipe or default_recipe()
             if sha256_file(path) != manifest.recipe_sha256:
                 raise RecipeError(f"{path} did not make {source}; give --recipe the one that did, or convert again")
-            names = [model.artifact.file for model in manifest.models if model.role == "quantized"]
-            quantized = [models[name] for name in names if name in models]  # one with float inputs may be left out
-            pictures = sample_pictures(load_recipe(path), places_for(path.parent, data), images, quantized)
+            quantized = [each for each in manifest.models if each.role == "quantized" and each.artifact.file in models]
+            # sums of float kernels, and so float answers, are not the same on every machine
+            same = [models[each.artifact.file] for each in quantized if not each.output.dtype.startswith("float")]
+            pictures = sample_pictures(load_recipe(path), places_for(path.parent, data), images, same)
             save_pictures(pictures, work / "pictures.npz")
         download_wheels(row, pythons, work / "wheels")
         write_own_wheel((*row.packages, *row.expected), work / "wheels")
@@ -78,10 +82,11 @@ def make_bundle(
     return out
 
 
-def _why_left_out(model: Model, row: Target) -> str:
+def _why_left_out(model: Model, source: Path, row: Target) -> str:
     if not model.artifact.file.endswith(".tflite"):
         return "the bundle's interpreter runs .tflite files"
-    return row.float_dies if model.input.dtype.startswith("float") else ""
+    dies = row.float_dies and read_graph(open_artifact(model.artifact, source)).has_float_kernels
+    return row.float_dies if dies else ""
 
 
 def _pack(files: Mapping[str, bytes], out: Path) -> None:

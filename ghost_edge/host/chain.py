@@ -24,6 +24,7 @@ from ghost_edge.host.stages import (
     float_model,
     gate,
     latency,
+    layers,
     quantize,
     report,
     verify,
@@ -96,6 +97,14 @@ STAGES: tuple[Stage, ...] = (
         ("litert-quantizer", "ai-edge-litert", "numpy", "Pillow"),
         version=2,
     ),
+    # before verify and gate: who is told no wants to know which layer
+    Stage(
+        "layers",
+        layers.run,
+        lambda names: (names.float_tflite, names.source, names.ranges, names.quantized),
+        _calibration,
+        ("ai-edge-litert", "numpy", "Pillow"),
+    ),
     Stage(
         "export",
         export.run,
@@ -130,7 +139,14 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "report",
         report.run,
-        lambda names: (*names.models.values(), names.predictions, names.accuracy, names.verdict, names.latency),
+        lambda names: (
+            *names.models.values(),
+            names.predictions,
+            names.accuracy,
+            names.verdict,
+            names.latency,
+            names.layers,
+        ),
         lambda recipe, places: {"recipe": sha256_file(recipe.path), **build.settings(recipe, places)},
         PACKAGES,
     ),

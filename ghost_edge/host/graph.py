@@ -52,6 +52,13 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
+    @property
+    def has_float_kernels(self) -> bool:
+        """Whether an operation computes in float; QUANTIZE and DEQUANTIZE, the ends of an int8 file, do not."""
+        computing = [each for each in self.operations if each.name not in ("QUANTIZE", "DEQUANTIZE")]
+        used = {index for each in computing for index in each.inputs + each.outputs if index >= 0}
+        return any(self.tensors[index].dtype.startswith("float") for index in used)
+
 
 def read_graph(path: Path) -> Graph:
     """Read a .tflite file; raises ArtifactError where it is not one."""

@@ -25,6 +25,8 @@ class Layout:
     quantized: str
     exports: tuple[str, ...]
     doctor: str = "doctor.json"
+    layers: str = "layers.json"
+    layers_chart: str = "layers.svg"
     parity: str = "parity.json"
     predictions: str = "predictions.npz"
     accuracy: str = "accuracy.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ghost_edge.core.errors import ConversionError
+from ghost_edge.core.targets import TARGETS
 from ghost_edge.host.graph import Graph, Operation
 
 # The highest version that its default and its reference kernels both know: each version of each operation was put to
@@ -39,6 +40,13 @@ def check_old_interpreter(graph: Graph, name: str) -> None:
                 f"{name} holds {operation.name} version {operation.version}, which {reason}; "
                 'change the network, or take target = "zynq7000" out of the recipe'
             )
+
+
+def check_integer(graph: Graph, name: str) -> None:
+    """Raise ConversionError where anything is to be computed in float, which kills a Cortex-A9 (SIGILL)."""
+    if graph.has_float_kernels:
+        why = f"{TARGETS['zynq7000'].float_dies}; quantize to int8 or int16x8, or take target out of the recipe"
+        raise ConversionError(f"{name} computes in float: {why}")
 
 
 def _find_fault(graph: Graph, operation: Operation) -> str:

@@ -12,7 +12,8 @@ from one_op import one_op
 from ghost_edge.core.errors import ArtifactError, ConversionError
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.graph import Graph, Operation, Tensor, read_graph
-from ghost_edge.host.op_versions import check_old_interpreter
+from ghost_edge.host.op_versions import check_integer, check_old_interpreter
+from ghost_edge.host.quantizers import QUANTIZERS
 from ghost_edge.host.recipe import parse_recipe
 from ghost_edge.host.stages import Work, verify
 from ghost_edge.host.stages.verify import check_close, check_dtypes, check_static
@@ -27,7 +28,7 @@ SOUND = Graph(
     inputs=(0,),
     outputs=(2,),
 )
-INT8 = frozenset({"int8", "int32"})
+INT8 = QUANTIZERS["int8"].dtypes
 LOGITS = np.random.default_rng(0).normal(size=(8, 1, 10)).astype(np.float32)
 
 
@@ -45,6 +46,50 @@ def test_a_sound_graph_passes() -> None:
 def test_a_float_tensor_in_an_int8_file_is_named() -> None:
     with pytest.raises(ConversionError, match=r"m\.tflite holds 1 tensors .* int32 or int8: logits \(float32\)"):
         check_dtypes(with_tensor(2, dtype="float32"), INT8, "m.tflite")
+
+
+def test_float_ends_are_no_excuse_for_a_float_tensor_between_them() -> None:
+    graph = Graph(
+        tensors=tuple(
+            Tensor(index, name, (1, 10), dtype, constant=False)
+            for index, (name, dtype) in enumerate(
+                [("image", "float32"), ("inner", "int8"), ("stray", "float32"), ("logits", "float32")]
+            )
+        ),
+        operations=(Operation("QUANTIZE", (0,), (1,)), Operation("DEQUANTIZE", (1,), (3,))),
+        inputs=(0,),
+        outputs=(3,),
+    )
+    with pytest.raises(ConversionError, match=r"holds 1 tensors .* \(float32 as input or output\): stray \(float32\)"):
+        check_dtypes(graph, QUANTIZERS["int8_float_io"].dtypes, "m.tflite")
+    sound = dataclasses.replace(graph, tensors=(*graph.tensors[:2], graph.tensors[3]), outputs=(2,))
+    sound = dataclasses.replace(sound, tensors=(*sound.tensors[:2], dataclasses.replace(sound.tensors[2], index=2)))
+    check_dtypes(sound, QUANTIZERS["int8_float_io"].dtypes, "m.tflite")
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [("dynamic", "int8"), ("float16", "float16")])
+def test_a_float_file_is_of_no_scheme_with_float_activations(kind: str, dtype: str) -> None:
+    floats = tuple(dataclasses.replace(tensor, dtype="float32") for tensor in SOUND.tensors)
+    with pytest.raises(ConversionError, match=rf"m\.tflite holds no {dtype} tensor: nothing in it could be quantized"):
+        check_dtypes(dataclasses.replace(SOUND, tensors=floats), QUANTIZERS[kind].dtypes, "m.tflite")
+    check_dtypes(
+        dataclasses.replace(SOUND, tensors=(*floats, Tensor(3, "weights", (1,), dtype, constant=True))),
+        QUANTIZERS[kind].dtypes,
+        "m.tflite",
+    )
+
+
+@pytest.mark.parametrize(("name", "dies"), [("CONV_2D", True), ("QUANTIZE", False), ("DEQUANTIZE", False)])
+def test_what_computes_in_float_is_refused_for_a_zynq_7000(name: str, dies: bool) -> None:
+    graph = one_operation(name)
+    graph = dataclasses.replace(
+        graph, tensors=(dataclasses.replace(graph.tensors[0], dtype="float32"), graph.tensors[1])
+    )
+    if not dies:
+        check_integer(graph, "m.tflite")
+        return
+    with pytest.raises(ConversionError, match=r"m\.tflite computes in float: .* need VFPv4, .*; quantize to int8"):
+        check_integer(graph, "m.tflite")
 
 
 @pytest.mark.parametrize("index", [0, 2])

@@ -18,8 +18,16 @@ OPTIONS = {
 }
 
 
-def one_op(name: str, inputs: Sequence[Shape], output: Shape, *, version: int = 1, axes: Sequence[int] = ()) -> bytes:
-    """An int8 operation, whether it can run or not; axes are its last, constant input."""
+def one_op(
+    name: str,
+    inputs: Sequence[Shape],
+    output: Shape,
+    *,
+    version: int = 1,
+    axes: Sequence[int] = (),
+    dtype: str = "int8",
+) -> bytes:
+    """An operation, whether it can run or not; axes are its last, constant input."""
     model, graph, code, operator = schema.ModelT(), schema.SubGraphT(), schema.OperatorCodeT(), schema.OperatorT()
     code.builtinCode = getattr(schema.BuiltinOperator, name)
     code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), version
@@ -31,12 +39,12 @@ def one_op(name: str, inputs: Sequence[Shape], output: Shape, *, version: int = 
     constant.data = np.frombuffer(np.array(axes, np.int32).tobytes(), np.uint8)
     model.version, model.operatorCodes, model.subgraphs = 3, [code], [graph]
     model.buffers = [schema.BufferT(), constant]
-    graph.tensors = [_tensor(shape) for shape in (*inputs, output)]
+    graph.tensors = [_tensor(shape, dtype) for shape in (*inputs, output)]
     graph.inputs, graph.outputs = list(range(len(inputs))), [len(inputs)]
     operator.inputs, operator.outputs = list(graph.inputs), list(graph.outputs)
     if axes:
         operator.inputs.append(len(graph.tensors))
-        graph.tensors.append(_tensor((len(axes),)))
+        graph.tensors.append(_tensor((len(axes),), dtype))
         graph.tensors[-1].type, graph.tensors[-1].buffer, graph.tensors[-1].quantization = (
             schema.TensorType.INT32,
             1,
@@ -48,9 +56,9 @@ def one_op(name: str, inputs: Sequence[Shape], output: Shape, *, version: int = 
     return bytes(builder.Output())
 
 
-def _tensor(shape: Shape) -> schema.TensorT:
+def _tensor(shape: Shape, dtype: str) -> schema.TensorT:
     tensor, quantization = schema.TensorT(), schema.QuantizationParametersT()
     quantization.scale, quantization.zeroPoint = [0.5], [0]
     tensor.name, tensor.shape, tensor.buffer = "values", list(shape), 0
-    tensor.type, tensor.quantization = schema.TensorType.INT8, quantization
+    tensor.type, tensor.quantization = getattr(schema.TensorType, dtype.upper()), quantization
     return tensor

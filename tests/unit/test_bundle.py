@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tomllib
+from one_op import one_op
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ghost_edge.core.artifact import describe
 from ghost_edge.core.errors import ArtifactError, DataError, DeviceError, MissingPackageError, RecipeError
 from ghost_edge.core.manifest import Manifest, read_manifest, write_manifest
 from ghost_edge.core.preprocess import Preprocess, prepare
@@ -203,20 +205,31 @@ def test_a_damaged_model_is_not_packed(tmp_path: Path, make_manifest: Callable[.
 def test_a_model_that_dies_on_the_board_is_left_out_with_the_reason(
     tmp_path: Path, make_manifest: Callable[..., Manifest], target: str, said: list[str]
 ) -> None:
-    made = make_manifest(tmp_path)
-    (tmp_path / "f.tflite").write_bytes(b"model")
-    (model,) = made.models
-    model = dataclasses.replace(
-        model,
-        role="float",
-        artifact=dataclasses.replace(model.artifact, file="f.tflite"),
-        input=dataclasses.replace(model.input, dtype="float32"),
-    )
-    write_manifest(dataclasses.replace(made, models=(*made.models, model)), tmp_path)
+    add_models(tmp_path, make_manifest(tmp_path), {"f.tflite": "float32", "i.tflite": "int8"})
     lines: list[str] = []
     make_bundle(tmp_path, target, out=tmp_path / "b.tar.gz", say=lines.append)
     assert lines == said
     assert len(read_manifest(tmp_path).models) == 2
+
+
+@pytest.mark.usefixtures("without_network")
+def test_a_board_that_runs_none_of_the_models_gets_no_bundle(
+    tmp_path: Path, make_manifest: Callable[..., Manifest]
+) -> None:
+    add_models(tmp_path, make_manifest(tmp_path), {"f.tflite": "float32"})
+    with pytest.raises(RecipeError, match=r"no model in .* runs on zynq7000; convert with another kind in \[quantizat"):
+        make_bundle(tmp_path, "zynq7000", out=tmp_path / "b.tar.gz", say=print)
+    assert not (tmp_path / "b.tar.gz").exists()
+
+
+def add_models(folder: Path, manifest: Manifest, dtypes: dict[str, str]) -> None:
+    """Real .tflite files of these dtypes instead of the manifest's models."""
+    (model,) = manifest.models
+    models = []
+    for name, dtype in dtypes.items():
+        (folder / name).write_bytes(one_op("ADD", [(1, 4)] * 2, (1, 4), dtype=dtype))
+        models.append(dataclasses.replace(model, role="quantized", artifact=describe(folder / name)))
+    write_manifest(dataclasses.replace(manifest, models=tuple(models)), folder)
 
 
 def start_watched(script: str, silence_s: str = "60") -> subprocess.Popen[bytes]:

@@ -25,6 +25,7 @@ ALLOWED = {
         "onnx",
         "tf2onnx",
         "ai_edge_litert",
+        "flatbuffers",
         "litert_quantizer",
         "PIL",
         "matplotlib",

@@ -139,7 +139,7 @@ def test_a_key_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(pipeline, "__version__", "1.2.3")
     (tmp_path / "a.txt").write_bytes(b"None")
     made = stage("b", "a.txt", settings=(1, 0.5, "x"), version=4)
-    assert key(tmp_path, made) == "01ae1eb3ed64efbf4ab7f5f79e2f3059dc66ffa875d615d5e447eb41ff39efc6"
+    assert key(tmp_path, made) == "0990b5fdbdc5c15c18bcb82eb5da0b71077c5972ea6142ac2ca1c6456a541084"
 
 
 Change = Callable[[Path, pytest.MonkeyPatch], tuple[Stage, Recipe]]
@@ -181,6 +181,7 @@ def test_no_stage_reads_what_is_made_after_it() -> None:
         "doctor": {names.doctor},
         "calibrate": {names.source, names.ranges},
         "quantize": {names.quantized},
+        "layers": {names.layers, names.layers_chart},
         "export": set(names.exports),
         "verify": {names.parity},
         "evaluate": {names.predictions, names.accuracy},

@@ -17,7 +17,7 @@ from ghost_edge.host.stages.report import delegate_doubts
         (None, None, []),
         (2, 5, ["5 of 5"]),
         (1, 4, ["4 of 5"]),
-        (20, 3, ["3 of 5 int8 operations here, in 20"]),
+        (20, 3, ["3 of 5 operations here, in 20"]),
     ],
 )
 def test_a_delegate_that_took_less_than_all_in_one_piece_is_a_doubt(
@@ -29,3 +29,11 @@ def test_a_delegate_that_took_less_than_all_in_one_piece_is_a_doubt(
     doubts = delegate_doubts(tmp_path / "parity.json")
     assert len(doubts) == len(said)
     assert all(words in doubt for words, doubt in zip(said, doubts, strict=True))
+
+
+@pytest.mark.parametrize(("delegated", "doubts"), [(56, 0), (55, 1)])
+def test_the_ends_of_a_uint8_file_are_not_the_delegate_s(tmp_path: Path, delegated: int, doubts: int) -> None:
+    counts = {"CONV_2D": 56, "QUANTIZE": 2}
+    found = {"operations": counts, "delegate_partitions": 1, "delegated_operations": delegated}
+    (tmp_path / "parity.json").write_text(json.dumps(found))
+    assert len(delegate_doubts(tmp_path / "parity.json")) == doubts

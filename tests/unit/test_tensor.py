@@ -16,6 +16,20 @@ BYTES = TensorSpec("image", (1, 2, 2, 3), "uint8")
 FLOAT = TensorSpec("x", (4,), "float32")
 
 
+@pytest.mark.parametrize(
+    ("spec", "bytes_go_in"),
+    [
+        (TensorSpec("image", (1,), "uint8", float(np.float32(1 / 255))), True),
+        (TensorSpec("image", (1,), "uint8", 1 / 255, zero_point=128), False),
+        (TensorSpec("image", (1,), "uint8", 1 / 127.5), False),
+        (TensorSpec("image", (1,), "int8", 1 / 255), False),
+        (BYTES, False),
+    ],
+)
+def test_a_model_that_takes_bytes_is_known_by_its_scale(spec: TensorSpec, bytes_go_in: bool) -> None:
+    assert spec.holds_bytes is bytes_go_in
+
+
 def real(*values: float) -> Any:
     return np.array(values, np.float32)
 

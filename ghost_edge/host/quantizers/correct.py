@@ -1,8 +1,9 @@
-"""Write the mean error that rounded weights make back into the INT32 biases of the int8 file."""
+"""Write the mean error that rounded weights make back into the integer biases of the quantized file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +26,14 @@ def correct_biases(float_tflite: bytes, int8_tflite: bytes, means: Mapping[str, 
         twin = twins.get(before.name(op.output))
         if op.name not in WEIGHTED or twin is None or len(twin.inputs) < 3 or before.name(op.inputs[0]) not in means:
             continue
-        width = after.scale(twin.inputs[1])
         weights = after.values(twin.inputs[1])
+        if weights.dtype != np.int8:
+            continue  # left in float
+        width = after.scale(twin.inputs[1])
         rows = width if op.name == "DEPTHWISE_CONV_2D" else width.reshape(-1, *[1] * (weights.ndim - 1))
         lost = before.values(op.inputs[1]) - weights * rows
         shift = mean_output(before, op, lost, means[before.name(op.inputs[0])])
-        after.values(twin.inputs[2])[:] += np.rint(shift / (after.scale(twin.inputs[0]) * width)).astype(np.int32)
+        after.values(twin.inputs[2])[:] += np.rint(shift / (after.scale(twin.inputs[0]) * width)).astype(np.int64)
     return bytes(after.content)
 
 
@@ -38,7 +41,9 @@ def mean_output(flat: Flat, op: Op, weights: Floats, values: Floats) -> Floats:
     """Mean over all positions of what these weights make of values: [outputs]."""
     if op.name == "FULLY_CONNECTED":
         return np.asarray(values.reshape(-1, weights.shape[1]).mean(0) @ weights.T)
-    patch = _mean_patch(flat, op, values[0])
+    # what each tap of the kernel sees on the mean over the output's positions, [height, width, C]
+    seen = [tap.mean((0, 1)) for tap in taps(flat, op, values[0])]
+    patch = np.stack(seen).reshape(*flat.shape(op.inputs[1])[1:3], -1)
     if op.name == "DEPTHWISE_CONV_2D":
         return np.asarray((np.repeat(patch, weights.shape[-1] // patch.shape[-1], axis=-1) * weights[0]).sum((0, 1)))
     groups = np.split(patch, patch.shape[-1] // weights.shape[-1], axis=-1)
@@ -46,19 +51,19 @@ def mean_output(flat: Flat, op: Op, weights: Floats, values: Floats) -> Floats:
     return np.concatenate([np.einsum("hwc,ohwc->o", part, row) for part, row in zip(groups, rows)])
 
 
-def _mean_patch(flat: Flat, op: Op, values: Floats) -> Floats:
-    """Mean over the output's positions of what each tap of the kernel sees, [height, width, C]; padding counts as 0."""
-    taps, outputs = flat.shape(op.inputs[1])[1:3], flat.shape(op.output)[1:3]
+def taps(flat: Flat, op: Op, values: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """What each tap of a convolution's kernel sees, row by row: [output height, output width, C]; padding counts as 0.
+
+    values: the input, [height, width, C].
+    """
+    kernel, outputs = flat.shape(op.inputs[1])[1:3], flat.shape(op.output)[1:3]
     steps = op.options.strideH, op.options.strideW
     spread = op.options.dilationHFactor, op.options.dilationWFactor
-    reach = [(size - 1) * step + (tap - 1) * by + 1 for size, step, tap, by in zip(outputs, steps, taps, spread)]
+    reach = [(size - 1) * step + (tap - 1) * by + 1 for size, step, tap, by in zip(outputs, steps, kernel, spread)]
     missing = [max(need - size, 0) for need, size in zip(reach, values.shape)]
     same = op.options.padding == 0
     padded = np.pad(values, [(gap // 2 if same else 0, gap) for gap in missing] + [(0, 0)])
     ends = [(size - 1) * step + 1 for size, step in zip(outputs, steps)]
-    seen = [
-        padded[down : down + ends[0] : steps[0], right : right + ends[1] : steps[1]].mean((0, 1))
-        for down in range(0, taps[0] * spread[0], spread[0])
-        for right in range(0, taps[1] * spread[1], spread[1])
-    ]
-    return np.stack(seen).reshape(*taps, -1)
+    for down in range(0, kernel[0] * spread[0], spread[0]):
+        for right in range(0, kernel[1] * spread[1], spread[1]):
+            yield padded[down : down + ends[0] : steps[0], right : right + ends[1] : steps[1]]

@@ -5,37 +5,25 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from litert_quantizer import quantizer, recipe
+from litert_quantizer import recipe
 
-from ghost_edge.core.errors import ConversionError
+from ghost_edge.host.quantizers.tool import apply
 from ghost_edge.host.ranges.observer import Ranges
 
 
 @dataclasses.dataclass(frozen=True)
 class Int8:
-    """[quantization] with kind = "int8": symmetric weights a scale a channel, asymmetric activations.
+    """[quantization] of the integer schemes, kind = "int8" for one: symmetric weights a scale a channel.
 
-    equalize: even out the ranges of the channels first. correct_bias: take back the shift that rounded weights make,
-    where pictures held back confirm it.
+    equalize: even out the ranges of the channels first. adapt_rounding: round weights with regard to each other, some
+    seconds. correct_bias: take back the shift that rounded weights make. The two last where pictures held back confirm.
     """
 
     equalize: bool = True
+    adapt_rounding: bool = False
     correct_bias: bool = True
 
 
 def quantize(options: Int8, float_tflite: Path, ranges: Ranges) -> bytes:
-    """Quantize a float .tflite with these ranges (Jacob et al., CVPR 2018, section 3).
-
-    Raises ConversionError with the quantizer's own reason where it refuses.
-    """
-    measured = {
-        name: {"min": low.reshape(()), "max": high.reshape(())}
-        for name, low, high in zip(ranges.names, ranges.low, ranges.high)
-    }
-    tool = quantizer.Quantizer(str(float_tflite), recipe.static_wi8_ai8())
-    try:
-        made = tool.quantize(measured, enable_progress_bar=False, enable_progress_report=False)
-    except (ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConversionError(f"{float_tflite.name} could not be quantized: {reason}") from error
-    return bytes(made.quantized_model)
+    """Asymmetric int8 activations (Jacob et al., CVPR 2018, section 3); raises as apply()."""
+    return apply(recipe.static_wi8_ai8(), float_tflite, ranges)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ghost_edge.host.graph import Graph
-from ghost_edge.host.ranges import minmax, mse, percentile
+from ghost_edge.host.ranges import entropy, minmax, mse, percentile
 from ghost_edge.host.ranges.histograms import Histogram, merge
 from ghost_edge.host.ranges.observer import Observed, Ranges
 from ghost_edge.host.ranges.ties import one_scale
@@ -16,15 +16,17 @@ from ghost_edge.host.ranges.ties import one_scale
 
 def _estimate(observed: Observed, graph: Graph, *, choose: Callable[[Histogram], tuple[float, float]]) -> Ranges:
     """One range for all tensors that must have one scale, chosen on their histograms together."""
-    row, ranges = {name: index for index, name in enumerate(observed.names)}, np.zeros((len(observed.names), 2))
+    row, ranges = {name: index for index, name in enumerate(observed.names)}, np.zeros((len(observed.names), 4))
     for names in one_scale(graph):
         rows = [row[name] for name in names]
-        ranges[rows] = choose(merge(observed.histograms[index] for index in rows))
+        together = merge(observed.histograms[index] for index in rows)
+        ranges[rows] = *choose(together), together.low, together.high
     return Ranges(observed.names, *ranges.astype(np.float32).T)
 
 
 ESTIMATORS: dict[str, Callable[[Observed, Graph], Ranges]] = {
     "mse": functools.partial(_estimate, choose=mse.choose),
     "minmax": functools.partial(_estimate, choose=minmax.choose),
+    "entropy": functools.partial(_estimate, choose=entropy.choose),
     "percentile": functools.partial(_estimate, choose=percentile.choose),
 }

@@ -25,6 +25,7 @@ from ghost_edge.host.stages import Work
 
 Item = TypeVar("Item")
 _EQUALIZED = 64  # pictures that say how wide channels are: a factor need not be exact, a range must
+_LEAST, _PIXELS = 16, 800_000  # pictures, and pixels of them all, that are enough for a mean or a factor
 _PROOF = 16  # pictures on which the equalized model must answer as before
 _TOLERANCE = 1e-4  # float32 sums of other magnitudes: 2e-6 for the shipped models
 
@@ -34,7 +35,7 @@ def run(work: Work) -> tuple[Path, ...]:
     dataset, tflite = choose_pictures(work.recipe, work.places), work.path(work.names.float_tflite)
     graph, source, ranges = read_graph(tflite), work.path(work.names.source), work.path(work.names.ranges)
     if source != tflite:
-        few, prove = (spread(dataset.images, count) for count in (_EQUALIZED, _PROOF))
+        few, prove = enough(dataset.images, _EQUALIZED, work.recipe.preprocess.size), spread(dataset.images, _PROOF)
         channels = observe_channels(tflite, graph, _inputs(work, few), say=_say(work, len(few), 0.0, 0.3))
         write_bytes(equalize(tflite.read_bytes(), channels, one_scale(graph)), source)
         check_equalized(*(predict(path, prove, work.recipe.preprocess) for path in (source, tflite)))
@@ -46,7 +47,12 @@ def run(work: Work) -> tuple[Path, ...]:
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:
     """At most so many of them, evenly spread: pictures of a folder come class after class."""
-    return [items[index] for index in range(0, len(items), -(-len(items) // count))]
+    return [items[index] for index in range(0, len(items), max(1, -(-len(items) // count)))]
+
+
+def enough(items: Sequence[Item], most: int, size: int) -> list[Item]:
+    """So many pictures for a statistic over all positions; fewer of a large input size: each has more positions."""
+    return spread(items, max(_LEAST, min(most, _PIXELS // size**2)))
 
 
 def _inputs(work: Work, images: Iterable[Image]) -> Iterator[NDArray[np.float32]]:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from ghost_edge.core.accuracy import sqnr_db
+from ghost_edge.core.dataset import Image
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.device.evaluate import predict
 from ghost_edge.host.graph import read_graph
 from ghost_edge.host.quantizers import QUANTIZERS
 from ghost_edge.host.quantizers.correct import correct_biases
+from ghost_edge.host.quantizers.rounding import adapt_rounding, observe_covariances
 from ghost_edge.host.ranges import ESTIMATORS
-from ghost_edge.host.ranges.observer import load_observed, observe_means
+from ghost_edge.host.ranges.observer import Ranges, load_observed, observe_means
 from ghost_edge.host.recipe import Calibration, require
 from ghost_edge.host.stages import Work
-from ghost_edge.host.stages.calibrate import choose_pictures, spread
+from ghost_edge.host.stages.calibrate import choose_pictures, enough
 
+Refine = Callable[[bytes], bytes]
 _HELD_BACK = 4  # every fourth calibration picture
 _FITTED = 50  # means of more pictures gave the same biases within the noise: 29.1 dB with 50, 150 and 200
 
@@ -25,32 +29,65 @@ _FITTED = 50  # means of more pictures gave the same biases within the noise: 29
 def run(work: Work) -> tuple[Path, ...]:
     """Write <name>_<scheme>.tflite by the recipe's scheme."""
     scheme, source = work.recipe.quantization, work.path(work.names.source)
-    options: Calibration = require(work.recipe.calibration, "calibration", "convert")
-    ranges = ESTIMATORS[options.ranges](load_observed(work.path(work.names.ranges)), read_graph(source))
-    content = QUANTIZERS[scheme.kind].quantize(scheme.options, source, ranges)
-    work.tell(0.5, "quantized")
+    row = QUANTIZERS[scheme.kind]
+    content = row.quantize(scheme.options, source, estimated(work, source))
+    content = _refined(work, source, content)
     path = work.path(work.names.quantized)
-    write_bytes(_correct(work, source, content) if scheme.options.correct_bias else content, path)
+    write_bytes(row.finish(content, work.recipe.preprocess) if row.finish else content, path)
     return (path,)
 
 
-def _correct(work: Work, source: Path, content: bytes) -> bytes:
-    """The content with corrected biases, or as it was where they do not raise the SQNR of the logits.
+def estimated(work: Work, source: Path) -> Ranges:
+    """What the recipe's estimator makes of the observed histograms."""
+    options: Calibration = require(work.recipe.calibration, "calibration", "convert")
+    return ESTIMATORS[options.ranges](load_observed(work.path(work.names.ranges)), read_graph(source))
 
-    Judged against the float model on every fourth calibration picture; none of these gives means to the correction.
+
+def held_back(work: Work) -> list[Image]:
+    """Every fourth calibration picture: these judge what the others made."""
+    return list(choose_pictures(work.recipe, work.places).images)[::_HELD_BACK]
+
+
+def refinements(work: Work, source: Path) -> list[tuple[str, Refine]]:
+    """What the scheme's options ask to be done to the quantized content, by name, in order.
+
+    What it is fitted to comes of pictures that are not held back; of a single one nothing is left, nothing is done.
     """
-    images, preprocess = choose_pictures(work.recipe, work.places).images, work.recipe.preprocess
+    options, images = work.recipe.quantization.options, choose_pictures(work.recipe, work.places).images
+    preprocess = work.recipe.preprocess
     rest = [index for index in range(len(images)) if index % _HELD_BACK]
-    if not rest:
+    fitted = [prepare(images[index], preprocess) for index in enough(rest, _FITTED, preprocess.size)]
+    steps: list[tuple[str, Refine]] = []
+    before = source.read_bytes()
+    if options.adapt_rounding and fitted:
+        share = 0.5 / len(fitted)
+        seen = observe_covariances(source, fitted, lambda done: work.tell(share * done, "what layers see"))
+        steps.append(("adaptive rounding", lambda content: adapt_rounding(before, content, seen)))
+    if options.correct_bias and fitted:
+        means = observe_means(source, read_graph(source), fitted)
+        steps.append(("bias correction", lambda content: correct_biases(before, content, means)))
+    return steps
+
+
+def _refined(work: Work, source: Path, content: bytes) -> bytes:
+    """Refined step by step, each step where it raises the SQNR of the logits on pictures that are held back."""
+    steps, held, preprocess = refinements(work, source), held_back(work), work.recipe.preprocess
+    if not steps:
         return content
-    fitted = [prepare(images[index], preprocess) for index in spread(rest, _FITTED)]
-    corrected = correct_biases(source.read_bytes(), content, observe_means(source, read_graph(source), fitted))
-    held = [images[index] for index in range(0, len(images), _HELD_BACK)]
-    reference, sqnrs_db = predict(source, held, preprocess), []
-    with tempfile.TemporaryDirectory() as scratch:
-        for number, made in enumerate((content, corrected)):
-            path = Path(scratch) / f"{number}.tflite"
+    reference = predict(source, held, preprocess)
+
+    def judge(made: bytes) -> float:
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "made.tflite"
             path.write_bytes(made)
-            sqnrs_db.append(sqnr_db(reference, predict(path, held, preprocess)))
-    work.tell(1.0, f"bias correction: {sqnrs_db[0]:.1f} to {sqnrs_db[1]:.1f} dB on {len(held)} pictures held back")
-    return corrected if sqnrs_db[1] > sqnrs_db[0] else content
+            return sqnr_db(reference, predict(path, held, preprocess))
+
+    best_db = judge(content)
+    for number, (name, refine) in enumerate(steps, start=1):
+        made = refine(content)
+        made_db = judge(made)
+        gain = f"{name}: {best_db:.1f} to {made_db:.1f} dB on {len(held)} pictures held back"
+        work.tell(0.5 + 0.5 * number / len(steps), gain)
+        if made_db > best_db:
+            content, best_db = made, made_db
+    return content

@@ -16,6 +16,8 @@ from ghost_edge.device.runtime import open_model
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.stages import Work
 from ghost_edge.host.stages.build import find_weights
+from ghost_edge.host.stages.layers import COLUMNS as LAYERS
+from ghost_edge.host.stages.layers import layer_table
 from ghost_edge.host.tools import tool_versions
 
 COLUMNS = (
@@ -28,6 +30,11 @@ COLUMNS = (
     Column("SQNR dB", "sqnr_db", ".1f"),
     Column("median ms here", "median_ms", ".3f"),
 )
+_WORST = 3
+_LAYERS = """## Layers
+
+Where most noise enters, as a share of the signal's power: [picture](layers.svg), [all layers](layers.json).
+Without a reason: rounded weights, or earlier noise that the layer amplifies."""
 
 
 def run(work: Work) -> tuple[Path, ...]:
@@ -36,9 +43,10 @@ def run(work: Work) -> tuple[Path, ...]:
     path = write_manifest(manifest, work.folder)
     verdict = "passed" if not manifest.gate else "NOT passed: " + "; ".join(manifest.gate)
     judged = f"Gate: {verdict}." if manifest.predictions else "Gate: not judged, the recipe has no [evaluation]."
-    lines = [f"# {manifest.name}", "", as_markdown(summary_rows(manifest), COLUMNS), "", judged, ""]
+    worst = as_markdown(layer_table(work.path(work.names.layers), _WORST), LAYERS)
+    lines = [f"# {manifest.name}", as_markdown(summary_rows(manifest), COLUMNS), judged, _LAYERS, worst]
     report = work.path(work.names.report)
-    write_bytes("\n".join(lines).encode(), report)
+    write_bytes("\n\n".join([*lines, ""]).encode(), report)
     return path, report
 
 
@@ -70,13 +78,14 @@ def make_manifest(work: Work) -> Manifest:
 
 
 def delegate_doubts(parity: Path) -> list[str]:
-    """What parity.json says against the int8 file's speed: a line where the delegate did not take it in one piece."""
+    """What parity.json says against the quantized file's speed: a line where the delegate did not take it whole."""
     found = _read(parity)
     parts, taken, total = found["delegate_partitions"], found["delegated_operations"], sum(found["operations"].values())
-    if parts is None or (parts == 1 and taken == total):
+    # XNNPACK takes no QUANTIZE between int8 and uint8
+    if parts is None or (parts == 1 and taken >= total - found["operations"].get("QUANTIZE", 0)):
         return []
     return [
-        f"doubt: the delegate took {taken} of {total} int8 operations here, in {parts} partitions; the rest runs on "
+        f"doubt: the delegate took {taken} of {total} operations here, in {parts} partitions; the rest runs on "
         "plain kernels, which can be slower than float: ghost-edge inspect lists the operations"
     ]
 

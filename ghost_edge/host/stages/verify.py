@@ -13,8 +13,8 @@ from ghost_edge.core.files import write_json
 from ghost_edge.core.npz import read_npz
 from ghost_edge.device.runtime import open_model
 from ghost_edge.host.graph import Graph, read_graph
-from ghost_edge.host.op_versions import check_old_interpreter
-from ghost_edge.host.quantizers import QUANTIZERS
+from ghost_edge.host.op_versions import check_integer, check_old_interpreter
+from ghost_edge.host.quantizers import QUANTIZERS, Dtypes
 from ghost_edge.host.stages import Work
 
 # float32 sums in another order: 2e-6 of the logits' spread for the shipped models, 4e-6 for GhostNet 1.0x with the
@@ -32,6 +32,8 @@ def run(work: Work) -> tuple[Path, ...]:
         check_static(graph, name)
         if work.recipe.target == "zynq7000":
             check_old_interpreter(graph, name)
+    if work.recipe.target == "zynq7000":
+        check_integer(quantized_graph, names.quantized)
     work.tell(0.2, "dtypes and shapes")
     probe = read_npz(work.path(names.probe), ("inputs", "logits"))
     parity = {}
@@ -55,14 +57,23 @@ def run(work: Work) -> tuple[Path, ...]:
     return (path,)
 
 
-def check_dtypes(graph: Graph, allowed: frozenset[str], name: str) -> None:
+def check_dtypes(graph: Graph, dtypes: Dtypes, name: str) -> None:
     """Raise ConversionError naming the first tensors whose dtype the scheme does not know: silently float, for one."""
-    wrong = [f"{tensor.name} ({tensor.dtype})" for tensor in graph.tensors if tensor.dtype not in allowed]
+    ends = {*graph.inputs, *graph.outputs}
+    wrong = [
+        f"{tensor.name} ({tensor.dtype})"
+        for tensor in graph.tensors
+        if tensor.dtype not in (dtypes.ends if tensor.index in ends else dtypes.inside)
+    ]
+    inside, outside = (" or ".join(sorted(known)) for known in (dtypes.inside, dtypes.ends))
     if wrong:
+        known = inside if dtypes.ends <= dtypes.inside else f"{inside} ({outside} as input or output)"
         raise ConversionError(
-            f"{name} holds {len(wrong)} tensors that are not {' or '.join(sorted(allowed))}: {', '.join(wrong[:3])}; "
+            f"{name} holds {len(wrong)} tensors that are not {known}: {', '.join(wrong[:3])}; "
             "an operation there has no quantized form"
         )
+    if dtypes.needed not in {tensor.dtype for tensor in graph.tensors}:
+        raise ConversionError(f"{name} holds no {dtypes.needed} tensor: nothing in it could be quantized")
 
 
 def check_static(graph: Graph, name: str) -> None:

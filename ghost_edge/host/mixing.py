@@ -1,0 +1,230 @@
+"""Search for the cheapest mix of int8 and a wider precision that answers as well as asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.dataset import Dataset, select
+from ghost_edge.core.errors import GateError, RecipeError
+from ghost_edge.core.files import write_json
+from ghost_edge.core.manifest import Accuracy
+from ghost_edge.core.report import Column, as_text
+from ghost_edge.device.alternate import alternate, time_ratio
+from ghost_edge.device.evaluate import predict
+from ghost_edge.host.chain import Stage
+from ghost_edge.host.datasets import fingerprint, open_dataset
+from ghost_edge.host.graph import read_graph
+from ghost_edge.host.planner import Plan, cheapest_plans, fit_times, segments, spans
+from ghost_edge.host.quantizers.mixed import PRECISIONS, Mixed, Span, quantize
+from ghost_edge.host.ranges.observer import Ranges
+from ghost_edge.host.recipe import Choice, require
+from ghost_edge.host.stages import Work
+from ghost_edge.host.stages import quantize as stage
+from ghost_edge.host.stages.evaluate import judge_all
+
+REPORT = "mixed.json"
+COLUMNS = (
+    Column("artifact", "file"),
+    Column("bytes", "size_bytes", ","),
+    Column("top-1", "top1", ".2%"),
+    Column("drop", "drop", ".2%"),
+    Column("agreement", "agreement", ".2%"),
+    Column("SQNR dB", "sqnr_db", ".1f"),
+    Column("median ms here", "median_ms", ".3f"),
+)
+_ROUNDS, _TOGETHER = 20, 12  # turns of each file, and files that are open at once
+_PRICED = 40  # turns for the price that is told
+_PICTURES = 64  # for the noise of one segment
+_SEARCH = 0.8  # share of the progress bar until the first plan is judged
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What the mix must reach against float: shares of answers, or decibels of the logits; None: not asked."""
+
+    min_agreement: Optional[float] = None
+    max_drop: Optional[float] = None
+    min_sqnr_db: Optional[float] = None
+
+    def is_met(self, got: Accuracy) -> bool:
+        """Whether nothing that was asked is missed."""
+        sqnr_db = math.inf if got.sqnr_db is None else got.sqnr_db
+        return (
+            (self.min_agreement is None or got.agreement >= self.min_agreement)
+            and (self.max_drop is None or got.drop <= self.max_drop)
+            and (self.min_sqnr_db is None or sqnr_db >= self.min_sqnr_db)
+        )
+
+
+def mix_stage(target: Target) -> Stage:
+    """A stage that follows `quantize` of an int8 recipe and writes <name>_mixed.tflite and mixed.json."""
+    return Stage(
+        "mix",
+        functools.partial(find_mix, target=target),
+        lambda names: (names.source, names.ranges),
+        lambda recipe, places: {
+            "target": target,
+            "board": recipe.target,
+            "quantization": recipe.quantization,
+            "evaluation": fingerprint(require(recipe.evaluation, "evaluation", "a target"), places),
+        },
+        ("litert-quantizer", "ai-edge-litert", "numpy", "Pillow"),
+    )
+
+
+def find_mix(work: Work, target: Target) -> tuple[Path, ...]:
+    """Write the cheapest of the planner's mixes that meets the target, and what it gains and costs.
+
+    Every second evaluation picture decides; accuracy is told of the others. Raises GateError where no mix is enough,
+    with the best that there is.
+    """
+    if work.recipe.quantization.kind != "int8":
+        raise RecipeError(
+            f'a mix starts from [quantization] kind = "int8", not "{work.recipe.quantization.kind}"; change the kind'
+        )
+    dataset = open_dataset(require(work.recipe.evaluation, "evaluation", "a target"), work.places)
+    seen, unseen = (select(dataset, range(first, len(dataset), 2)) for first in (0, 1))
+    with tempfile.TemporaryDirectory() as folder:
+        bench = _open_bench(work, Path(folder))
+        plans = cheapest_plans(*_measure(bench))
+        plan = _first_that_meets(bench, plans, target, seen)
+        recipe = dataclasses.replace(work.recipe, quantization=Choice("mixed", bench.options(plan)))
+        (file,) = stage.run(dataclasses.replace(work, recipe=recipe))
+        files = (work.path(work.names.quantized), file)
+        times = alternate(files, rounds=_PRICED)
+        models = [_row(bench, path, unseen, time.median_ms) for path, time in zip(files, times)]
+    report, left = work.path(REPORT), spans(plan, bench.parts)
+    operations = sum(last - first + 1 for first, last in left)
+    found = {"precision": bench.precision, "spans": left, "operations": operations, "of": bench.parts[-1][1] + 1}
+    ratio = dataclasses.asdict(time_ratio(*times[::-1], rounds=_PRICED))
+    write_json({**found, "pictures": len(unseen), "models": models, "time": ratio}, report)
+    return file, report
+
+
+def describe_mix(path: Path) -> str:
+    """mixed.json for people: table, price, and the lines of a recipe that convert to the same file."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    time, left = found["time"], found["spans"]
+    price = f"{time['ratio']:.2f} times int8's time here (quartiles {time['low']:.2f} to {time['high']:.2f})"
+    doubt = "int8 is not as fast on a Cortex-A9, whose interpreter has no XNNPACK for it: bench both files there"
+    return "\n".join(
+        [
+            as_text(found["models"], COLUMNS),
+            f"judged on {found['pictures']} pictures that decided nothing",
+            f"{found['operations']} of {found['of']} operations leave int8 for {found['precision']}: {price}",
+            *([doubt] if found["precision"] == "int16" else []),
+            "the same by convert, in the recipe:",
+            "[quantization]",
+            'kind = "mixed"',
+            f"{found['precision']} = {left}",
+        ]
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Bench:
+    """What makes a plan a file. precision: of what leaves int8; parts: of the network, first and last operation."""
+
+    work: Work
+    ranges: Ranges
+    refine: Sequence[Callable[[bytes], bytes]]
+    parts: tuple[Span, ...]
+    folder: Path
+    precision: str
+
+    @property
+    def source(self) -> Path:
+        return self.work.path(self.work.names.source)
+
+    def options(self, plan: Plan) -> Mixed:
+        """What makes the same file by convert."""
+        mixed = Mixed(**dataclasses.asdict(self.work.recipe.quantization.options))
+        return dataclasses.replace(mixed, **{self.precision: spans(plan, self.parts)})  # type: ignore[arg-type]
+
+    def make(self, plan: Plan) -> Path:
+        """The file of a plan, made once."""
+        path = self.folder / f"{self.precision}{''.join(str(int(leaves)) for leaves in plan)}.tflite"
+        if not path.exists():
+            content = quantize(self.options(plan), self.source, self.ranges)
+            path.write_bytes(functools.reduce(lambda made, refine: refine(made), self.refine, content))
+        return path
+
+
+def _open_bench(work: Work, folder: Path) -> _Bench:
+    """With the precision that runs the whole network faster here; float32 is none on a Cortex-A9 (see docs/zynq.md)."""
+    source = work.path(work.names.source)
+    refine = [step for _, step in stage.refinements(work, source)]
+    parts = segments(read_graph(source))
+    precisions = PRECISIONS[1:] if work.recipe.target == "zynq7000" else PRECISIONS
+    benches = [_Bench(work, stage.estimated(work, source), refine, parts, folder, each) for each in precisions]
+    everything = (True,) * len(parts)
+    times = alternate([bench.make(everything) for bench in benches], rounds=_ROUNDS)
+    return min(zip(benches, times), key=lambda pair: pair[1].median_ms)[0]
+
+
+def _measure(bench: _Bench) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Noise of each segment in int8 alone, what leaving costs it, and what each cut costs: see cheapest_plans()."""
+    count = len(bench.parts)
+    steps = [tuple(number >= first for number in range(count)) for first in range(count)]
+    steps += [tuple(number < last for number in range(count)) for last in range(1, count)]
+    times: list[float] = []
+    for start in range(0, len(steps), _TOGETHER):
+        some = steps[start : start + _TOGETHER]
+        int8, *others = alternate([bench.make(plan) for plan in ((False,) * count, *some)], rounds=_ROUNDS)
+        times += [other.median_ms / int8.median_ms for other in others]
+        bench.work.tell(_SEARCH / 2 * len(times) / len(steps), f"{len(times)} of {len(steps)} mixes timed")
+    noise = np.array(list(_noises(bench)))
+    return np.maximum(noise[1:] - noise[0], 0), *fit_times(steps, times)
+
+
+def _noises(bench: _Bench) -> Iterator[float]:
+    """Power of the logits' noise with no segment in int8, then with each alone."""
+    count, preprocess = len(bench.parts), bench.work.recipe.preprocess
+    pictures = stage.held_back(bench.work)[:_PICTURES]
+    reference = predict(bench.source, pictures, preprocess)
+    for alone in range(-1, count):
+        logits = predict(bench.make(tuple(number != alone for number in range(count))), pictures, preprocess)
+        bench.work.tell(_SEARCH / 2 * (1 + (alone + 2) / (count + 1)), f"noise of segment {alone + 1} of {count}")
+        yield float(np.square(logits.astype(np.float64) - reference).mean())
+
+
+def _first_that_meets(bench: _Bench, plans: Sequence[Plan], target: Target, pictures: Dataset) -> Plan:
+    """By bisection: plans come cheapest and noisiest first."""
+    low, high = 0, len(plans) - 1
+    got = _judge(bench, bench.make(plans[high]), pictures)
+    if not target.is_met(got):
+        raise GateError(
+            f"no mix of int8 and {bench.precision} is enough: with every operation in {bench.precision}"
+            f"{' and int8 weights' if bench.precision == 'int16' else ''}, {got.agreement:.2%} of the answers agree, "
+            f"top-1 drops by {got.drop:.2%}; ask for less, or deploy the float model"
+        )
+    while low < high:
+        middle = (low + high) // 2
+        bench.work.tell(1 - (1 - _SEARCH) * (high - low) / len(plans), f"{high - low} mixes to choose from")
+        met = target.is_met(_judge(bench, bench.make(plans[middle]), pictures))
+        low, high = (low, middle) if met else (middle + 1, high)
+    return plans[high]
+
+
+def _row(bench: _Bench, path: Path, pictures: Dataset, median_ms: float) -> dict[str, Any]:
+    accuracy = dataclasses.asdict(_judge(bench, path, pictures))
+    return {"file": path.name, "size_bytes": path.stat().st_size, "median_ms": median_ms, **accuracy}
+
+
+def _judge(bench: _Bench, path: Path, pictures: Dataset) -> Accuracy:
+    options: Any = bench.work.recipe.evaluation
+    logits = {
+        role: predict(file, pictures.images, bench.work.recipe.preprocess)
+        for role, file in (("float", bench.source), ("mixed", path))
+    }
+    return judge_all(logits, pictures.labels + options.label_offset)["mixed"]

@@ -1,0 +1,62 @@
+"""A .tflite file as objects, and back: for changes of its tensors and operations, not of their values alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+_ALIGNED = 16  # force_align of Buffer.data in schema.fbs, which the Python made of it does not heed
+
+
+class _Builder(flatbuffers.Builder):
+    def CreateNumpyVector(self, x: NDArray[Any]) -> Any:  # noqa: N802
+        if x.dtype == np.uint8:
+            self.Prep(_ALIGNED, x.size)
+        return super().CreateNumpyVector(x)
+
+
+def unpack(content: bytes) -> Any:
+    """The file as a schema.ModelT that holds all constants, also those that litert-quantizer puts behind it."""
+    model = schema.ModelT.InitFromPackedBuf(content)
+    for buffer in model.buffers:
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
+
+
+def pack(model: Any) -> bytes:
+    """The file of a schema.ModelT; same model, same bytes."""
+    builder = _Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def add_tensor(
+    model: Any, name: str, shape: Sequence[int], dtype: str, scale: Any = (), zero_point: int = 0, values: Any = None
+) -> int:
+    """Append a tensor to the main graph and return its index; scale: none, one, or one for each channel (the last)."""
+    tensor, stored, tensors = schema.TensorT(), schema.QuantizationParametersT(), model.subgraphs[0].tensors
+    tensor.name, tensor.shape, tensor.hasRank = name, list(shape), True
+    tensor.type, tensor.quantization = getattr(schema.TensorType, dtype.upper()), stored
+    stored.scale, stored.zeroPoint = list(scale), [zero_point] * len(scale)
+    stored.quantizedDimension = len(shape) - 1 if len(scale) > 1 else 0
+    if values is not None:
+        tensor.buffer = len(model.buffers)
+        model.buffers.append(schema.BufferT(data=np.frombuffer(values.astype(dtype).tobytes(), np.uint8)))
+    tensors.append(tensor)
+    return len(tensors) - 1
+
+
+def make_operation(model: Any, name: str, inputs: Sequence[int], output: int, options: Any = None) -> Any:
+    """A schema.OperatorT of version 1, as litert-quantizer writes them; options: its table, such as Conv2DOptionsT."""
+    code = getattr(schema.BuiltinOperator, name)  # under 127, so both fields hold it
+    model.operatorCodes.append(schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code))
+    kind = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T")) if options else 0
+    numbers = {"opcodeIndex": len(model.operatorCodes) - 1, "inputs": list(inputs), "outputs": [output]}
+    return schema.OperatorT(**numbers, builtinOptionsType=kind, builtinOptions=options)
