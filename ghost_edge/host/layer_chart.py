@@ -37,7 +37,7 @@ def _draw_noise(rows: Sequence[LayerLoss]) -> list[str]:
     line, step = [], _WIDTH / max(len(rows), 1)
     for at, row in enumerate(rows):
         x, number = f"{_LEFT + (at + 0.5) * step:.1f}", "input" if row.index is None else str(row.index)
-        made += [f'<text x="{x}" y="{_TOPS[0] + _HEIGHT + 16}">{number}</text>'] if at % 20 == 0 else []
+        made += [f'<text x="{x}" y="{_TOPS[0] + _HEIGHT + 16}">{number}</text>'] if (row.index or 0) % 20 == 0 else []
         if row.sqnr_db is not None:
             line.append(f"{x},{y(row.sqnr_db):.1f}")
         if row.own_db is not None:
