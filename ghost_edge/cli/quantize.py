@@ -9,7 +9,10 @@ import click
 
 from ghost_edge.cli.options import data_option
 from ghost_edge.cli.progress import open_progress
+from ghost_edge.core.report import as_text
 
+_WORST = 10  # layers
+_TITLE = "layers in which most noise enters, as a share of the signal's power (all: layers.json, layers.svg)"
 _SHARE = click.FloatRange(0, 1)
 
 
@@ -31,17 +34,21 @@ def quantize(
     """Quantize the model of RECIPE and say what each layer loses; with a target, search a mix that meets it."""
     from ghost_edge.host.chain import STAGES
     from ghost_edge.host.datasets.places import places_for
+    from ghost_edge.host.layout import layout
     from ghost_edge.host.mixing import REPORT, Target, describe_mix, mix_stage
     from ghost_edge.host.pipeline import run_chain
     from ghost_edge.host.recipe import load_recipe
     from ghost_edge.host.shipped import default_recipe
+    from ghost_edge.host.stages.layers import COLUMNS, layer_table
 
     loaded = load_recipe(recipe or default_recipe())
     folder, target = out or Path("out") / loaded.name, Target(min_agreement, max_drop, min_sqnr_db)
     stages = STAGES[: [stage.name for stage in STAGES].index("layers") + 1]
     wanted = target != Target()
+    stages += (mix_stage(loaded, target),) if wanted else ()
     with open_progress(folder / "tools.log") as progress:
-        stages += (mix_stage(target),) if wanted else ()
         run_chain(loaded, places_for(loaded.path.parent, data), folder, progress, stages=stages)
+    click.echo(_TITLE)
+    click.echo(as_text(layer_table(folder / layout(loaded).layers, _WORST), COLUMNS))
     if wanted:
         click.echo(describe_mix(folder / REPORT))

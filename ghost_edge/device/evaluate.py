@@ -48,9 +48,7 @@ def raw_outputs(
             f"{path} has {len(model.inputs)} inputs; only a model with one picture as input can be evaluated"
         )
     spec = model.inputs[0]
-    options = match_layout(path, spec, preprocess)
-    if spec.holds_bytes:
-        options = dataclasses.replace(options, mean=(0.0,), std=(1.0,), divide_by=255.0)
+    options = match_input(path, spec, preprocess)
     outputs = []
     for done, image in enumerate(images, start=1):
         model.set_inputs([quantize(prepare(image, options), spec)])
@@ -103,13 +101,15 @@ def predict_isolated(
     return real_outputs(path, *raw_outputs_isolated(path, images, preprocess, how))
 
 
-def match_layout(path: Path, spec: TensorSpec, preprocess: Preprocess) -> Preprocess:
-    """The preprocessing in the layout that the model's input has, whatever layout the recipe says.
+def match_input(path: Path, spec: TensorSpec, preprocess: Preprocess) -> Preprocess:
+    """The preprocessing in the layout that the model's input has, and without normalisation where it takes bytes.
 
     Raises ArtifactError with both shapes when the input fits in neither.
     """
     size, channels = preprocess.size, CHANNELS[preprocess.channels]
     shapes = {"NHWC": (1, size, size, channels), "NCHW": (1, channels, size, size)}
+    if spec.holds_bytes:
+        preprocess = dataclasses.replace(preprocess, mean=(0.0,), std=(1.0,), divide_by=255.0)
     for layout in (preprocess.layout, *shapes):
         if spec.shape == shapes[layout]:
             return dataclasses.replace(preprocess, layout=layout)

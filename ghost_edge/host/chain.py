@@ -87,7 +87,7 @@ STAGES: tuple[Stage, ...] = (
             "equalize": recipe.quantization.options.equalize,
         },
         ("ai-edge-litert", "numpy", "Pillow"),
-        version=3,
+        version=4,
     ),
     Stage(
         "quantize",
@@ -95,7 +95,7 @@ STAGES: tuple[Stage, ...] = (
         lambda names: (names.source, names.ranges),
         lambda recipe, places: {**_calibration(recipe, places), "quantization": recipe.quantization},
         ("litert-quantizer", "ai-edge-litert", "numpy", "Pillow"),
-        version=2,
+        version=3,
     ),
     # before verify and gate: who is told no wants to know which layer
     Stage(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ghost_edge.core.dataset import Image
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.tensor import TensorSpec, dequantize, quantize
+from ghost_edge.device.evaluate import match_input
 from ghost_edge.host.causes import (
     Found,
     Seen,
@@ -63,9 +64,8 @@ def measure(
     """
     stored = _open(quantized)
     given, twins = _spec(stored.get_input_details()[0]), {each["name"]: each for each in stored.get_tensor_details()}
-    fed = preprocess
+    fed = match_input(quantized, given, preprocess)
     if given.holds_bytes:
-        fed = dataclasses.replace(preprocess, mean=(0.0,), std=(1.0,), divide_by=255.0)
         del twins[given.name]  # pixels, where the float file's input has them normalised
 
     def pictures() -> Iterator[NDArray[np.float32]]:

@@ -18,7 +18,7 @@ from ghost_edge.core.dataset import Dataset, select
 from ghost_edge.core.errors import GateError, RecipeError
 from ghost_edge.core.files import write_json
 from ghost_edge.core.manifest import Accuracy
-from ghost_edge.core.report import Column, as_text
+from ghost_edge.core.report import as_text
 from ghost_edge.device.alternate import alternate, time_ratio
 from ghost_edge.device.evaluate import predict
 from ghost_edge.host.chain import Stage
@@ -27,21 +27,14 @@ from ghost_edge.host.graph import read_graph
 from ghost_edge.host.planner import Plan, cheapest_plans, fit_times, segments, spans
 from ghost_edge.host.quantizers.mixed import PRECISIONS, Mixed, Span, quantize
 from ghost_edge.host.ranges.observer import Ranges
-from ghost_edge.host.recipe import Choice, require
+from ghost_edge.host.recipe import Choice, Recipe, require
 from ghost_edge.host.stages import Work
 from ghost_edge.host.stages import quantize as stage
 from ghost_edge.host.stages.evaluate import judge_all
+from ghost_edge.host.stages.report import COLUMNS, accuracy_cells
 
+Judge = Callable[[Path], Accuracy]
 REPORT = "mixed.json"
-COLUMNS = (
-    Column("artifact", "file"),
-    Column("bytes", "size_bytes", ","),
-    Column("top-1", "top1", ".2%"),
-    Column("drop", "drop", ".2%"),
-    Column("agreement", "agreement", ".2%"),
-    Column("SQNR dB", "sqnr_db", ".1f"),
-    Column("median ms here", "median_ms", ".3f"),
-)
 _ROUNDS, _TOGETHER = 20, 12  # turns of each file, and files that are open at once
 _PRICED = 40  # turns for the price that is told
 _PICTURES = 64  # for the noise of one segment
@@ -66,8 +59,16 @@ class Target:
         )
 
 
-def mix_stage(target: Target) -> Stage:
-    """A stage that follows `quantize` of an int8 recipe and writes <name>_mixed.tflite and mixed.json."""
+def mix_stage(recipe: Recipe, target: Target) -> Stage:
+    """A stage that follows `quantize` and writes <name>_mixed.tflite and mixed.json.
+
+    Raises RecipeError where the recipe is not of an int8 model or has no pictures that judge.
+    """
+    if recipe.quantization.kind != "int8":
+        raise RecipeError(
+            f'a mix starts from [quantization] kind = "int8", not "{recipe.quantization.kind}"; change the kind'
+        )
+    evaluation = require(recipe.evaluation, "evaluation", "a target")
     return Stage(
         "mix",
         functools.partial(find_mix, target=target),
@@ -76,7 +77,7 @@ def mix_stage(target: Target) -> Stage:
             "target": target,
             "board": recipe.target,
             "quantization": recipe.quantization,
-            "evaluation": fingerprint(require(recipe.evaluation, "evaluation", "a target"), places),
+            "evaluation": fingerprint(evaluation, places),
         },
         ("litert-quantizer", "ai-edge-litert", "numpy", "Pillow"),
     )
@@ -88,26 +89,30 @@ def find_mix(work: Work, target: Target) -> tuple[Path, ...]:
     Every second evaluation picture decides; accuracy is told of the others. Raises GateError where no mix is enough,
     with the best that there is.
     """
-    if work.recipe.quantization.kind != "int8":
-        raise RecipeError(
-            f'a mix starts from [quantization] kind = "int8", not "{work.recipe.quantization.kind}"; change the kind'
-        )
     dataset = open_dataset(require(work.recipe.evaluation, "evaluation", "a target"), work.places)
-    seen, unseen = (select(dataset, range(first, len(dataset), 2)) for first in (0, 1))
+    decide, judge = (_judge(work, select(dataset, range(first, len(dataset), 2))) for first in (0, 1))
     with tempfile.TemporaryDirectory() as folder:
-        bench = _open_bench(work, Path(folder))
-        plans = cheapest_plans(*_measure(bench))
-        plan = _first_that_meets(bench, plans, target, seen)
+        bench = _first_that_reaches(_open_benches(work, Path(folder)), target, decide)
+        plans = (*cheapest_plans(*_measure(bench)), bench.everything)
+        plan = _first_that_meets(bench, plans, target, decide)
         recipe = dataclasses.replace(work.recipe, quantization=Choice("mixed", bench.options(plan)))
         (file,) = stage.run(dataclasses.replace(work, recipe=recipe))
         files = (work.path(work.names.quantized), file)
         times = alternate(files, rounds=_PRICED)
-        models = [_row(bench, path, unseen, time.median_ms) for path, time in zip(files, times)]
+        models = [
+            {
+                "file": path.name,
+                "size_bytes": path.stat().st_size,
+                "median_ms": time.median_ms,
+                "accuracy": dataclasses.asdict(judge(path)),
+            }
+            for path, time in zip(files, times)
+        ]
     report, left = work.path(REPORT), spans(plan, bench.parts)
     operations = sum(last - first + 1 for first, last in left)
     found = {"precision": bench.precision, "spans": left, "operations": operations, "of": bench.parts[-1][1] + 1}
     ratio = dataclasses.asdict(time_ratio(*times[::-1], rounds=_PRICED))
-    write_json({**found, "pictures": len(unseen), "models": models, "time": ratio}, report)
+    write_json({**found, "pictures": len(dataset) // 2, "models": models, "time": ratio}, report)
     return file, report
 
 
@@ -119,7 +124,7 @@ def describe_mix(path: Path) -> str:
     doubt = "int8 is not as fast on a Cortex-A9, whose interpreter has no XNNPACK for it: bench both files there"
     return "\n".join(
         [
-            as_text(found["models"], COLUMNS),
+            as_text([{**row, **accuracy_cells(Accuracy(**row["accuracy"]))} for row in found["models"]], COLUMNS),
             f"judged on {found['pictures']} pictures that decided nothing",
             f"{found['operations']} of {found['of']} operations leave int8 for {found['precision']}: {price}",
             *([doubt] if found["precision"] == "int16" else []),
@@ -146,6 +151,11 @@ class _Bench:
     def source(self) -> Path:
         return self.work.path(self.work.names.source)
 
+    @property
+    def everything(self) -> Plan:
+        """Nothing stays in int8."""
+        return (True,) * len(self.parts)
+
     def options(self, plan: Plan) -> Mixed:
         """What makes the same file by convert."""
         mixed = Mixed(**dataclasses.asdict(self.work.recipe.quantization.options))
@@ -160,16 +170,33 @@ class _Bench:
         return path
 
 
-def _open_bench(work: Work, folder: Path) -> _Bench:
-    """With the precision that runs the whole network faster here; float32 is none on a Cortex-A9 (see docs/zynq.md)."""
+def _open_benches(work: Work, folder: Path) -> list[_Bench]:
+    """One a precision, that first which runs the whole network fastest here.
+
+    float32 is none on a Cortex-A9 (see docs/zynq.md).
+    """
     source = work.path(work.names.source)
     refine = [step for _, step in stage.refinements(work, source)]
     parts = segments(read_graph(source))
     precisions = PRECISIONS[1:] if work.recipe.target == "zynq7000" else PRECISIONS
     benches = [_Bench(work, stage.estimated(work, source), refine, parts, folder, each) for each in precisions]
-    everything = (True,) * len(parts)
-    times = alternate([bench.make(everything) for bench in benches], rounds=_ROUNDS)
-    return min(zip(benches, times), key=lambda pair: pair[1].median_ms)[0]
+    times = alternate([bench.make(bench.everything) for bench in benches], rounds=_ROUNDS)
+    return [bench for bench, _ in sorted(zip(benches, times), key=lambda pair: pair[1].median_ms)]
+
+
+def _first_that_reaches(benches: Sequence[_Bench], target: Target, judge: Judge) -> _Bench:
+    """The first that meets the target with every operation in its precision."""
+    reached = []
+    for bench in benches:
+        got = judge(bench.make(bench.everything))
+        if target.is_met(got):
+            return bench
+        weights = " and int8 weights" if bench.precision == "int16" else ""
+        reached.append(
+            f"with every operation in {bench.precision}{weights} {got.agreement:.2%} of the answers agree, top-1 drops "
+            f"by {got.drop:.2%}, the SQNR is {math.inf if got.sqnr_db is None else got.sqnr_db:.1f} dB"
+        )
+    raise GateError(f"no mix is enough: {'; '.join(reached)}; ask for less, or set adapt_rounding = true")
 
 
 def _measure(bench: _Bench) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -198,33 +225,24 @@ def _noises(bench: _Bench) -> Iterator[float]:
         yield float(np.square(logits.astype(np.float64) - reference).mean())
 
 
-def _first_that_meets(bench: _Bench, plans: Sequence[Plan], target: Target, pictures: Dataset) -> Plan:
-    """By bisection: plans come cheapest and noisiest first."""
+def _first_that_meets(bench: _Bench, plans: Sequence[Plan], target: Target, judge: Judge) -> Plan:
+    """By bisection: plans come cheapest and noisiest first, and the last is known to be enough."""
     low, high = 0, len(plans) - 1
-    got = _judge(bench, bench.make(plans[high]), pictures)
-    if not target.is_met(got):
-        raise GateError(
-            f"no mix of int8 and {bench.precision} is enough: with every operation in {bench.precision}"
-            f"{' and int8 weights' if bench.precision == 'int16' else ''}, {got.agreement:.2%} of the answers agree, "
-            f"top-1 drops by {got.drop:.2%}; ask for less, or deploy the float model"
-        )
     while low < high:
         middle = (low + high) // 2
         bench.work.tell(1 - (1 - _SEARCH) * (high - low) / len(plans), f"{high - low} mixes to choose from")
-        met = target.is_met(_judge(bench, bench.make(plans[middle]), pictures))
+        met = target.is_met(judge(bench.make(plans[middle])))
         low, high = (low, middle) if met else (middle + 1, high)
     return plans[high]
 
 
-def _row(bench: _Bench, path: Path, pictures: Dataset, median_ms: float) -> dict[str, Any]:
-    accuracy = dataclasses.asdict(_judge(bench, path, pictures))
-    return {"file": path.name, "size_bytes": path.stat().st_size, "median_ms": median_ms, **accuracy}
+def _judge(work: Work, pictures: Dataset) -> Judge:
+    """What the answers of a file on these pictures are worth against the float model's."""
+    options: Any = work.recipe.evaluation
+    reference = predict(work.path(work.names.source), pictures.images, work.recipe.preprocess)
 
+    def judge(path: Path) -> Accuracy:
+        logits = predict(path, pictures.images, work.recipe.preprocess)
+        return judge_all({"float": reference, "mixed": logits}, pictures.labels + options.label_offset)["mixed"]
 
-def _judge(bench: _Bench, path: Path, pictures: Dataset) -> Accuracy:
-    options: Any = bench.work.recipe.evaluation
-    logits = {
-        role: predict(file, pictures.images, bench.work.recipe.preprocess)
-        for role, file in (("float", bench.source), ("mixed", path))
-    }
-    return judge_all(logits, pictures.labels + options.label_offset)["mixed"]
+    return judge

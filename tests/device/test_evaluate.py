@@ -15,7 +15,7 @@ from ghost_edge.core.errors import ArtifactError, DataError, DeviceError
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device import evaluate
-from ghost_edge.device.evaluate import RunOptions, match_layout, predict, predict_isolated
+from ghost_edge.device.evaluate import RunOptions, match_input, predict, predict_isolated
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
 INT8 = "mlperf_tiny_ic_resnet8_cifar10_int8.tflite"
@@ -101,7 +101,7 @@ def test_the_layout_is_the_model_s(tmp_path: Path) -> None:
     spec = TensorSpec("x", (1, 3, 32, 32), "float32")
     for layout in ("NHWC", "NCHW"):
         options = dataclasses.replace(CIFAR10, layout=layout)
-        assert match_layout(tmp_path, spec, options).layout == "NCHW"
+        assert match_input(tmp_path, spec, options).layout == "NCHW"
 
 
 def test_a_size_that_does_not_fit_says_both_shapes(models: Path) -> None:

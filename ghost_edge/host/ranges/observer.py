@@ -95,8 +95,7 @@ def activations(tflite: Path, graph: Graph, inputs: Inputs, say: Say) -> Iterato
         interpreter.invoke()
         for tensor in watched:
             values = interpreter.get_tensor(tensor.index)
-            flat = values.ravel()
-            if not np.isfinite(flat @ flat):  # the sum of squares: four times as fast as any other look at all values
+            if not np.isfinite(values).all():
                 raise DataError(
                     f"calibration picture {number} makes the float model answer NaN or infinity in {tensor.name}; "
                     "check [preprocess] mean and std, and the weights"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -94,18 +95,18 @@ def summary_rows(manifest: Manifest) -> list[dict[str, Any]]:
     """One row an artifact; None where it was not evaluated, or where it is the reference of the others."""
     rows = []
     for model in manifest.models:
-        row: dict[str, Any] = dict.fromkeys(column.key for column in COLUMNS)
-        row.update(file=model.artifact.file, size_bytes=model.artifact.size_bytes, median_ms=model.median_ms)
+        file = {"file": model.artifact.file, "size_bytes": model.artifact.size_bytes, "median_ms": model.median_ms}
+        rows.append({**dict.fromkeys(column.key for column in COLUMNS), **file})
         if model.accuracy is not None:
-            row.update(top1=model.accuracy.top1, top5=model.accuracy.top5)
-        if model.accuracy is not None and model.role != "float":
-            row.update(
-                drop=f"{model.accuracy.drop * 100:.2f} ± {model.accuracy.margin * 100:.2f}",
-                agreement=model.accuracy.agreement,
-                sqnr_db=model.accuracy.sqnr_db,
-            )
-        rows.append(row)
+            cells = accuracy_cells(model.accuracy)
+            rows[-1].update({key: cells[key] for key in ("top1", "top5")} if model.role == "float" else cells)
     return rows
+
+
+def accuracy_cells(accuracy: Accuracy) -> dict[str, Any]:
+    """Cells of COLUMNS for a model that has a reference; the drop in points with its margin."""
+    drop = f"{accuracy.drop * 100:.2f} ± {accuracy.margin * 100:.2f}"
+    return {**dataclasses.asdict(accuracy), "drop": drop}
 
 
 def _describe_model(role: str, path: Path, accuracy: dict[str, Any] | None, median_ms: float) -> Model:
