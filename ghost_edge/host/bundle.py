@@ -62,10 +62,8 @@ def make_bundle(
             path = recipe or default_recipe()
             if sha256_file(path) != manifest.recipe_sha256:
                 raise RecipeError(f"{path} did not make {source}; give --recipe the one that did, or convert again")
-            quantized = [each for each in manifest.models if each.role == "quantized" and each.artifact.file in models]
-            # sums of float kernels, and so float answers, are not the same on every machine
-            same = [models[each.artifact.file] for each in quantized if not each.output.dtype.startswith("float")]
-            pictures = sample_pictures(load_recipe(path), places_for(path.parent, data), images, same)
+            comparable = [models[each.artifact.file] for each in manifest.models if _is_comparable(each, models)]
+            pictures = sample_pictures(load_recipe(path), places_for(path.parent, data), images, comparable)
             save_pictures(pictures, work / "pictures.npz")
         download_wheels(row, pythons, work / "wheels")
         write_own_wheel((*row.packages, *row.expected), work / "wheels")
@@ -74,12 +72,15 @@ def make_bundle(
         files = {name: path.read_bytes() for name, path in paths.items()}
     run = (_SCRIPTS / "run.sh").read_text(encoding="utf-8")
     files["run.sh"] = run.replace("@MACHINE@", row.machine).replace("@PYTHONS@", " ".join(pythons)).encode()
-    sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items())]
-    files["SHA256SUMS"] = "".join(sums).encode()
-    name = f"{manifest.name}-{target}"
-    out = out or Path(f"{name}.tar.gz")
-    _pack({f"{name}/{file}": content for file, content in files.items()}, out)
+    out = out or Path(f"{manifest.name}-{target}.tar.gz")
+    _pack(files, f"{manifest.name}-{target}", out)
     return out
+
+
+def _is_comparable(model: Model, packed: Mapping[str, Path]) -> bool:
+    """Sums of float kernels, and so float answers, are not the same on every machine."""
+    quantized = model.role == "quantized" and model.artifact.file in packed
+    return quantized and not model.output.dtype.startswith("float")
 
 
 def _why_left_out(model: Model, source: Path, row: Target) -> str:
@@ -89,8 +90,10 @@ def _why_left_out(model: Model, source: Path, row: Target) -> str:
     return row.float_dies if dies else ""
 
 
-def _pack(files: Mapping[str, bytes], out: Path) -> None:
-    """A .tar.gz without the dates, the owner and the order of a disk."""
+def _pack(files: Mapping[str, bytes], folder: str, out: Path) -> None:
+    """A .tar.gz of a folder and its SHA256SUMS, without the dates, the owner and the order of a disk."""
+    sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items())]
+    files = {**files, "SHA256SUMS": "".join(sums).encode()}
     with (
         whole_file(out) as part,
         part.open("wb") as file,
@@ -98,7 +101,7 @@ def _pack(files: Mapping[str, bytes], out: Path) -> None:
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
         for name, content in sorted(files.items()):
-            entry = tarfile.TarInfo(name)
+            entry = tarfile.TarInfo(f"{folder}/{name}")
             entry.size, entry.mode = len(content), 0o644
             entry.mtime = 1  # of 0 tar warns; and of today, on a board that has no clock
             archive.addfile(entry, io.BytesIO(content))

@@ -112,7 +112,8 @@ def find_mix(work: Work, target: Target) -> tuple[Path, ...]:
     operations = sum(last - first + 1 for first, last in left)
     found = {"precision": bench.precision, "spans": left, "operations": operations, "of": bench.parts[-1][1] + 1}
     ratio = dataclasses.asdict(time_ratio(*times[::-1], rounds=_PRICED))
-    write_json({**found, "pictures": len(dataset) // 2, "models": models, "time": ratio}, report)
+    judged = {"pictures": len(dataset) // 2, "deciding": dataclasses.asdict(decide(file)), "models": models}
+    write_json({**found, **judged, "time": ratio, "board": work.recipe.target}, report)
     return file, report
 
 
@@ -121,13 +122,14 @@ def describe_mix(path: Path) -> str:
     found = json.loads(path.read_text(encoding="utf-8"))
     time, left = found["time"], found["spans"]
     price = f"{time['ratio']:.2f} times int8's time here (quartiles {time['low']:.2f} to {time['high']:.2f})"
-    doubt = "int8 is not as fast on a Cortex-A9, whose interpreter has no XNNPACK for it: bench both files there"
+    doubt = "zynq7000: float32 was not tried, it dies there; and int8 has no XNNPACK there: bench both files on the board"
     return "\n".join(
         [
             as_text([{**row, **accuracy_cells(Accuracy(**row["accuracy"]))} for row in found["models"]], COLUMNS),
-            f"judged on {found['pictures']} pictures that decided nothing",
+            f"judged on {found['pictures']} pictures that decided nothing; agreement on those that decided: "
+            f"{found['deciding']['agreement']:.2%}",
             f"{found['operations']} of {found['of']} operations leave int8 for {found['precision']}: {price}",
-            *([doubt] if found["precision"] == "int16" else []),
+            *([doubt] if found["board"] == "zynq7000" else []),
             "the same by convert, in the recipe:",
             "[quantization]",
             'kind = "mixed"',

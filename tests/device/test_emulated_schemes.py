@@ -19,14 +19,19 @@ pytestmark = [pytest.mark.board, pytest.mark.slow]
 COUNT = 20
 
 
-@pytest.fixture(scope="module", params=["int8_float_io", "uint8_io", "int16x8"])
+OPTIONS = {"int8_float_io": "", "uint8_io": "", "int16x8": "", "mixed": "int16 = [[5, 20], [30, 52]]"}
+
+
+@pytest.fixture(scope="module", params=OPTIONS)
 def model(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, converted: Path, ghost_edge: Run
 ) -> Path:
     """The embedded model by another scheme, with pictures.npz beside it."""
     folder = tmp_path_factory.mktemp(request.param)
     out = Path(shutil.copytree(converted, folder / "out"))
-    run = ghost_edge("convert", write_recipe(folder, request.param, target=True), "--out", out)
+    run = ghost_edge(
+        "convert", write_recipe(folder, request.param, options=OPTIONS[request.param], target=True), "--out", out
+    )
     assert run.returncode == 0, run.stderr
     recipe = load_recipe(default_recipe())
     save_pictures(sample_pictures(recipe, places_for(recipe.path.parent), COUNT, []), out / "pictures.npz")

@@ -148,3 +148,20 @@ def test_startup_is_judged_by_medians() -> None:
     }
     judged = importlib.import_module("startup").summary(walls)
     assert [figure.falls_short for figure in judged] == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("agreement", "ratio", "short"),
+    [
+        (0.995, 1.5, []),
+        (0.9949, 1.5, ["mix: agreement"]),
+        (0.995, 1.51, ["mix: time / int8's"]),
+    ],
+)
+def test_a_mix_that_agrees_too_little_or_costs_too_much_misses_its_bar(
+    agreement: float, ratio: float, short: list[str]
+) -> None:
+    models = [{"accuracy": {"agreement": value}} for value in (0.98, 0.99)]
+    found = {"deciding": {"agreement": agreement}, "time": {"ratio": ratio}, "models": models}
+    judged = importlib.import_module("mixed_precision").summary(found)
+    assert [figure.name for figure in judged if figure.falls_short] == short
