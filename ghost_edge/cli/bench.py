@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import sys
@@ -12,6 +13,8 @@ from typing import Any, Optional, TypeVar
 import click
 
 from ghost_edge.cli.options import data_option
+from ghost_edge.core.card import describe as describe_card
+from ghost_edge.core.card import read_card
 from ghost_edge.core.errors import DeviceError, GhostEdgeError, RecipeError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.report import Column, as_csv, as_markdown, as_text
@@ -153,9 +156,13 @@ def _bench_here(paths: Sequence[Path], plan: BenchPlan, to_stderr: bool) -> tupl
     used = sorted({f"{result.interpreter} {result.version}" for result in results if result.interpreter})
     if used:
         click.echo(f"interpreter: {', '.join(used)}, {plan.kernels} kernels", err=to_stderr)
+    cards = {path.name: card for path in models if (card := read_card(path)) is not None}
+    for line in dict.fromkeys(map(describe_card, cards.values())):
+        click.echo(f"input: {line}", err=to_stderr)
     for line in doubt_lines(results):
         click.echo(line, err=to_stderr)
-    return as_document(board, plan, results), results
+    document = as_document(board, plan, results)
+    return {**document, "cards": {name: dataclasses.asdict(card) for name, card in cards.items()}}, results
 
 
 def _bench_there(

@@ -22,6 +22,7 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
     """Build, quantize to int8, export, verify and judge the model of RECIPE (without one: the embedded default)."""
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.layout import layout
+    from ghost_edge.host.parity import load_parity, saturation_doubts
     from ghost_edge.host.pipeline import run_chain
     from ghost_edge.host.recipe import load_recipe
     from ghost_edge.host.shipped import default_recipe
@@ -36,7 +37,8 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
     click.echo(f"\n{as_text(summary_rows(manifest), COLUMNS)}\n\nfiles: {folder}/ (manifest.json, report.md)")
     for finding in read_findings(folder / layout(loaded).doctor):
         click.echo(f"warning: {finding.sentence}")
-    for doubt in delegate_doubts(folder / layout(loaded).parity):
+    parity = load_parity(folder / layout(loaded).parity)
+    for doubt in [*delegate_doubts(folder / layout(loaded).verified), *saturation_doubts(parity)]:
         click.echo(doubt)
     if manifest.gate:
         raise GateError(f"{manifest.name}: {'; '.join(manifest.gate)}")

@@ -12,9 +12,10 @@ import click
 from ghost_edge.cli.options import data_option
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.artifact import open_artifact
+from ghost_edge.core.card import check_fed, read_card
 from ghost_edge.core.errors import GateError, RecipeError
 from ghost_edge.core.files import write_json
-from ghost_edge.core.manifest import read_manifest
+from ghost_edge.core.manifest import FILE_NAME, read_manifest
 from ghost_edge.core.npz import save_npz
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.report import Column, as_text
@@ -29,7 +30,7 @@ _Path = click.Path(path_type=Path)
 @click.argument("artifacts", nargs=-1, required=True, type=_Path)
 @click.option("--recipe", type=_Path, help="Its [preprocess] and [evaluation] are used.")
 @click.option("--pictures", type=_Path, help="Instead of a recipe: the pictures.npz of a bundle, without TensorFlow.")
-@click.option("--manifest", type=_Path, help="With --pictures: says [preprocess]; default: beside each artifact.")
+@click.option("--manifest", type=_Path, help="With --pictures: says [preprocess].  [default: beside each]")
 @click.option("--runtime", default="auto", show_default=True, type=click.Choice(["auto", *INTERPRETERS]))
 @click.option(
     "--kernels",
@@ -67,7 +68,7 @@ def evaluate(
         rows, columns = _by_recipe(artifacts, recipe, data, how)
     else:
         assert pictures is not None
-        preprocess = {file: _preprocess_of(file, manifest or file.parent) for file in artifacts}
+        preprocess = {file: _preprocess_of(file, manifest) for file in artifacts}
         rows, answers = judge_pictures(artifacts, load_pictures(pictures), preprocess, how)
         columns = COLUMNS
     click.echo(as_text(rows, columns))
@@ -81,9 +82,14 @@ def evaluate(
         raise GateError(f"{other[0]} gives other outputs than on the workstation, see above; is it the same file?")
 
 
-def _preprocess_of(file: Path, manifest: Path) -> Preprocess:
-    """What the manifest says; raises ArtifactError where it promises another file under this name."""
-    found = read_manifest(manifest)
+def _preprocess_of(file: Path, manifest: Optional[Path]) -> Preprocess:
+    """What the manifest says, or, of a file that travels alone, its card.
+
+    Raises ArtifactError where there is neither, or the manifest promises another file under this name.
+    """
+    if manifest is None and not (file.parent / FILE_NAME).exists() and (card := read_card(file)):
+        return card.preprocess
+    found = read_manifest(manifest or file.parent)
     for model in found.models:
         if model.artifact.file == file.name:
             open_artifact(model.artifact, file.parent)
@@ -97,5 +103,9 @@ def _by_recipe(
     from ghost_edge.host.judging import COLUMNS, judge_files
     from ghost_edge.host.recipe import load_recipe
 
+    loaded = load_recipe(recipe)
     with open_progress(Path(os.devnull)) as progress:
-        return judge_files(artifacts, load_recipe(recipe), places_for(recipe.parent, data), how, progress), COLUMNS
+        rows = judge_files(artifacts, loaded, places_for(recipe.parent, data), how, progress)
+    for doubt in filter(None, (check_fed(file, loaded.preprocess) for file in artifacts)):
+        click.echo(doubt, err=True)
+    return rows, COLUMNS

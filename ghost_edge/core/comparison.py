@@ -11,7 +11,7 @@ from ghost_edge.core.artifact import open_artifact
 from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.gate import Verdict, judge
 from ghost_edge.core.manifest import Manifest, read_manifest
-from ghost_edge.core.predictions import Predictions, answers_of, load_predictions
+from ghost_edge.core.predictions import Predictions, answers_of, candidates, load_predictions
 from ghost_edge.core.report import Column
 
 COLUMNS = (
@@ -42,15 +42,15 @@ def compare_manifests(
     baseline: Optional[Path] = None,
     allow_few: bool = False,
 ) -> list[Comparison]:
-    """Judge the quantized model of a manifest (file or folder) by its limits, or by those given here.
+    """Judge the quantized models of a manifest (file or folder) by its limits, or by those given here.
 
     Raises ArtifactError for a missing or damaged file, DataError where the baseline saw other pictures.
     """
     manifest, predictions = _open(path)
     given = {"max_drop": max_drop, "min_agreement": min_agreement}
     limits = dataclasses.replace(manifest.limits, **{name: value for name, value in given.items() if value is not None})
-    candidate = answers_of(predictions, "quantized")
-    references = {"quantized / float": answers_of(predictions, "float")}
+    reference = answers_of(predictions, "float")
+    pairs = {f"{role} / float": (reference, answers) for role, answers in candidates(predictions).items()}
     if baseline is not None:
         _, earlier = _open(baseline)
         if predictions.digests != earlier.digests:
@@ -58,9 +58,9 @@ def compare_manifests(
                 f"the two were not evaluated on the same pictures ({len(predictions.digests)} and "
                 f"{len(earlier.digests)}); a paired comparison needs one evaluation list"
             )
-        references["quantized / baseline"] = answers_of(earlier, "quantized")
+        pairs["quantized / baseline"] = (answers_of(earlier, "quantized"), answers_of(predictions, "quantized"))
     comparisons = []
-    for title, reference in references.items():
+    for title, (reference, candidate) in pairs.items():
         drop = compare(reference, candidate, predictions.labels)
         comparisons.append(Comparison(title, drop, judge(drop, limits, allow_few=allow_few)))
     return comparisons

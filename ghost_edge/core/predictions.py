@@ -42,3 +42,9 @@ def answers_of(predictions: Predictions, role: str) -> NDArray[np.int32]:
     if role not in predictions.answers:
         raise ArtifactError(f"there are no answers of {role!r}; there are {', '.join(predictions.answers)}")
     return predictions.answers[role]
+
+
+def candidates(predictions: Predictions) -> dict[str, NDArray[np.int32]]:
+    """Answers of the models that lost something, by role: the quantized one, and its ONNX twin if there is one."""
+    twins = {role: answers for role, answers in predictions.answers.items() if role == "int8_onnx"}
+    return {"quantized": answers_of(predictions, "quantized"), **twins}

@@ -13,7 +13,8 @@ from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.stats import LatencyStats, summarise
 from ghost_edge.device.bench import random_input
 from ghost_edge.device.isolate import run_isolated
-from ghost_edge.device.runtime import Model, open_model
+from ghost_edge.device.model import Model
+from ghost_edge.device.runtime import open_model
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,9 +24,9 @@ from ghost_edge.device.bench_results import FORMAT, BenchResult, as_documents
 from ghost_edge.device.board import Board, read_conditions, throttling
 from ghost_edge.device.board import doubts as board_doubts
 from ghost_edge.device.isolate import run_isolated
+from ghost_edge.device.model import Model
 from ghost_edge.device.runtime import (
     MODEL_SUFFIXES,
-    Model,
     check_model_file,
     import_interpreter,
     is_runnable,

@@ -14,7 +14,7 @@ from ghost_edge.core.errors import ArtifactError, GateError, GhostEdgeError, Rec
 from ghost_edge.core.report import Column
 from ghost_edge.core.stats import LatencyStats, ratio_interval, summarise
 from ghost_edge.device.board import Conditions
-from ghost_edge.device.runtime import DelegateShare
+from ghost_edge.device.model import DelegateShare
 
 FORMAT = 2  # of the JSON document; raise it when a key changes its meaning or goes
 _STATS = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ghost_edge.core.digest import sha256_file
-from ghost_edge.host.datasets import fingerprint
+from ghost_edge.host.datasets import class_names, fingerprint
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.layout import Layout
 from ghost_edge.host.recipe import Recipe
@@ -25,6 +25,7 @@ from ghost_edge.host.stages import (
     gate,
     latency,
     layers,
+    parity,
     quantize,
     report,
     verify,
@@ -61,6 +62,14 @@ def _evaluation(recipe: Recipe, places: Places) -> Mapping[str, Any]:
     return {"evaluation": evaluation, "preprocess": recipe.preprocess}
 
 
+def _exports(recipe: Recipe, places: Places) -> Mapping[str, Any]:
+    return {
+        "exports": recipe.exports,
+        "preprocess": recipe.preprocess,
+        "class_names": class_names(recipe, places),
+    }
+
+
 STAGES: tuple[Stage, ...] = (
     # one trace: the .tflite, and by it everything else, is made of this frozen graph
     Stage("build", build.run, lambda names: (), build.settings, ("tensorflow", "keras"), version=3),
@@ -93,7 +102,11 @@ STAGES: tuple[Stage, ...] = (
         "quantize",
         quantize.run,
         lambda names: (names.source, names.ranges),
-        lambda recipe, places: {**_calibration(recipe, places), "quantization": recipe.quantization},
+        lambda recipe, places: {
+            **_calibration(recipe, places),
+            **_exports(recipe, places),
+            "quantization": recipe.quantization,
+        },
         ("litert-quantizer", "ai-edge-litert", "numpy", "Pillow"),
         version=3,
     ),
@@ -108,9 +121,10 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "export",
         export.run,
-        lambda names: (names.float_tflite,),
-        lambda recipe, places: {"exports": recipe.exports},
+        lambda names: (names.float_tflite, names.quantized),
+        _exports,
         ("tf2onnx", "onnx"),
+        version=2,
     ),
     # before evaluate: thousands of pictures through a wrong file would only waste time
     Stage(
@@ -121,11 +135,19 @@ STAGES: tuple[Stage, ...] = (
         ("ai-edge-litert", "onnxruntime"),
     ),
     Stage(
+        "parity",
+        parity.run,
+        lambda names: tuple(names.models.values()),
+        lambda recipe, places: {**_calibration(recipe, places), **build.settings(recipe, places)},
+        ("ai-edge-litert", "onnxruntime", "tensorflow", "keras", "numpy", "Pillow"),
+    ),
+    Stage(
         "evaluate",
         evaluate.run,
         lambda names: tuple(names.models.values()),
         _evaluation,
         ("ai-edge-litert", "onnxruntime", "numpy", "Pillow"),
+        version=2,
     ),
     # writes its verdict and lets the chain go on: the report of a model that failed is the one people need
     Stage("gate", gate.run, lambda names: (names.predictions,), lambda recipe, places: {"gate": recipe.gate}, ()),
@@ -135,6 +157,7 @@ STAGES: tuple[Stage, ...] = (
         lambda names: tuple(names.models.values()),
         lambda recipe, places: {"machine": (platform.node(), platform.machine(), os.cpu_count())},
         ("ai-edge-litert", "onnxruntime"),
+        version=2,
     ),
     Stage(
         "report",

@@ -14,7 +14,8 @@ from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.report import Column
 from ghost_edge.device.isolate import run_isolated
-from ghost_edge.device.runtime import DelegateShare, check_model_file, open_model
+from ghost_edge.device.model import DelegateShare
+from ghost_edge.device.runtime import check_model_file, open_model
 from ghost_edge.host.cost import Layer, count_layers, peak_activation_bytes
 from ghost_edge.host.ghosts import Ghost, find_ghosts
 from ghost_edge.host.graph import read_graph

@@ -95,7 +95,7 @@ def find_mix(work: Work, target: Target) -> tuple[Path, ...]:
         bench = _first_that_reaches(_open_benches(work, Path(folder)), target, decide)
         plans = (*cheapest_plans(*_measure(bench)), bench.everything)
         plan = _first_that_meets(bench, plans, target, decide)
-        recipe = dataclasses.replace(work.recipe, quantization=Choice("mixed", bench.options(plan)))
+        recipe = dataclasses.replace(work.recipe, quantization=Choice("mixed", bench.options(plan)), exports=())
         (file,) = stage.run(dataclasses.replace(work, recipe=recipe))
         files = (work.path(work.names.quantized), file)
         times = alternate(files, rounds=_PRICED)
@@ -122,7 +122,7 @@ def describe_mix(path: Path) -> str:
     found = json.loads(path.read_text(encoding="utf-8"))
     time, left = found["time"], found["spans"]
     price = f"{time['ratio']:.2f} times int8's time here (quartiles {time['low']:.2f} to {time['high']:.2f})"
-    doubt = "zynq7000: float32 was not tried, it dies there; and int8 has no XNNPACK there: bench both files on the board"
+    doubt = "zynq7000: float32 dies there and was not tried; int8 has no XNNPACK there: bench both files on the board"
     return "\n".join(
         [
             as_text([{**row, **accuracy_cells(Accuracy(**row["accuracy"]))} for row in found["models"]], COLUMNS),

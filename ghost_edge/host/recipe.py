@@ -118,6 +118,9 @@ TABLES = (
 )
 
 
+_DEFAULT_EXPORTS = ("onnx_float", "onnx_int8")
+
+
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe. Raises RecipeError: no such file, no TOML, or a key that is unknown, missing or mistyped."""
     try:
@@ -150,7 +153,8 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
         raise RecipeError(f"seed must be a whole number from 0 to 4294967295, not {seed!r}")
     if "target" in table:
         pick(TARGETS, table["target"], kind="target")
-    exports = table.get("export", [{"kind": "onnx_float"}])
+    quantization = _choice(QUANTIZERS, table.get("quantization", {"kind": "int8"}), "[quantization]")
+    exports = table.get("export", [{"kind": kind} for kind in _DEFAULT_EXPORTS if _can_export(kind, quantization)])
     recipe = Recipe(
         name=name,
         path=path,
@@ -159,7 +163,7 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
         network=_network(table["network"]) if "network" in table else None,
         training=_data(Training, table.get("training"), "[training]"),
         calibration=_data(Calibration, table.get("calibration"), "[calibration]"),
-        quantization=_choice(QUANTIZERS, table.get("quantization", {"kind": "int8"}), "[quantization]"),
+        quantization=quantization,
         exports=tuple(_choice(EXPORTERS, export, "[[export]]") for export in exports),
         evaluation=_data(Evaluation, table.get("evaluation"), "[evaluation]"),
         gate=from_table(Limits, table.get("gate", {}), "[gate]"),
@@ -174,6 +178,12 @@ def _check_whole(recipe: Recipe) -> None:
     kinds = [export.kind for export in recipe.exports]
     if len(set(kinds)) < len(kinds):
         raise RecipeError(f"[[export]] names {kinds} and each kind makes one file; remove the second of a kind")
+    for kind in kinds:
+        if not _can_export(kind, recipe.quantization):
+            raise RecipeError(
+                f'[[export]] kind "{kind}" is the twin of an integer file, [quantization] kind '
+                f'"{recipe.quantization.kind}" makes another; take it out, or quantize to int8'
+            )
     if recipe.network is None:
         return
     made = recipe.preprocess.size, CHANNELS[recipe.preprocess.channels], recipe.preprocess.layout
@@ -184,6 +194,10 @@ def _check_whole(recipe: Recipe) -> None:
             f"[network] takes input_size {wanted[0]}, {wanted[1]} channels, {wanted[2]}: "
             "set size, channels and layout, or input_size and input_channels"
         )
+
+
+def _can_export(kind: str, quantization: Choice) -> bool:
+    return EXPORTERS[kind].source == "float" or QUANTIZERS[quantization.kind].dtypes.inside <= {"int8", "int32"}
 
 
 def require(value: Any, table: str, command: str) -> Any:

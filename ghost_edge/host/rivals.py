@@ -13,7 +13,8 @@ from ghost_edge.core.report import Column
 from ghost_edge.core.stats import LatencyStats, doubts
 from ghost_edge.device.alternate import alternate
 from ghost_edge.device.isolate import run_isolated
-from ghost_edge.device.runtime import DelegateShare, open_model
+from ghost_edge.device.model import DelegateShare
+from ghost_edge.device.runtime import open_model
 from ghost_edge.host.cost import count_layers
 from ghost_edge.host.graph import read_graph
 from ghost_edge.host.pipeline import Reporter

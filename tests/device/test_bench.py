@@ -22,7 +22,7 @@ from ghost_edge.device import bench
 from ghost_edge.device.bench import BenchPlan, bench_models, find_models, judge, random_input
 from ghost_edge.device.bench_results import BenchResult
 from ghost_edge.device.board import Conditions
-from ghost_edge.device.runtime import DelegateShare
+from ghost_edge.device.model import DelegateShare
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,17 +14,16 @@ import pytest
 
 from ghost_edge.core.errors import ArtifactError, DeviceError, MissingPackageError, RecipeError
 from ghost_edge.device.isolate import run_isolated
+from ghost_edge.device.model import DelegateShare
+from ghost_edge.device.onnx_model import OnnxModel
 from ghost_edge.device.runtime import (
     INTERPRETERS,
-    DelegateShare,
     Interpreter,
-    OnnxModel,
-    TfliteModel,
     choose_interpreter,
-    delegate_share,
     import_interpreter,
     open_model,
 )
+from ghost_edge.device.tflite_model import TfliteModel, delegate_share
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
 OpResolverType = pytest.importorskip("ai_edge_litert.interpreter").OpResolverType

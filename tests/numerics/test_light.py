@@ -12,7 +12,8 @@ import pytest
 
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.options import from_table
-from ghost_edge.device.runtime import DelegateShare, open_model
+from ghost_edge.device.model import DelegateShare
+from ghost_edge.device.runtime import open_model
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.graph import read_graph
 from ghost_edge.host.networks import NETWORKS, light, shufflenet_v2

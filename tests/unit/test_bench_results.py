@@ -26,7 +26,7 @@ from ghost_edge.device.bench_results import (
     results_from_document,
 )
 from ghost_edge.device.board import Conditions, read_board
-from ghost_edge.device.runtime import DelegateShare
+from ghost_edge.device.model import DelegateShare
 
 NOW = Conditions("performance", 666667, 666667, 43.5, 0)
 

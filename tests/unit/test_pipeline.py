@@ -139,7 +139,7 @@ def test_a_key_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(pipeline, "__version__", "1.2.3")
     (tmp_path / "a.txt").write_bytes(b"None")
     made = stage("b", "a.txt", settings=(1, 0.5, "x"), version=4)
-    assert key(tmp_path, made) == "0990b5fdbdc5c15c18bcb82eb5da0b71077c5972ea6142ac2ca1c6456a541084"
+    assert key(tmp_path, made) == "e9967d35c02ebd1d0ba2bb0d0e3bfba4ec4bca5da5cee533882d575ac13851c6"
 
 
 Change = Callable[[Path, pytest.MonkeyPatch], tuple[Stage, Recipe]]
@@ -183,7 +183,8 @@ def test_no_stage_reads_what_is_made_after_it() -> None:
         "quantize": {names.quantized},
         "layers": {names.layers, names.layers_chart},
         "export": set(names.exports),
-        "verify": {names.parity},
+        "verify": {names.verified},
+        "parity": {names.parity, names.parity_chart, names.parity_pictures},
         "evaluate": {names.predictions, names.accuracy},
         "gate": {names.verdict},
         "bench": {names.latency},

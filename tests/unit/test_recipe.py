@@ -66,8 +66,28 @@ def test_the_default_recipe_is_the_embedded_one() -> None:
     assert load_recipe(default_recipe()).name == "ghostnet_mnist"
 
 
-def test_a_recipe_without_exports_makes_float_onnx() -> None:
-    assert [export.kind for export in parse_recipe(TABLE, Path("m.toml")).exports] == ["onnx_float"]
+@pytest.mark.parametrize(
+    ("kind", "exports"),
+    [
+        ("int8", ["onnx_float", "onnx_int8"]),
+        ("uint8_io", ["onnx_float", "onnx_int8"]),
+        ("int16x8", ["onnx_float"]),
+        ("mixed", ["onnx_float"]),
+    ],
+)
+def test_a_recipe_without_exports_makes_float_onnx_and_the_twin_of_an_integer_file(
+    kind: str, exports: list[str]
+) -> None:
+    recipe = parse_recipe({**TABLE, "quantization": {"kind": kind}}, Path("m.toml"))
+    assert [export.kind for export in recipe.exports] == exports
+
+
+def test_a_twin_of_what_is_no_integer_file_is_refused() -> None:
+    table = {**TABLE, "quantization": {"kind": "float16"}, "export": [{"kind": "onnx_int8"}]}
+    with pytest.raises(
+        RecipeError, match=r'kind "onnx_int8" is the twin of an integer file, .* "float16" makes another'
+    ):
+        parse_recipe(table, Path("m.toml"))
 
 
 def test_a_recipe_may_ask_for_no_exports() -> None:

@@ -13,7 +13,7 @@ from ghost_edge.core.options import from_table
 from ghost_edge.core.report import as_text
 from ghost_edge.core.stats import LatencyStats, summarise
 from ghost_edge.device.isolate import Outcome
-from ghost_edge.device.runtime import DelegateShare
+from ghost_edge.device.model import DelegateShare
 from ghost_edge.host import rivals
 from ghost_edge.host.graph import Graph, Tensor
 from ghost_edge.host.networks import NETWORKS

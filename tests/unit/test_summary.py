@@ -25,8 +25,8 @@ def test_a_delegate_that_took_less_than_all_in_one_piece_is_a_doubt(
 ) -> None:
     counts = {"CONV_2D": 3, "HARD_SWISH": 2}
     found = {"operations": counts, "delegate_partitions": partitions, "delegated_operations": delegated}
-    (tmp_path / "parity.json").write_text(json.dumps(found))
-    doubts = delegate_doubts(tmp_path / "parity.json")
+    (tmp_path / "verify.json").write_text(json.dumps(found))
+    doubts = delegate_doubts(tmp_path / "verify.json")
     assert len(doubts) == len(said)
     assert all(words in doubt for words, doubt in zip(said, doubts, strict=True))
 
@@ -35,5 +35,5 @@ def test_a_delegate_that_took_less_than_all_in_one_piece_is_a_doubt(
 def test_the_ends_of_a_uint8_file_are_not_the_delegate_s(tmp_path: Path, delegated: int, doubts: int) -> None:
     counts = {"CONV_2D": 56, "QUANTIZE": 2}
     found = {"operations": counts, "delegate_partitions": 1, "delegated_operations": delegated}
-    (tmp_path / "parity.json").write_text(json.dumps(found))
-    assert len(delegate_doubts(tmp_path / "parity.json")) == doubts
+    (tmp_path / "verify.json").write_text(json.dumps(found))
+    assert len(delegate_doubts(tmp_path / "verify.json")) == doubts

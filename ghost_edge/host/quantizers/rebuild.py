@@ -10,6 +10,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from ghost_edge.core.card import NAME
+
 _ALIGNED = 16  # force_align of Buffer.data in schema.fbs, which the Python made of it does not heed
 
 
@@ -60,3 +62,13 @@ def make_operation(model: Any, name: str, inputs: Sequence[int], output: int, op
     kind = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T")) if options else 0
     numbers = {"opcodeIndex": len(model.operatorCodes) - 1, "inputs": list(inputs), "outputs": [output]}
     return schema.OperatorT(**numbers, builtinOptionsType=kind, builtinOptions=options)
+
+
+def add_card(content: bytes, text: str) -> bytes:
+    """The file with an entry in its metadata, where no interpreter looks."""
+    model = unpack(content)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = NAME, len(model.buffers)
+    model.buffers.append(schema.BufferT(data=np.frombuffer(text.encode(), np.uint8)))
+    model.metadata = [*(model.metadata or ()), entry]
+    return pack(model)

@@ -65,6 +65,18 @@ def find_weights(recipe: Recipe, places: Places) -> Path | None:
 
 def run(work: Work) -> tuple[Path, ...]:
     """Write <name>.keras, the frozen graph, and probes: seeded inputs with Keras' own logits, for the proof later."""
+    model = make_network(work)
+    paths = tuple(map(work.path, (work.names.keras, work.names.frozen, work.names.probe)))
+    with whole_file(paths[0]) as part, tempfile.TemporaryDirectory(dir=work.folder) as scratch:
+        model.save(Path(scratch) / work.names.keras)  # Keras insists on the ending .keras
+        (Path(scratch) / work.names.keras).replace(part)
+    work.tell(0.6, "weights in place")
+    _write_frozen(model, paths[1], paths[2], seed=work.recipe.seed)
+    return paths
+
+
+def make_network(work: Work) -> Any:
+    """The recipe's keras.Model with its weights."""
     import keras
 
     from ghost_edge.host.networks.weights import load_weights
@@ -78,13 +90,7 @@ def run(work: Work) -> tuple[Path, ...]:
         load_weights(model, weights)
     elif network.weights == RANDOM:
         _stir(model, seed=work.recipe.seed)
-    paths = tuple(map(work.path, (work.names.keras, work.names.frozen, work.names.probe)))
-    with whole_file(paths[0]) as part, tempfile.TemporaryDirectory(dir=work.folder) as scratch:
-        model.save(Path(scratch) / work.names.keras)  # Keras insists on the ending .keras
-        (Path(scratch) / work.names.keras).replace(part)
-    work.tell(0.6, "weights in place")
-    _write_frozen(model, paths[1], paths[2], seed=work.recipe.seed)
-    return paths
+    return model
 
 
 def _stir(model: Any, *, seed: int) -> None:

@@ -1,14 +1,13 @@
-"""The verdict on the quantized model, kept as a file: a no must not cost the build."""
+"""The verdict on the quantized models, kept as a file: a no must not cost the build."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from ghost_edge.core.accuracy import compare
 from ghost_edge.core.files import write_json
 from ghost_edge.core.gate import judge
-from ghost_edge.core.predictions import answers_of, load_predictions
+from ghost_edge.core.predictions import answers_of, candidates, load_predictions
 from ghost_edge.host.stages import Work
 
 
@@ -17,8 +16,10 @@ def run(work: Work) -> tuple[Path, ...]:
     if work.recipe.evaluation is None:
         return ()
     predictions = load_predictions(work.path(work.names.predictions))
-    reference, candidate = (answers_of(predictions, role) for role in ("float", "quantized"))
-    verdict = judge(compare(reference, candidate, predictions.labels), work.recipe.gate)
+    reference, reasons = answers_of(predictions, "float"), list[str]()
+    for role, answers in candidates(predictions).items():
+        verdict = judge(compare(reference, answers, predictions.labels), work.recipe.gate)
+        reasons += [f"{work.names.models[role]}: {reason}" for reason in verdict.reasons]
     path = work.path(work.names.verdict)
-    write_json(dataclasses.asdict(verdict), path)
+    write_json({"passed": not reasons, "reasons": reasons}, path)
     return (path,)

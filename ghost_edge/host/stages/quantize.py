@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from ghost_edge.core.accuracy import sqnr_db
+from ghost_edge.core.card import Card, card_text
 from ghost_edge.core.dataset import Image
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.device.evaluate import predict
+from ghost_edge.host.datasets import class_names
+from ghost_edge.host.exporters import EXPORTERS
 from ghost_edge.host.graph import read_graph
 from ghost_edge.host.quantizers import QUANTIZERS
 from ghost_edge.host.quantizers.correct import correct_biases
+from ghost_edge.host.quantizers.rebuild import add_card
 from ghost_edge.host.quantizers.rounding import adapt_rounding, observe_covariances
 from ghost_edge.host.ranges import ESTIMATORS
 from ghost_edge.host.ranges.observer import Ranges, load_observed, observe_means
@@ -27,14 +33,28 @@ _FITTED = 50  # means of more pictures gave the same biases within the noise: 29
 
 
 def run(work: Work) -> tuple[Path, ...]:
-    """Write <name>_<scheme>.tflite by the recipe's scheme."""
+    """Write <name>_<scheme>.tflite by the recipe's scheme, with its card."""
     scheme, source = work.recipe.quantization, work.path(work.names.source)
     row = QUANTIZERS[scheme.kind]
     content = row.quantize(scheme.options, source, estimated(work, source))
     content = _refined(work, source, content)
+    content = row.finish(content, work.recipe.preprocess) if row.finish else content
     path = work.path(work.names.quantized)
-    write_bytes(row.finish(content, work.recipe.preprocess) if row.finish else content, path)
+    write_bytes(add_card(content, card_text(_card(work, content))), path)
     return (path,)
+
+
+def _card(work: Work, content: bytes) -> Card:
+    """What the file says of itself; its twin is made here for its digest alone."""
+    card = Card(work.recipe.preprocess, class_names(work.recipe, work.places))
+    twins = [each for each in work.recipe.exports if EXPORTERS[each.kind].source == "quantized"]
+    if not twins:
+        return card
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / work.names.quantized
+        path.write_bytes(content)
+        made = EXPORTERS[twins[0].kind].export(twins[0].options, path)
+    return dataclasses.replace(card, twin_sha256=hashlib.sha256(made).hexdigest())
 
 
 def estimated(work: Work, source: Path) -> Ranges:

@@ -9,12 +9,11 @@ from typing import Any
 
 from ghost_edge.core.artifact import describe
 from ghost_edge.core.digest import sha256_file
-from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.manifest import FORMAT, Accuracy, Manifest, Model, write_manifest
 from ghost_edge.core.report import Column, as_markdown
 from ghost_edge.device.runtime import open_model
-from ghost_edge.host.datasets import open_dataset
+from ghost_edge.host.datasets import class_names
 from ghost_edge.host.stages import Work
 from ghost_edge.host.stages.build import find_weights
 from ghost_edge.host.stages.layers import COLUMNS as LAYERS
@@ -64,7 +63,7 @@ def make_manifest(work: Work) -> Manifest:
         format=FORMAT,
         name=work.recipe.name,
         preprocess=work.recipe.preprocess,
-        class_names=_class_names(work),
+        class_names=class_names(work.recipe, work.places),
         models=tuple(
             _describe_model(role, work.path(name), accuracy.get(role), medians[name])
             for role, name in work.names.models.items()
@@ -78,9 +77,9 @@ def make_manifest(work: Work) -> Manifest:
     )
 
 
-def delegate_doubts(parity: Path) -> list[str]:
-    """What parity.json says against the quantized file's speed: a line where the delegate did not take it whole."""
-    found = _read(parity)
+def delegate_doubts(verified: Path) -> list[str]:
+    """What verify.json says against the quantized file's speed: a line where the delegate did not take it whole."""
+    found = _read(verified)
     parts, taken, total = found["delegate_partitions"], found["delegated_operations"], sum(found["operations"].values())
     # XNNPACK takes no QUANTIZE between int8 and uint8
     if parts is None or (parts == 1 and taken >= total - found["operations"].get("QUANTIZE", 0)):
@@ -119,13 +118,6 @@ def _describe_model(role: str, path: Path, accuracy: dict[str, Any] | None, medi
         accuracy=Accuracy(**accuracy) if accuracy else None,
         median_ms=median_ms,
     )
-
-
-def _class_names(work: Work) -> tuple[str, ...]:
-    table = work.recipe.evaluation or work.recipe.calibration
-    if table is None:
-        raise DataError("the recipe names no pictures, so nothing says what the classes are called")
-    return open_dataset(table, work.places).class_names
 
 
 def _read(path: Path) -> Any:

@@ -1,0 +1,44 @@
+"""ghost-edge parity: one model in every runtime that is here, and where two part."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from ghost_edge.core.artifact import open_artifact
+from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.files import write_bytes, write_json
+from ghost_edge.core.manifest import read_manifest
+from ghost_edge.core.npz import read_npz
+from ghost_edge.core.report import as_text
+
+_Path = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("folder", type=_Path)
+@click.option("--json", "json_file", type=_Path, help="Write everything as JSON.")
+@click.option("--chart", type=_Path, help="Draw the matrix, .svg.")
+def parity(folder: Path, json_file: Optional[Path], chart: Optional[Path]) -> None:
+    """Every runtime of this machine on the pictures that convert left in FOLDER; exit 6 where rounding is no excuse."""
+    from ghost_edge.host.parity import check_parity, columns, measure_parity, rows, saturation_doubts
+    from ghost_edge.host.parity_chart import draw_parity
+
+    manifest = read_manifest(folder)
+    files = {model.role: open_artifact(model.artifact, folder) for model in manifest.models}
+    arrays = read_npz(folder / "parity.npz", ("images", "keras"), error=ArtifactError)
+    found = measure_parity(files, list(arrays["images"]), manifest.preprocess, arrays["keras"])
+    if json_file is not None:
+        write_json({"format": 1, **dataclasses.asdict(found)}, json_file)
+    if chart is not None:
+        write_bytes(draw_parity(found).encode(), chart)
+    click.echo(f"{found.pictures} pictures: largest difference in int8 steps / outputs that differ / same answers")
+    click.echo(as_text(rows(found), columns(found)))
+    for doubt in saturation_doubts(found):
+        click.echo(doubt)
+    check_parity(found, files)
+    if found.operations:
+        click.echo(f"operation by operation on equal bytes: all {len(found.operations)} of the ONNX twin are its own")

@@ -1,0 +1,47 @@
+"""A .tflite file in TFLite Micro, as firmware would run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.errors import DeviceError
+from ghost_edge.core.tensor import TensorSpec
+from ghost_edge.device.model import DelegateShare, one_line, version
+
+_ARENA_BYTES = 64 << 20  # of the workstation's memory; what firmware needs is another question
+
+
+class MicroModel:
+    """Of one input and one output; it has its own reference kernels, one thread and no delegate."""
+
+    def __init__(self, name: str, path: Path, module: Any, kernels: str, threads: int) -> None:
+        try:
+            micro = module.Interpreter.from_bytes(path.read_bytes(), arena_size=_ARENA_BYTES)
+        except (RuntimeError, ValueError) as error:
+            raise DeviceError(f"{path}: {name} refuses it: {one_line(error)}") from error
+        self.inputs: tuple[TensorSpec, ...] = (_spec("input", micro.get_input_details(0)),)
+        self.outputs: tuple[TensorSpec, ...] = (_spec("output", micro.get_output_details(0)),)
+        self.interpreter, self.version = name, version(module)
+        self.delegate: Optional[DelegateShare] = None
+        self.invoke: Callable[[], Any] = micro.invoke
+        self._micro = micro
+
+    def set_inputs(self, arrays: Sequence[NDArray[Any]]) -> None:
+        """Copy the input."""
+        self._micro.set_input(arrays[0], 0)
+
+    def outputs_now(self) -> list[NDArray[Any]]:
+        """A copy of the output."""
+        return [np.array(self._micro.get_output(0))]
+
+
+def _spec(name: str, detail: Mapping[str, Any]) -> TensorSpec:
+    stored = detail["quantization_parameters"]
+    pairs = list(zip(stored["scales"], stored["zero_points"])) or [(0.0, 0)]
+    shape, (scale, zero_point) = tuple(map(int, detail["shape"])), pairs[0]
+    return TensorSpec(name, shape, np.dtype(detail["dtype"]).name, float(scale), int(zero_point))

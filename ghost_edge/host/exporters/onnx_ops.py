@@ -1,0 +1,299 @@
+"""From each TFLite operation to the ONNX nodes that compute it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.host.graph import Operation
+
+if TYPE_CHECKING:
+    from ghost_edge.host.exporters.onnx_int8 import Draft, Step
+
+    Writer = Callable[[Draft, Operation], None]
+
+TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+_COARSE = 2.0**-6  # of a multiplier: above, the second rounding moves 1 % of the values and more
+_FLOAT = 1  # onnx.TensorProto.FLOAT
+
+
+def _convolution(draft: Draft, op: Operation) -> None:
+    source, paddings = draft.padded.get(op.inputs[0], (op.inputs[0], np.zeros((4, 2), np.int64)))
+    depthwise = op.name == "DEPTHWISE_CONV_2D"
+    filters = draft.values(op, 1).transpose((3, 0, 1, 2) if depthwise else TO_NCHW)
+    pads = np.reshape(_pads(draft, op, filters.shape[2:]), (2, 2)) + paddings[1:3].T
+    draft.finish(
+        op,
+        "Conv",
+        [draft.real(source), *_weights(draft, op, source, filters)],
+        group=draft.shape(source)[3] // filters.shape[1],
+        strides=op.stride,
+        dilations=op.dilation,
+        pads=pads.ravel().tolist(),
+    )
+
+
+def _fully_connected(draft: Draft, op: Operation) -> None:
+    weights, source = draft.values(op, 1), op.inputs[0]
+    rows = math.prod(draft.shape(source)) // weights.shape[1]
+    inputs = [draft.real(source, (rows, weights.shape[1])), *_weights(draft, op, source, weights)]
+    draft.finish(op, "Gemm", inputs, (rows, len(weights)), transB=1)
+
+
+def _weights(draft: Draft, op: Operation, source: int, arranged: NDArray[Any]) -> list[str]:
+    """Weights with output channels in front, and the bias in TFLite's units: input scale times weight scale."""
+    name, parts = draft.names[op.inputs[1]], draft.scales(op.inputs[1])
+    scale, zero_point = (each if len(each) > 1 else each[0] for each in parts)
+    parameters = [
+        draft.constant(f"{name}:scale", scale),
+        draft.constant(f"{name}:zero_point", np.broadcast_to(zero_point, scale.shape).astype(arranged.dtype)),
+    ]
+    stored = draft.constant(name, arranged)
+    inputs = [draft.node("DequantizeLinear", [stored, *parameters], f"{name}:real", axis=0)]
+    if len(op.inputs) > 2 and op.inputs[2] >= 0:
+        bias, made = draft.names[op.inputs[2]], draft.names[op.outputs[0]]
+        units = draft.scale(source)[0] * scale
+        stored = draft.constant(bias, draft.values(op, 2))
+        if _is_coarse(draft, op, units / draft.scale(op.outputs[0])[0]):
+            stored = draft.node("Add", [stored, draft.constant("int32:1", np.int32(1))], f"{made}:bias_rounded")
+        parameters = [stored, draft.constant(f"{made}:bias_scale", units)]
+        inputs.append(draft.node("DequantizeLinear", parameters, f"{made}:bias", axis=0))
+    return inputs
+
+
+def _is_coarse(draft: Draft, op: Operation, multiplier: NDArray[np.float32]) -> bool:
+    """Whether the sum shall be one step more, so that halves are rounded where TFLite rounds them.
+
+    TFLite rounds the product with the multiplier, m * 2**-n with m in [0.5, 1), to 2**-n and then to a whole number
+    (gemmlowp): all from 0.5 - 2**-n / 2 on goes up, 0.5 / m steps early. In outputs that are never negative one step
+    is closer to that than none.
+    """
+    never_negative = draft.limits(op)[0] >= draft.scale(op.outputs[0])[1]
+    return bool(never_negative and _COARSE <= np.max(multiplier) < 0.5)
+
+
+def _pads(draft: Draft, op: Operation, kernel: Sequence[int]) -> list[int]:
+    """Rows and columns before, then after."""
+    if op.padding == "valid":
+        return [0, 0, 0, 0]
+    sizes = zip(draft.shape(op.inputs[0])[1:3], draft.shape(op.outputs[0])[1:3], kernel, op.stride, op.dilation)
+    total = [max((made - 1) * step + (size - 1) * dilation + 1 - had, 0) for had, made, size, step, dilation in sizes]
+    return [each // 2 for each in total] + [each - each // 2 for each in total]
+
+
+def _pad(draft: Draft, op: Operation) -> None:
+    source, made = op.inputs[0], op.outputs[0]
+    paddings = draft.values(op, 1).astype(np.int64)
+    readers = [each.name for each in draft.graph.operations if made in each.inputs]
+    is_inner = made not in draft.graph.outputs and {*readers} <= {"CONV_2D", "DEPTHWISE_CONV_2D"}
+    if op.name == "PAD" and is_inner and len(paddings) == 4 and not paddings[[0, 3]].any():
+        draft.padded[made] = source, paddings
+        return
+    name = draft.names[made]
+    pads = paddings[list(TO_NCHW)] if len(paddings) == 4 else paddings
+    value = draft.scale(source)[1]
+    if op.name == "PADV2":
+        value += draft.values(op, 2).ravel()[0] - draft.scales(source)[1][0]
+    filling = draft.constant(f"uint8:{value}", np.uint8(value))
+    draft.node("Pad", [draft.stored(source), draft.constant(f"{name}:pads", pads.T.ravel()), filling], name)
+
+
+def _elementwise(kind: str) -> Writer:
+    def write(draft: Draft, op: Operation) -> None:
+        rank = len(draft.shape(op.outputs[0]))
+        shapes = [(1,) * (rank - len(draft.shape(index))) + draft.shape(index) for index in op.inputs]
+        alpha = {"alpha": draft.options(op).alpha} if kind == "LeakyRelu" else {}
+        draft.finish(op, kind, map(draft.real, op.inputs, shapes), **alpha)
+
+    return write
+
+
+def _softmax(draft: Draft, op: Operation) -> None:
+    if draft.options(op).beta != 1:
+        raise draft.refusal(op, f"has beta {draft.options(op).beta}, expected 1")
+    draft.finish(op, "Softmax", [draft.real(op.inputs[0])], axis=draft.axis(-1, len(draft.shape(op.outputs[0]))))
+
+
+def _requantize(draft: Draft, op: Operation) -> None:
+    """The same real values in another scale, or without one; or an activation that is an operation of its own."""
+    places = {"DequantizeLinear": op.inputs[0], "QuantizeLinear": op.outputs[0]}
+    stored = {kind: index for kind, index in places.items() if draft.graph.tensors[index].dtype != "float32"}
+    steps: list[Step] = [(kind, draft.parameters(index), {}) for kind, index in stored.items()]
+    if len(stored) == 2 and draft.scale(op.inputs[0]) == draft.scale(op.outputs[0]):
+        steps = []
+    steps += draft.clamp(op, op.name) if op.name in ("RELU", "RELU6") else []
+    draft.chain(draft.names[op.inputs[0]], steps, draft.names[op.outputs[0]])
+
+
+def _concatenation(draft: Draft, op: Operation) -> None:
+    made = op.outputs[0]
+    axis = draft.axis(draft.options(op).axis, len(draft.shape(made)))
+    if all(draft.scale(index) == draft.scale(made) for index in op.inputs):
+        inputs = [draft.stored(index) for index in op.inputs]
+        joined = draft.node("Concat", inputs, f"{draft.names[made]}:joined", axis=axis)
+        draft.chain(joined, draft.clamp(op), draft.names[made])
+    else:
+        draft.finish(op, "Concat", [draft.real(index) for index in op.inputs], axis=axis)
+
+
+def _mean(draft: Draft, op: Operation) -> None:
+    """As TFLite computes it: a whole sum, whose product with the multiplier is rounded twice (see _is_coarse)."""
+    source, made = op.inputs[0], op.outputs[0]
+    shape, axes = draft.shape(source), sorted(int(axis) for axis in draft.values(op, 1).ravel())
+    if len(shape) != 4 or shape[0] != 1 or [axis % 4 for axis in axes] != [1, 2]:
+        raise draft.refusal(op, f"is over axes {axes} of {list(shape)}, expected height and width of one picture")
+    name, count, channels = draft.names[made], shape[1] * shape[2], shape[3]
+    scale, step = (draft.scale(index)[0] for index in (source, made))
+    bits = math.floor(math.log2(count)) - math.frexp(scale / step)[1]  # that the product is shifted to the right
+    early = float(step) * 2.0 ** -(bits + 1) if bits > 0 else 0.0
+    # NHWC: there ONNX Runtime's own transposes around its convolutions cancel those around this
+    rows = draft.constant(f"shape:1x1x{count}x{channels}", np.array((1, 1, count, channels)))
+    to_rows: list[Step] = [("Transpose", (), {"perm": TO_NHWC}), ("Reshape", (rows,), {})]
+    pixels = draft.chain(draft.stored(source), to_rows, f"{name}:pixels")
+    ones = draft.constant(f"ones:{count}", np.ones((1, 1, 1, count), np.uint8))
+    inputs = [ones, pixels, draft.constant("uint8:0", np.uint8(0)), draft.parameters(source)[1]]
+    steps: list[Step] = [
+        ("Cast", (), {"to": _FLOAT}),
+        ("Mul", (draft.constant(f"{name}:share", scale / np.float32(count)),), {}),
+        ("Shrink", (), {"bias": -early, "lambd": 0.0}),  # away from zero by this
+        ("QuantizeLinear", draft.parameters(made), {}),
+    ]
+    to_nchw: Step = ("Transpose", (), {"perm": TO_NCHW})
+    steps += [to_nchw] if len(draft.shape(made)) == 4 else draft.reshape((1, channels), draft.shape(made))
+    draft.chain(draft.node("MatMulInteger", inputs, f"{name}:sum"), steps, name)
+
+
+def _average_pool(draft: Draft, op: Operation) -> None:
+    window = _window(draft, op)
+    parts = math.prod(window["kernel_shape"])
+    if parts % 2 and not any(window["pads"]):  # no halves
+        draft.finish(op, "AveragePool", [draft.real(op.inputs[0])], **window)
+    else:
+        _half_away(draft, op, "AveragePool", parts, **window)
+
+
+def _half_away(draft: Draft, op: Operation, kind: str, parts: int, inputs: Sequence[str] = (), **rest: Any) -> None:
+    """A weighted mean, in parts of a step, with halves away from zero as TFLite rounds them: of stored values.
+
+    So both ends count from the stored zero, and the input is wider by less than a part, and more than float32 loses.
+    """
+    source, made, name = op.inputs[0], op.outputs[0], draft.names[op.outputs[0]]
+    zero = draft.constant(f"{name}:zero", np.uint8(128 if draft.graph.tensors[source].dtype == "int8" else 0))
+    wider = draft.constant(f"{name}:wider", draft.scale(source)[0] * np.float32(1 + 1 / (512 * parts)))
+    real = draft.node("DequantizeLinear", [draft.stored(source), wider, zero], f"{name}:real_taken")
+    mean = draft.node(kind, [real, *inputs], f"{name}:real_made", **rest)
+    # TFLite takes equal scales alone here
+    draft.chain(mean, [("QuantizeLinear", [draft.parameters(made)[0], zero], {}), *draft.clamp(op)], name)
+
+
+def _max_pool(draft: Draft, op: Operation) -> None:
+    steps: list[Step] = [("MaxPool", (), _window(draft, op)), *draft.clamp(op)]
+    draft.chain(draft.stored(op.inputs[0]), steps, draft.names[op.outputs[0]])
+
+
+def _window(draft: Draft, op: Operation) -> dict[str, Any]:
+    kernel = draft.options(op).filterHeight, draft.options(op).filterWidth
+    return {"kernel_shape": kernel, "strides": op.stride, "pads": _pads(draft, op, kernel)}
+
+
+def _reshape(draft: Draft, op: Operation) -> None:
+    steps = draft.reshape(draft.shape(op.inputs[0]), draft.shape(op.outputs[0]))
+    draft.chain(draft.stored(op.inputs[0]), steps, draft.names[op.outputs[0]])
+
+
+def _transpose(draft: Draft, op: Operation) -> None:
+    perm = draft.values(op, 1).ravel()
+    rank = len(perm)
+    moved = [draft.axis(int(perm[axis]), rank) for axis in (TO_NCHW if rank == 4 else range(rank))]
+    draft.node("Transpose", [draft.stored(op.inputs[0])], draft.names[op.outputs[0]], perm=moved)
+
+
+def _split(draft: Draft, op: Operation) -> None:
+    axis = int(draft.values(op, 0).ravel()[0]) % len(draft.shape(op.inputs[1]))
+    size = draft.shape(op.outputs[0])[axis]
+    for number, made in enumerate(op.outputs):
+        _slice(draft, op.inputs[1], made, {axis: (number * size, (number + 1) * size, 1)})
+
+
+def _strided_slice(draft: Draft, op: Operation) -> None:
+    source, options = op.inputs[0], draft.options(op)
+    begin, end, step = (draft.values(op, place).ravel().tolist() for place in (1, 2, 3))
+    if options.ellipsisMask or options.newAxisMask or min(step) < 0:
+        raise draft.refusal(op, "has an ellipsis, a new axis or a negative step, expected begin, end and step")
+    ranges = {}
+    for axis, size in enumerate(draft.shape(source)):
+        one = options.shrinkAxisMask >> axis & 1
+        start = None if options.beginMask >> axis & 1 and not one else begin[axis]
+        stop = None if options.endMask >> axis & 1 else end[axis]
+        ranges[axis] = slice(start, begin[axis] + 1 or None if one else stop, step[axis]).indices(size)
+    _slice(draft, source, op.outputs[0], ranges)
+
+
+def _slice(draft: Draft, source: int, made: int, ranges: dict[int, tuple[int, int, int]]) -> None:
+    """Part of a tensor: start, stop and step by axis."""
+    shape, name = draft.shape(source), draft.names[made]
+    rows = [(start, stop, draft.axis(axis, len(shape)), step) for axis, (start, stop, step) in ranges.items()]
+    arguments = [draft.constant(f"{name}:slice_{place}", np.array(row)) for place, row in enumerate(zip(*rows))]
+    part = tuple(len(range(*ranges.get(axis, (size,)))) for axis, size in enumerate(shape))
+    steps: list[Step] = [("Slice", arguments, {})]
+    steps += draft.reshape(part, draft.shape(made)) if part != draft.shape(made) else []
+    draft.chain(draft.stored(source), steps, name)
+
+
+# by align_corners and half_pixel_centers: where a pixel comes from, and which one is nearest
+_PLACES = {
+    (False, False): ("asymmetric", "floor"),
+    (True, False): ("align_corners", "round_prefer_ceil"),
+    (False, True): ("half_pixel", "round_prefer_ceil"),
+}
+
+
+def _resize(draft: Draft, op: Operation) -> None:
+    options, made = draft.options(op), op.outputs[0]
+    place, nearest = _PLACES[bool(options.alignCorners), bool(options.halfPixelCenters)]
+    name, shape = draft.names[made], draft.shape(made)
+    sizes = ["", "", draft.constant(f"{name}:sizes", np.array([shape[axis] for axis in TO_NCHW]))]
+    mode = {"coordinate_transformation_mode": place}
+    if op.name == "RESIZE_BILINEAR":
+        _half_away(draft, op, "Resize", 16, sizes, mode="linear", **mode)
+    else:
+        draft.node("Resize", [draft.stored(op.inputs[0]), *sizes], name, mode="nearest", nearest_mode=nearest, **mode)
+
+
+OPS: dict[str, Writer] = {
+    "CONV_2D": _convolution,
+    "DEPTHWISE_CONV_2D": _convolution,
+    "FULLY_CONNECTED": _fully_connected,
+    "ADD": _elementwise("Add"),
+    "SUB": _elementwise("Sub"),
+    "MUL": _elementwise("Mul"),
+    "MAXIMUM": _elementwise("Max"),
+    "MINIMUM": _elementwise("Min"),
+    "CONCATENATION": _concatenation,
+    "MEAN": _mean,
+    "AVERAGE_POOL_2D": _average_pool,
+    "MAX_POOL_2D": _max_pool,
+    "SOFTMAX": _softmax,
+    "LOGISTIC": _elementwise("Sigmoid"),
+    "TANH": _elementwise("Tanh"),
+    "HARD_SWISH": _elementwise("HardSwish"),
+    "RELU": _requantize,
+    "RELU6": _requantize,
+    "LEAKY_RELU": _elementwise("LeakyRelu"),
+    "RESHAPE": _reshape,
+    "SQUEEZE": _reshape,
+    "EXPAND_DIMS": _reshape,
+    "TRANSPOSE": _transpose,
+    "PAD": _pad,
+    "PADV2": _pad,
+    "SPLIT": _split,
+    "STRIDED_SLICE": _strided_slice,
+    "RESIZE_NEAREST_NEIGHBOR": _resize,
+    "RESIZE_BILINEAR": _resize,
+    "QUANTIZE": _requantize,
+    "DEQUANTIZE": _requantize,
+}

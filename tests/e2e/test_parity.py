@@ -1,0 +1,147 @@
+"""One model in every runtime of this machine, and twins that are none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from ghost_edge.core.card import NAME, read_card
+from ghost_edge.core.digest import sha256_file
+from ghost_edge.core.errors import ConversionError
+from ghost_edge.core.manifest import read_manifest
+from ghost_edge.core.npz import read_npz
+from ghost_edge.device.evaluate import RunOptions, raw_outputs
+from ghost_edge.host.parity import check_parity, measure_parity
+
+pytestmark = pytest.mark.slow
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Harm = Callable[[onnx.GraphProto], str]
+
+
+@pytest.fixture
+def twins(converted: Path) -> dict[str, Path]:
+    return {
+        "quantized": converted / "ghostnet_mnist_int8.tflite",
+        "int8_onnx": converted / "ghostnet_mnist_int8.onnx",
+    }
+
+
+def test_every_runtime_is_in_the_matrix(converted: Path, ghost_edge: Command, tmp_path: Path) -> None:
+    run = ghost_edge("parity", converted, "--json", tmp_path / "p.json", "--chart", tmp_path / "p.svg")
+    assert run.returncode == 0, run.stderr
+    found = json.loads((tmp_path / "p.json").read_text())
+    runs = ["Keras", "float .tflite", "float .onnx", "int8 reference", "int8 optimised", "int8 XNNPACK"]
+    assert found["runs"] == [*runs, "int8 .onnx", "int8 .onnx unasked", "int8 .onnx plain", "TFLite Micro"]
+    assert len(found["pairs"]) == 10 * 9 / 2
+    assert (tmp_path / "p.svg").read_text() == (converted / "parity.svg").read_text()
+    assert "operation by operation on equal bytes: all " in run.stdout.splitlines()[-1]
+
+
+def test_tflite_micro_answers_as_the_reference_kernels(converted: Path) -> None:
+    found = json.loads((converted / "parity.json").read_text())
+    (pair,) = [each for each in found["pairs"] if {each["first"], each["second"]} == {"int8 reference", "TFLite Micro"}]
+    assert pair["max_lsb"] == 0
+    assert pair["differ"] == 0
+
+
+def test_the_float_formats_answer_alike(converted: Path) -> None:
+    found = json.loads((converted / "parity.json").read_text())
+    floats = {"Keras", "float .tflite", "float .onnx"}
+    assert [each["max_lsb"] for each in found["pairs"] if {each["first"], each["second"]} < floats] == [0, 0, 0]
+
+
+def _halve_a_scale(graph: onnx.GraphProto) -> str:
+    weights = "blocks.2.0.ghost1.primary_conv.0_1/convolution:scale"
+    (stored,) = [each for each in graph.initializer if each.name.endswith(weights)]
+    stored.CopyFrom(numpy_helper.from_array(np.asarray(numpy_helper.to_array(stored) / 2), stored.name))
+    return "blocks.2.0.ghost1.primary_conv"
+
+
+def _shift_a_zero_point(graph: onnx.GraphProto) -> str:
+    name = "blocks.3.0.se.conv_reduce"
+    stored = next(each for each in graph.initializer if name in each.name and each.name.endswith(":zero_point"))
+    values = numpy_helper.to_array(stored)
+    stored.CopyFrom(numpy_helper.from_array(np.asarray(values + np.ones_like(values)), stored.name))
+    return name
+
+
+def _swap_channels(graph: onnx.GraphProto) -> str:
+    name = "blocks.1.0.ghost2.primary_conv.0"
+    stored = max((each for each in graph.initializer if name in each.name), key=lambda each: len(each.raw_data))
+    stored.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(stored)[:, ::-1].copy(), stored.name))
+    return "blocks.1.0.ghost2.primary_conv"
+
+
+@pytest.mark.parametrize("harm", [_halve_a_scale, _shift_a_zero_point, _swap_channels])
+def test_a_wrong_twin_is_named_by_its_layer(
+    converted: Path, twins: dict[str, Path], harm: Harm, tmp_path: Path
+) -> None:
+    model = onnx.load(twins["int8_onnx"])
+    layer = harm(model.graph)
+    wrong = {**twins, "int8_onnx": tmp_path / "wrong.onnx"}
+    wrong["int8_onnx"].write_bytes(model.SerializeToString())
+    arrays = read_npz(converted / "parity.npz")
+    parity = measure_parity(wrong, list(arrays["images"][:3]), read_manifest(converted).preprocess, None)
+    with pytest.raises(ConversionError, match=rf"wrong\.onnx parts from .* at operation \d+, \w+ \S*{layer}"):
+        check_parity(parity, wrong)
+
+
+def test_a_twin_of_another_file_is_refused(converted: Path, twins: dict[str, Path], tmp_path: Path) -> None:
+    other = {**twins, "quantized": tmp_path / "ghostnet_mnist_int8.tflite"}
+    other["quantized"].write_bytes(twins["quantized"].read_bytes() + b"\0")
+    arrays = read_npz(converted / "parity.npz")
+    parity = measure_parity(other, list(arrays["images"][:3]), read_manifest(converted).preprocess, None)
+    with pytest.raises(ConversionError, match=r"was made of another ghostnet_mnist_int8\.tflite"):
+        check_parity(parity, other)
+
+
+def test_each_twin_names_the_other_by_sha256(twins: dict[str, Path]) -> None:
+    cards = {role: read_card(path) for role, path in twins.items()}
+    assert cards["int8_onnx"] is not None
+    assert cards["int8_onnx"].twin_sha256 == sha256_file(twins["quantized"])
+    model = onnx.load(twins["int8_onnx"])
+    kept = [each for each in model.metadata_props if each.key != NAME]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    assert cards["quantized"] is not None
+    without = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+    assert cards["quantized"].twin_sha256 == without
+
+
+def test_a_file_that_travels_alone_says_how_to_feed_it(
+    converted: Path, twins: dict[str, Path], ghost_edge: Command, tmp_path: Path
+) -> None:
+    for path in twins.values():
+        shutil.copy(path, tmp_path)
+    manifest = read_manifest(converted)
+    images = read_npz(converted / "parity.npz")["images"]
+    np.savez(tmp_path / "pictures.npz", images=images, labels=np.zeros(len(images), np.int64))
+    for path in twins.values():
+        answers = tmp_path / f"{path.suffix[1:]}.npz"
+        run = ghost_edge(
+            "evaluate", tmp_path / path.name, "--pictures", tmp_path / "pictures.npz", "--outputs", answers
+        )
+        assert run.returncode == 0, run.stderr
+        expected, _ = raw_outputs(path, list(images), manifest.preprocess, RunOptions())
+        assert np.array_equal(read_npz(answers)[path.stem], expected)
+    run = ghost_edge("bench", tmp_path / "ghostnet_mnist_int8.tflite", "--seconds", "0", "--runs", "1")
+    assert "input: GRAY 28 x 28, (pixel / 255 - [0.1307]) / [0.3081]; 10 classes: 0, 1, 2, ..." in run.stdout
+
+
+def test_a_recipe_that_feeds_it_otherwise_is_doubted(
+    repository: Path, twins: dict[str, Path], ghost_edge: Command, tmp_path: Path
+) -> None:
+    text = (repository / "models" / "ghostnet_mnist.toml").read_text().replace("mean = [0.1307]", "mean = [0.5]")
+    (tmp_path / "other.toml").write_text(text.replace('"../', f'"{repository}/'))
+    run = ghost_edge("evaluate", twins["quantized"], "--recipe", tmp_path / "other.toml")
+    assert run.returncode == 0, run.stderr
+    assert "says that it was made for mean (0.1307,), not (0.5,)" in run.stderr
