@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ConversionError, RecipeError
 from ghost_edge.device.onnx_model import SCALES
-from ghost_edge.host.exporters.onnx_ops import OPS, TO_NCHW, TO_NHWC
+from ghost_edge.host.exporters.onnx_ops import OPS
+from ghost_edge.host.exporters.onnx_products import TO_NCHW, TO_NHWC, Step, away_from_zero
 from ghost_edge.host.graph import Graph, Operation, read_graph
 from ghost_edge.host.quantizers.rebuild import unpack
 
@@ -23,7 +24,6 @@ _ACTIVATIONS = {value: name for name, value in vars(schema.ActivationFunctionTyp
 _LIMITS = {"NONE": (-np.inf, np.inf), "RELU": (0, np.inf), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}
 _SHIFTS = {"int8": 128, "uint8": 0}  # from a stored value to the twin's: ONNX Runtime is fast with uint8 alone
 Shape = Sequence[int]
-Step = tuple[str, Sequence[str], dict[str, Any]]  # a node by kind, inputs after the first, attributes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,11 +232,17 @@ class Draft:
         stored = self.stored(index, shape)
         return self.node("DequantizeLinear", [stored, *self.parameters(index)], f"{stored}:real")
 
-    def finish(self, op: Operation, kind: str, inputs: Iterable[str], shape: Shape = (), **attributes: Any) -> None:
-        """A node on real values, quantized to the operation's output; shape: that it makes, if it is another."""
+    def finish(
+        self, op: Operation, kind: str, inputs: Iterable[str], shape: Shape = (), early: float = 0.0, **attributes: Any
+    ) -> None:
+        """A node on real values, quantized to the operation's output.
+
+        shape: that it makes, if it is another. early: how far below a half the rounding away from zero begins.
+        """
         index = op.outputs[0]
         made = self.node(kind, inputs, f"{self.names[index]}:real_made", **attributes)
-        steps: list[Step] = [("QuantizeLinear", self.parameters(index), {})]
+        steps: list[Step] = [away_from_zero(early)] if early else []
+        steps += [("QuantizeLinear", self.parameters(index), {})]
         if shape and tuple(shape) != self.shape(index):
             steps += self.reshape(shape, self.shape(index))
         self.chain(made, steps + self.clamp(op), self.names[index])

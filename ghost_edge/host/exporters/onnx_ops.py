@@ -7,82 +7,24 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ghost_edge.host.exporters.onnx_products import (
+    TO_NCHW,
+    TO_NHWC,
+    Step,
+    away_from_zero,
+    convolution,
+    fully_connected,
+    pads,
+)
 from ghost_edge.host.graph import Operation
 
 if TYPE_CHECKING:
-    from ghost_edge.host.exporters.onnx_int8 import Draft, Step
+    from ghost_edge.host.exporters.onnx_int8 import Draft
 
     Writer = Callable[[Draft, Operation], None]
 
-TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
-_COARSE = 2.0**-6  # of a multiplier: above, the second rounding moves 1 % of the values and more
 _FLOAT = 1  # onnx.TensorProto.FLOAT
-
-
-def _convolution(draft: Draft, op: Operation) -> None:
-    source, paddings = draft.padded.get(op.inputs[0], (op.inputs[0], np.zeros((4, 2), np.int64)))
-    depthwise = op.name == "DEPTHWISE_CONV_2D"
-    filters = draft.values(op, 1).transpose((3, 0, 1, 2) if depthwise else TO_NCHW)
-    pads = np.reshape(_pads(draft, op, filters.shape[2:]), (2, 2)) + paddings[1:3].T
-    draft.finish(
-        op,
-        "Conv",
-        [draft.real(source), *_weights(draft, op, source, filters)],
-        group=draft.shape(source)[3] // filters.shape[1],
-        strides=op.stride,
-        dilations=op.dilation,
-        pads=pads.ravel().tolist(),
-    )
-
-
-def _fully_connected(draft: Draft, op: Operation) -> None:
-    weights, source = draft.values(op, 1), op.inputs[0]
-    rows = math.prod(draft.shape(source)) // weights.shape[1]
-    inputs = [draft.real(source, (rows, weights.shape[1])), *_weights(draft, op, source, weights)]
-    draft.finish(op, "Gemm", inputs, (rows, len(weights)), transB=1)
-
-
-def _weights(draft: Draft, op: Operation, source: int, arranged: NDArray[Any]) -> list[str]:
-    """Weights with output channels in front, and the bias in TFLite's units: input scale times weight scale."""
-    name, parts = draft.names[op.inputs[1]], draft.scales(op.inputs[1])
-    scale, zero_point = (each if len(each) > 1 else each[0] for each in parts)
-    parameters = [
-        draft.constant(f"{name}:scale", scale),
-        draft.constant(f"{name}:zero_point", np.broadcast_to(zero_point, scale.shape).astype(arranged.dtype)),
-    ]
-    stored = draft.constant(name, arranged)
-    inputs = [draft.node("DequantizeLinear", [stored, *parameters], f"{name}:real", axis=0)]
-    if len(op.inputs) > 2 and op.inputs[2] >= 0:
-        bias, made = draft.names[op.inputs[2]], draft.names[op.outputs[0]]
-        units = draft.scale(source)[0] * scale
-        stored = draft.constant(bias, draft.values(op, 2))
-        if _is_coarse(draft, op, units / draft.scale(op.outputs[0])[0]):
-            stored = draft.node("Add", [stored, draft.constant("int32:1", np.int32(1))], f"{made}:bias_rounded")
-        parameters = [stored, draft.constant(f"{made}:bias_scale", units)]
-        inputs.append(draft.node("DequantizeLinear", parameters, f"{made}:bias", axis=0))
-    return inputs
-
-
-def _is_coarse(draft: Draft, op: Operation, multiplier: NDArray[np.float32]) -> bool:
-    """Whether the sum shall be one step more, so that halves are rounded where TFLite rounds them.
-
-    TFLite rounds the product with the multiplier, m * 2**-n with m in [0.5, 1), to 2**-n and then to a whole number
-    (gemmlowp): all from 0.5 - 2**-n / 2 on goes up, 0.5 / m steps early. In outputs that are never negative one step
-    is closer to that than none.
-    """
-    never_negative = draft.limits(op)[0] >= draft.scale(op.outputs[0])[1]
-    return bool(never_negative and _COARSE <= np.max(multiplier) < 0.5)
-
-
-def _pads(draft: Draft, op: Operation, kernel: Sequence[int]) -> list[int]:
-    """Rows and columns before, then after."""
-    if op.padding == "valid":
-        return [0, 0, 0, 0]
-    sizes = zip(draft.shape(op.inputs[0])[1:3], draft.shape(op.outputs[0])[1:3], kernel, op.stride, op.dilation)
-    total = [max((made - 1) * step + (size - 1) * dilation + 1 - had, 0) for had, made, size, step, dilation in sizes]
-    return [each // 2 for each in total] + [each - each // 2 for each in total]
 
 
 def _pad(draft: Draft, op: Operation) -> None:
@@ -141,7 +83,7 @@ def _concatenation(draft: Draft, op: Operation) -> None:
 
 
 def _mean(draft: Draft, op: Operation) -> None:
-    """As TFLite computes it: a whole sum, whose product with the multiplier is rounded twice (see _is_coarse)."""
+    """As TFLite computes it: a whole sum, whose product with the multiplier is rounded twice: see onnx_products."""
     source, made = op.inputs[0], op.outputs[0]
     shape, axes = draft.shape(source), sorted(int(axis) for axis in draft.values(op, 1).ravel())
     if len(shape) != 4 or shape[0] != 1 or [axis % 4 for axis in axes] != [1, 2]:
@@ -159,7 +101,7 @@ def _mean(draft: Draft, op: Operation) -> None:
     steps: list[Step] = [
         ("Cast", (), {"to": _FLOAT}),
         ("Mul", (draft.constant(f"{name}:share", scale / np.float32(count)),), {}),
-        ("Shrink", (), {"bias": -early, "lambd": 0.0}),  # away from zero by this
+        away_from_zero(early),
         ("QuantizeLinear", draft.parameters(made), {}),
     ]
     to_nchw: Step = ("Transpose", (), {"perm": TO_NCHW})
@@ -197,7 +139,7 @@ def _max_pool(draft: Draft, op: Operation) -> None:
 
 def _window(draft: Draft, op: Operation) -> dict[str, Any]:
     kernel = draft.options(op).filterHeight, draft.options(op).filterWidth
-    return {"kernel_shape": kernel, "strides": op.stride, "pads": _pads(draft, op, kernel)}
+    return {"kernel_shape": kernel, "strides": op.stride, "pads": pads(draft, op, kernel)}
 
 
 def _reshape(draft: Draft, op: Operation) -> None:
@@ -265,9 +207,9 @@ def _resize(draft: Draft, op: Operation) -> None:
 
 
 OPS: dict[str, Writer] = {
-    "CONV_2D": _convolution,
-    "DEPTHWISE_CONV_2D": _convolution,
-    "FULLY_CONNECTED": _fully_connected,
+    "CONV_2D": convolution,
+    "DEPTHWISE_CONV_2D": convolution,
+    "FULLY_CONNECTED": fully_connected,
     "ADD": _elementwise("Add"),
     "SUB": _elementwise("Sub"),
     "MUL": _elementwise("Mul"),
