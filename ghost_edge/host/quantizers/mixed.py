@@ -7,17 +7,20 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ai_edge_litert import schema_py_generated as schema
 from litert_quantizer import recipe
 
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.host.graph import Graph, Operation, read_graph
 from ghost_edge.host.quantizers.int8 import Int8
 from ghost_edge.host.quantizers.int16x8 import free_scales
+from ghost_edge.host.quantizers.rebuild import add_tensor, make_operation, pack, unpack
 from ghost_edge.host.quantizers.tool import apply
 from ghost_edge.host.ranges.observer import Ranges
 
 Span = tuple[int, int]
 PRECISIONS = ("float32", "int16")
+_WIDENING = schema.TensorType.INT8, schema.TensorType.INT16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +55,23 @@ def quantize(options: Mixed, float_tflite: Path, ranges: Ranges) -> bytes:
         rules.append({**recipe.static_wi8_ai16()[0], **_scope(graph, operation)})
     wide = {graph.tensors[index].name for operation in _inside(graph, options.int16) for index in operation.outputs}
     made = apply(rules, float_tflite, ranges.unclipped(wide))
-    return free_scales(made) if wide else made
+    return _widen_through_float(free_scales(made)) if wide else made
+
+
+def _widen_through_float(content: bytes) -> bytes:
+    """The file with DEQUANTIZE and QUANTIZE for each QUANTIZE from int8 to int16, which tflite-runtime 2.14 refuses."""
+    model, operators = unpack(content), []
+    main = model.subgraphs[0]
+    for operator in main.operators:
+        given, made = main.tensors[operator.inputs[0]], main.tensors[operator.outputs[0]]
+        kind = model.operatorCodes[operator.opcodeIndex].builtinCode
+        if kind == schema.BuiltinOperator.QUANTIZE and (given.type, made.type) == _WIDENING:
+            between = add_tensor(model, f"{made.name.decode()}:float", given.shape, "float32")
+            operators.append(make_operation(model, "DEQUANTIZE", operator.inputs, between))
+            operator.inputs = [between]
+        operators.append(operator)
+    main.operators = operators
+    return pack(model)
 
 
 def _inside(graph: Graph, spans: Sequence[Sequence[int]]) -> list[Operation]:
