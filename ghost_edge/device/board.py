@@ -151,6 +151,12 @@ def _read(path: Path) -> Optional[str]:
     return text.strip("\0 \n") or None
 
 
+def has_vnni(root: Path = Path("/")) -> bool:
+    """Whether an x86 processor adds products of bytes without saturation; False where that cannot be read."""
+    flags = _field(_read(root / "proc/cpuinfo") or "", "flags") or ""
+    return bool({"avx512_vnni", "avx_vnni"} & {*flags.split()})
+
+
 def _number(path: Path) -> Optional[int]:
     text = _read(path)
     return int(text) if text is not None and re.fullmatch(r"-?\d+", text) else None

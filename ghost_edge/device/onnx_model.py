@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.errors import DeviceError
 from ghost_edge.core.tensor import TensorSpec
+from ghost_edge.device.board import has_vnni
 from ghost_edge.device.model import DelegateShare, check_open, damaged, one_line
 
-# without it, sums of two products saturate at 16 bits where an x86 processor has no VNNI, and nothing is said
+# without it, sums of two products saturate at 16 bits where an x86 processor has no VNNI, and nothing is said; with
+# it, a processor that has loses a third of its speed
 PRECISE = "session.x64quantprecision"
 SCALES = "ghost_edge_scales"  # in metadata_props: scale and zero point of integer inputs and outputs, JSON by name
 
@@ -28,7 +30,8 @@ class OnnxModel:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # fatal: what goes wrong comes as an exception too
-        if kernels != "optimised":
+        # others' files are run as a program of others would; ONNX Runtime even refuses some with this option
+        if kernels != "optimised" and not has_vnni() and SCALES.encode() in path.read_bytes():
             options.add_session_config_entry(PRECISE, "1")
         if kernels == "reference":
             options.graph_optimization_level = module.GraphOptimizationLevel.ORT_DISABLE_ALL

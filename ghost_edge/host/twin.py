@@ -14,6 +14,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ArtifactError, DataError
+from ghost_edge.device.onnx_model import PRECISE
 from ghost_edge.host.exporters.onnx_int8 import in_twin, tensor_names, twin_names
 from ghost_edge.host.graph import Graph, read_graph
 
@@ -133,8 +134,7 @@ def _open_cut(content: bytes, graph: Graph) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    # without it, sums of two products saturate at 16 bits where the processor has no VNNI
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    options.add_session_config_entry(PRECISE, "1")  # the same bytes on every machine
     model = _cut(onnx.load_from_string(content), graph)
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 

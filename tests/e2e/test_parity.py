@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import numpy_helper
 
@@ -19,7 +20,9 @@ from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.manifest import read_manifest
 from ghost_edge.core.npz import read_npz
+from ghost_edge.device import onnx_model
 from ghost_edge.device.evaluate import RunOptions, raw_outputs
+from ghost_edge.device.runtime import open_model
 from ghost_edge.host.parity import check_parity, measure_parity
 
 pytestmark = pytest.mark.slow
@@ -102,6 +105,28 @@ def test_a_twin_of_another_file_is_refused(converted: Path, twins: dict[str, Pat
     parity = measure_parity(other, list(arrays["images"][:3]), read_manifest(converted).preprocess, None)
     with pytest.raises(ConversionError, match=r"was made of another ghostnet_mnist_int8\.tflite"):
         check_parity(parity, other)
+
+
+@pytest.mark.parametrize(
+    ("role", "kernels", "vnni", "asked"),
+    [
+        ("int8_onnx", "default", False, True),
+        ("int8_onnx", "default", True, False),
+        ("int8_onnx", "optimised", False, False),
+        ("float_onnx", "default", False, False),
+    ],
+)
+def test_sums_are_exact_where_a_twin_would_saturate(
+    converted: Path, role: str, kernels: str, vnni: bool, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_model, "has_vnni", lambda: vnni)
+    files = {"int8_onnx": "ghostnet_mnist_int8.onnx", "float_onnx": "ghostnet_mnist_float.onnx"}
+    given: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        onnxruntime.SessionOptions, "add_session_config_entry", lambda self, key, value: given.append((key, value))
+    )
+    open_model(converted / files[role], kernels=kernels)
+    assert ((onnx_model.PRECISE, "1") in given) == asked
 
 
 def test_each_twin_names_the_other_by_sha256(twins: dict[str, Path]) -> None:

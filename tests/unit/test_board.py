@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from ghost_edge.device.board import Board, Conditions, describe, doubts, read_board, read_conditions, throttling
+from ghost_edge.device.board import (
+    Board,
+    Conditions,
+    describe,
+    doubts,
+    has_vnni,
+    read_board,
+    read_conditions,
+    throttling,
+)
 
 CPU0 = "sys/devices/system/cpu/cpu0/cpufreq"
 # /proc/cpuinfo of a Zynq-7000 as Linux 6.1 prints it
@@ -93,6 +102,19 @@ def test_an_unknown_part_is_not_given_a_name(tmp_path: Path) -> None:
 def test_an_x86_core_has_its_model_name(tmp_path: Path) -> None:
     text = "processor\t: 0\nmodel name\t: AMD EPYC\n\nprocessor\t: 1\nmodel name\t: AMD EPYC\n"
     assert read_board(record(tmp_path, {"proc/cpuinfo": text})).cpu == "AMD EPYC"
+
+
+@pytest.mark.parametrize(
+    ("line", "has"),
+    [
+        ("flags\t\t: fpu avx512bw avx512_vnni", True),
+        ("flags\t\t: fpu avx2 avx_vnni", True),
+        ("flags\t\t: fpu avx2 avx512bw", False),
+        ("Features\t: neon asimddp", False),
+    ],
+)
+def test_vnni_is_among_the_flags(line: str, has: bool, tmp_path: Path) -> None:
+    assert has_vnni(record(tmp_path, {"proc/cpuinfo": f"processor\t: 0\n{line}\n"})) == has
 
 
 def test_missing_files_are_none_and_not_errors(tmp_path: Path) -> None:
