@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Step = tuple[str, Sequence[str], dict[str, Any]]  # a node by kind, inputs after the first, attributes
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
-_COARSE = 2.0**-6  # of a multiplier: above, the second rounding moves 1 % of the values and more
+_COARSE = 2.0**-8  # of a multiplier: above, the second rounding moves more than 0.1 % of the values
 _APART = 0.01  # of the values of an operation may be a step apart
 
 
@@ -65,8 +65,9 @@ def _weights(draft: Draft, op: Operation, source: int, arranged: NDArray[Any]) -
         bias, made = draft.names[op.inputs[2]], draft.names[op.outputs[0]]
         units = draft.scale(source)[0] * scale
         stored = draft.constant(bias, draft.values(op, 2))
-        if _is_one_step_early(draft, op, source):
-            stored = draft.node("Add", [stored, draft.constant("int32:1", np.int32(1))], f"{made}:bias_rounded")
+        early = _steps_early(draft, op, source)
+        if early.any():
+            stored = draft.node("Add", [stored, draft.constant(f"{made}:early", early)], f"{made}:bias_early")
         parameters = [stored, draft.constant(f"{made}:bias_scale", units)]
         inputs.append(draft.node("DequantizeLinear", parameters, f"{made}:bias", axis=0))
     return inputs
@@ -78,15 +79,17 @@ def _multiplier(draft: Draft, op: Operation, source: int) -> NDArray[np.float32]
     return made
 
 
-def _is_one_step_early(draft: Draft, op: Operation, source: int) -> bool:
-    """Whether the sum shall be one step more, so that halves are rounded where TFLite rounds them.
+def _steps_early(draft: Draft, op: Operation, source: int) -> NDArray[np.int32]:
+    """How many steps more the sum shall be, so that halves are rounded where TFLite rounds them; as _multiplier().
 
     TFLite rounds the product with the multiplier, m * 2**-n with m in [0.5, 1), to 2**-n and then to a whole number
     (gemmlowp): all from 0.5 - 2**-n / 2 on goes up, 0.5 / m steps early. In outputs that are never negative one step
     is closer to that than none.
     """
-    is_coarse = _COARSE <= np.max(_multiplier(draft, op, source)) < 0.5
-    return bool(is_coarse and _is_never_negative(draft, op) and not _early(draft, op, source))
+    multiplier = _multiplier(draft, op, source)
+    if not _is_never_negative(draft, op) or _early(draft, op, source):
+        return np.zeros(len(multiplier), np.int32)
+    return ((multiplier >= _COARSE) & (multiplier < 0.5)).astype(np.int32)
 
 
 def _is_never_negative(draft: Draft, op: Operation) -> bool:
