@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from ghost_edge.core.card import NAME, read_card
@@ -62,26 +63,26 @@ def test_the_float_formats_answer_alike(converted: Path) -> None:
     assert [each["max_lsb"] for each in found["pairs"] if {each["first"], each["second"]} < floats] == [0, 0, 0]
 
 
+def _change(graph: onnx.GraphProto, layer: str, place: int, change: Callable[[NDArray], NDArray]) -> str:
+    """Change a layer's weights (place 0), their scales (1) or their zero points (2), and return its name."""
+    weights = max((each for each in graph.initializer if layer in each.name), key=lambda each: len(each.raw_data)).name
+    (reader,) = [node for node in graph.node if node.input[0] == weights]
+    (stored,) = [each for each in graph.initializer if each.name == reader.input[place]]
+    changed = np.ascontiguousarray(change(numpy_helper.to_array(stored)))
+    stored.CopyFrom(numpy_helper.from_array(changed, stored.name))
+    return layer
+
+
 def _halve_a_scale(graph: onnx.GraphProto) -> str:
-    weights = "blocks.2.0.ghost1.primary_conv.0_1/convolution:scale"
-    (stored,) = [each for each in graph.initializer if each.name.endswith(weights)]
-    stored.CopyFrom(numpy_helper.from_array(np.asarray(numpy_helper.to_array(stored) / 2), stored.name))
-    return "blocks.2.0.ghost1.primary_conv"
+    return _change(graph, "blocks.2.0.ghost1.primary_conv", 1, lambda scale: scale / 2)
 
 
 def _shift_a_zero_point(graph: onnx.GraphProto) -> str:
-    name = "blocks.3.0.se.conv_reduce"
-    stored = next(each for each in graph.initializer if name in each.name and each.name.endswith(":zero_point"))
-    values = numpy_helper.to_array(stored)
-    stored.CopyFrom(numpy_helper.from_array(np.asarray(values + np.ones_like(values)), stored.name))
-    return name
+    return _change(graph, "blocks.3.0.se.conv_reduce", 2, lambda zero_point: zero_point + np.ones_like(zero_point))
 
 
 def _swap_channels(graph: onnx.GraphProto) -> str:
-    name = "blocks.1.0.ghost2.primary_conv.0"
-    stored = max((each for each in graph.initializer if name in each.name), key=lambda each: len(each.raw_data))
-    stored.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(stored)[:, ::-1].copy(), stored.name))
-    return "blocks.1.0.ghost2.primary_conv"
+    return _change(graph, "blocks.1.0.ghost2.primary_conv", 0, lambda weights: weights[:, ::-1])
 
 
 @pytest.mark.parametrize("harm", [_halve_a_scale, _shift_a_zero_point, _swap_channels])

@@ -18,6 +18,7 @@ from ghost_edge.core.tensor import quantize
 from ghost_edge.device.runtime import open_model
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.exporters.onnx_int8 import OnnxInt8, export
+from ghost_edge.host.graph import Tensor, read_graph
 from ghost_edge.host.recipe import load_recipe
 from ghost_edge.host.stages.calibrate import choose_pictures
 from ghost_edge.host.twin import OpDistance, compare_ops, first_apart
@@ -90,14 +91,12 @@ def with_constant(content: bytes, name: str, change: Callable[[NDArray], NDArray
     return model.SerializeToString()
 
 
-def weights_of(tflite: Path, index: int) -> tuple[str, str]:
-    """Names of an operation's weights and of what it makes."""
-    from ghost_edge.host.graph import read_graph
-
+def convolution(tflite: Path) -> tuple[Tensor, Tensor]:
+    """The weights of the operation that is broken, and what it makes."""
     graph = read_graph(tflite)
-    op = graph.operations[index]
+    op = graph.operations[CONVOLUTION]
     assert op.name == "CONV_2D"
-    return graph.tensors[op.inputs[1]].name, graph.tensors[op.outputs[0]].name
+    return graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]
 
 
 @pytest.mark.slow
@@ -114,12 +113,13 @@ def weights_of(tflite: Path, index: int) -> tuple[str, str]:
 def test_broken_weights_are_named_at_their_layer(
     suffix: str, change: Callable[[NDArray], NDArray], int8: Path, pictures: list[NDArray[np.int8]]
 ) -> None:
-    weights, made = weights_of(int8, CONVOLUTION)
-    broken = with_constant(export(OnnxInt8(), int8), weights + suffix, change)
+    weights, made = convolution(int8)
+    name = f"{weights.index}{suffix}" if suffix else weights.name
+    broken = with_constant(export(OnnxInt8(), int8), name, change)
     distances = compare_ops(int8, broken, pictures[:10])
     apart = first_apart(distances)
     assert apart is not None
-    assert (apart.index, apart.operation, apart.name) == (CONVOLUTION, "CONV_2D", made)
+    assert (apart.index, apart.operation, apart.name) == (CONVOLUTION, "CONV_2D", made.name)
     assert sum(first_apart([each]) is not None for each in distances) == 1  # and no other
 
 
@@ -132,12 +132,11 @@ def test_broken_weights_are_named_at_their_layer(
 def test_a_broken_tensor_is_named_where_it_is_made(
     suffix: str, change: Callable[[NDArray], NDArray], int8: Path, pictures: list[NDArray[np.int8]]
 ) -> None:
-    _, made = weights_of(int8, CONVOLUTION)
-    apart = first_apart(
-        compare_ops(int8, with_constant(export(OnnxInt8(), int8), made + suffix, change), pictures[:10])
-    )
+    _, made = convolution(int8)
+    broken = with_constant(export(OnnxInt8(), int8), f"{made.index}{suffix}", change)
+    apart = first_apart(compare_ops(int8, broken, pictures[:10]))
     assert apart is not None
-    assert (apart.index, apart.name) == (CONVOLUTION, made)
+    assert (apart.index, apart.name) == (CONVOLUTION, made.name)
 
 
 @pytest.mark.slow

@@ -64,12 +64,13 @@ def _write(draft: Draft, opset: int) -> bytes:
         dtype = helper.np_dtype_to_tensor_dtype(np.dtype(draft.graph.tensors[index].dtype))
         return helper.make_tensor_value_info(draft.ends[index], dtype, draft.shape(index))
 
+    brief = draft.brief
     nodes = [
-        helper.make_node(kind, inputs, [output], name=f"{kind}_{number}", **attributes)
+        helper.make_node(kind, list(map(brief, inputs)), [brief(output)], name=f"{kind}_{number}", **attributes)
         for number, (output, (kind, inputs, attributes)) in enumerate(draft.nodes.items())
     ]
     inputs, outputs = (list(map(end, indices)) for indices in (draft.graph.inputs, draft.graph.outputs))
-    constants = [numpy_helper.from_array(values, name) for name, values in draft.constants.items()]
+    constants = [numpy_helper.from_array(values, brief(name)) for name, values in draft.constants.items()]
     graph = helper.make_graph(nodes, Path(draft.file).stem, inputs, outputs, constants)
     imports = [helper.make_opsetid("", opset)]
     version = helper.find_min_ir_version_for(imports)
@@ -115,9 +116,21 @@ class Draft:
         operators = zip(self.graph.operations, self._model.subgraphs[0].operators, strict=True)
         self._options = {op.outputs: operator.builtinOptions for op, operator in operators}
         self.ends, self.names = tensor_names(self.graph), twin_names(self.graph)
+        self._numbers = {name: index for index, name in enumerate(self.names)}
         self.padded: dict[int, tuple[int, NDArray[Any]]] = {}  # output of a PAD that convolutions do: source, paddings
         self.nodes: dict[str, tuple[str, list[str], dict[str, Any]]] = {}
         self.constants: dict[str, NDArray[Any]] = {}
+
+    def brief(self, name: str) -> str:
+        """A tensor's own name as it is; of one derived from it, "tensor:scale", the index in its place.
+
+        With the names that TensorFlow gives, most of the file would be names.
+        """
+        base, rest = name, ""
+        while base not in self._numbers and ":" in base:
+            base, _, last = base.rpartition(":")
+            rest = f":{last}{rest}"
+        return f"{self._numbers[base]}{rest}" if rest and base in self._numbers else name
 
     def shape(self, index: int) -> tuple[int, ...]:
         """Of a tensor."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Writer = Callable[[Draft, Operation], None]
 
+_FLOAT = 1  # onnx.TensorProto.FLOAT
+
 
 def _pad(draft: Draft, op: Operation) -> None:
     source, made = op.inputs[0], op.outputs[0]
@@ -97,7 +99,8 @@ def _mean(draft: Draft, op: Operation) -> None:
     ones = draft.constant(f"ones:{count}", np.ones((1, 1, 1, count), np.uint8))
     inputs = [ones, pixels, draft.constant("uint8:0", np.uint8(0)), draft.parameters(source)[1]]
     steps: list[Step] = [
-        ("DequantizeLinear", (draft.constant(f"{name}:share", scale / np.float32(count)),), {}),
+        ("Cast", (), {"to": _FLOAT}),
+        ("Mul", (draft.constant(f"{name}:share", scale / np.float32(count)),), {}),
         away_from_zero(early),
         ("QuantizeLinear", draft.parameters(made), {}),
     ]
