@@ -152,17 +152,18 @@ def _bench_here(paths: Sequence[Path], plan: BenchPlan, to_stderr: bool) -> tupl
     def show(result: BenchResult) -> None:
         click.echo(as_text([as_row(result)], columns).splitlines()[-1], err=to_stderr)
 
+    cards = {str(path): card for path in models if (card := read_card(path)) is not None}
     results = bench_models(models, plan, show)
     used = sorted({f"{result.interpreter} {result.version}" for result in results if result.interpreter})
     if used:
         click.echo(f"interpreter: {', '.join(used)}, {plan.kernels} kernels", err=to_stderr)
-    cards = {path.name: card for path in models if (card := read_card(path)) is not None}
     for line in dict.fromkeys(map(describe_card, cards.values())):
-        click.echo(f"input: {line}", err=to_stderr)
+        fed = [path for path, card in cards.items() if describe_card(card) == line]
+        click.echo(f"input of {'all' if len(fed) == len(models) else ', '.join(fed)}: {line}", err=to_stderr)
     for line in doubt_lines(results):
         click.echo(line, err=to_stderr)
     document = as_document(board, plan, results)
-    return {**document, "cards": {name: dataclasses.asdict(card) for name, card in cards.items()}}, results
+    return {**document, "cards": {path: dataclasses.asdict(card) for path, card in cards.items()}}, results
 
 
 def _bench_there(

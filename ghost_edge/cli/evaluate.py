@@ -21,7 +21,7 @@ from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.report import Column, as_text
 from ghost_edge.device.evaluate import RunOptions
 from ghost_edge.device.pictures import COLUMNS, judge_pictures, load_pictures
-from ghost_edge.device.runtime import INTERPRETERS, KERNELS
+from ghost_edge.device.runtime import INTERPRETERS, KERNELS, check_model_file
 
 _Path = click.Path(path_type=Path)
 
@@ -64,6 +64,8 @@ def evaluate(
         raise RecipeError("evaluate needs --recipe FILE, or --pictures FILE on a board; give one of the two")
     if recipe is not None and (manifest or outputs):
         raise RecipeError("--manifest and --outputs go with --pictures; leave them out, or --recipe")
+    for file in artifacts:  # all, before the first one takes its minutes
+        check_model_file(file)
     if recipe is not None:
         rows, columns = _by_recipe(artifacts, recipe, data, how)
     else:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Optional
 
 import click
+
+from ghost_edge.cli.progress import open_progress
 
 _Path = click.Path(path_type=Path)
 
@@ -13,14 +16,15 @@ _Path = click.Path(path_type=Path)
 @click.command()
 @click.argument("tflite", type=_Path)
 @click.option("-o", "--out", type=_Path, help="The .onnx file to write.  [default: beside the .tflite]")
-@click.option("--opset", default=17, show_default=True, type=int, help="17 to 21.")
+@click.option("--opset", default=17, show_default=True, type=click.IntRange(17, 21))
 def export(tflite: Path, out: Optional[Path], opset: int) -> None:
     """Write int8 ONNX with the scales of TFLITE, once every operation was compared with its own on random inputs."""
     from ghost_edge.host.exporters.onnx_int8 import OnnxInt8
     from ghost_edge.host.parity import export_twin
 
     path = out or tflite.with_suffix(".onnx")
-    operations = export_twin(OnnxInt8(opset), tflite, path)
+    with open_progress(Path(os.devnull)):
+        operations = export_twin(OnnxInt8(opset), tflite, path)
     farthest, least = max(each.max_lsb for each in operations), min(each.equal for each in operations)
     click.echo(
         f"{path}: {len(operations)} operations compared on equal bytes, at most {farthest} steps apart, "

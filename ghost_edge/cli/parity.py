@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Optional
 
 import click
 
+from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.artifact import open_artifact
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import write_bytes, write_json
@@ -27,10 +29,13 @@ def parity(folder: Path, json_file: Optional[Path], chart: Optional[Path]) -> No
     from ghost_edge.host.parity import check_parity, columns, measure_parity, rows, saturation_doubts
     from ghost_edge.host.parity_chart import draw_parity
 
+    if folder.is_file():
+        raise ArtifactError(f"{folder} is a file; give the folder that ghost-edge convert wrote")
     manifest = read_manifest(folder)
     files = {model.role: open_artifact(model.artifact, folder) for model in manifest.models}
     arrays = read_npz(folder / "parity.npz", ("images", "keras"), error=ArtifactError)
-    found = measure_parity(files, list(arrays["images"]), manifest.preprocess, arrays["keras"])
+    with open_progress(Path(os.devnull)):
+        found = measure_parity(files, list(arrays["images"]), manifest.preprocess, arrays["keras"])
     if json_file is not None:
         write_json({"format": 1, **dataclasses.asdict(found)}, json_file)
     if chart is not None:

@@ -38,9 +38,12 @@ def card_text(card: Card) -> str:
 def read_card(path: Path) -> Optional[Card]:
     """The card of a .tflite or .onnx file, None where it has none; a board has no reader of either format.
 
-    Raises ArtifactError where the card is damaged.
+    Raises ArtifactError where the file cannot be read or the card is damaged.
     """
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read ({error.strerror}); check the path") from error
     start = content.rfind(_MARK)
     if start < 0:
         return None
@@ -49,7 +52,7 @@ def read_card(path: Path) -> Optional[Card]:
         table = {key: value for key, value in table.items() if key != NAME}
         preprocess = from_table(Preprocess, table["preprocess"], "preprocess")
         return from_table(Card, {**table, "preprocess": preprocess}, "the card")
-    except (ValueError, KeyError, RecipeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecipeError) as error:
         raise ArtifactError(f"{path} is damaged: what it says about itself cannot be read ({error})") from error
 
 
@@ -68,6 +71,9 @@ def check_fed(path: Path, preprocess: Preprocess) -> str:
     card = read_card(path)
     if card is None:
         return ""
-    own, given = (dataclasses.asdict(each) for each in (card.preprocess, preprocess))
+    own, given = (
+        {key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(each).items()}
+        for each in (card.preprocess, preprocess)
+    )
     other = [f"{key} {own[key]}, not {given[key]}" for key in own if key != "layout" and own[key] != given[key]]
     return f"doubt: {path} says that it was made for {'; '.join(other)}" if other else ""

@@ -33,6 +33,8 @@ def read_npz(
             if missing:
                 raise error(f"{path} has no array {missing[0]!r}; it has {', '.join(sorted(archive.files))}")
             return {key: archive[key] for key in keys or archive.files}
+    except FileNotFoundError as reason:
+        raise error(f"{path} is not there; check the path, or make it") from reason
     except _DAMAGED as reason:
         raise error(f"{path} is not a readable .npz file ({reason}); make or fetch it again") from reason
 

@@ -105,8 +105,12 @@ def predict_isolated(
 def match_input(path: Path, spec: TensorSpec, preprocess: Preprocess) -> Preprocess:
     """The preprocessing in the layout that the model's input has, and without normalisation where it takes bytes.
 
-    Raises ArtifactError with both shapes when the input fits in neither.
+    Raises ArtifactError with both shapes when the input fits in neither, or when nothing says what its integers mean.
     """
+    if spec.dtype.startswith("int") and not spec.is_quantized:
+        raise ArtifactError(
+            f"{path} takes {spec.dtype} and does not say its scale and zero point; a file that ghost-edge export made does"
+        )
     size, channels = preprocess.size, CHANNELS[preprocess.channels]
     shapes = {"NHWC": (1, size, size, channels), "NCHW": (1, channels, size, size)}
     if spec.holds_bytes:

@@ -9,7 +9,7 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.errors import DeviceError
+from ghost_edge.core.errors import DeviceError, RecipeError
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device.model import DelegateShare, one_line, version
 
@@ -20,10 +20,14 @@ class MicroModel:
     """Of one input and one output; it has its own reference kernels, one thread and no delegate."""
 
     def __init__(self, name: str, path: Path, module: Any, kernels: str, threads: int) -> None:
+        if kernels != "default" or threads != 1:
+            raise RecipeError(f"{name} has kernels of its own and one thread; leave --kernels and --threads out")
         try:
             micro = module.Interpreter.from_bytes(path.read_bytes(), arena_size=_ARENA_BYTES)
         except (RuntimeError, ValueError) as error:
-            raise DeviceError(f"{path}: {name} refuses it: {one_line(error)}") from error
+            raise DeviceError(
+                f"{path}: {name} refuses it ({one_line(error)}); ghost-edge micro {path.name} names the operation"
+            ) from error
         self.inputs: tuple[TensorSpec, ...] = (_spec("input", micro.get_input_details(0)),)
         self.outputs: tuple[TensorSpec, ...] = (_spec("output", micro.get_output_details(0)),)
         self.interpreter, self.version = name, version(module)

@@ -43,7 +43,7 @@ class OnnxModel:
             raise DeviceError(f"{path}: {name} refuses it: {one_line(error)}") from error
         for tensor in session.get_inputs():
             check_open(path, tensor.name, [size if isinstance(size, int) else -1 for size in tensor.shape])
-        scales = json.loads(session.get_modelmeta().custom_metadata_map.get(SCALES, "{}"))
+        scales = _read_scales(path, session.get_modelmeta().custom_metadata_map.get(SCALES, "{}"))
         self.inputs = tuple(_onnx_spec(tensor, scales, open_batch=1) for tensor in session.get_inputs())
         self.outputs = tuple(_onnx_spec(tensor, scales, open_batch=-1) for tensor in session.get_outputs())
         self.interpreter, self.version = name, str(module.__version__)
@@ -64,6 +64,13 @@ class OnnxModel:
 
     def _run(self) -> None:
         self._results = self._session.run(self._names, self._feeds)
+
+
+def _read_scales(path: Path, text: str) -> dict[str, tuple[float, int]]:
+    try:
+        return {str(name): (float(scale), int(zero_point)) for name, (scale, zero_point) in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise damaged(path, f"{SCALES} in its metadata: {one_line(error)}") from error
 
 
 def _onnx_spec(tensor: Any, scales: Mapping[str, tuple[float, int]], *, open_batch: int) -> TensorSpec:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ghost_edge.core.card import card_text, read_card
 from ghost_edge.core.dataset import Image
 from ghost_edge.core.digest import sha256_file
-from ghost_edge.core.errors import ArtifactError, ConversionError
+from ghost_edge.core.errors import ArtifactError, ConversionError, RecipeError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.report import Column
@@ -121,20 +121,20 @@ def check_parity(parity: Parity, files: Mapping[str, Path]) -> None:
     if "int8_onnx" not in files:
         return
     twin, own = files["int8_onnx"], files["quantized"]
-    check_operations(parity.operations, twin.name, own.name)
+    check_operations(parity.operations, twin.name, own.name, "convert again, and report the network")
     card = read_card(twin)
     if card is not None and card.twin_sha256 != sha256_file(own):
         raise ConversionError(f"{twin.name} was made of another {own.name}; convert again, deploy both")
 
 
-def check_operations(operations: Sequence[OpDistance], twin: str, own: str) -> None:
+def check_operations(operations: Sequence[OpDistance], twin: str, own: str, what_to_do: str) -> None:
     """Raise ConversionError naming the first operation of the twin that is further away than rounding explains."""
     apart = first_apart(operations)
     if apart is not None:
         raise ConversionError(
             f"{twin} parts from {own} at operation {apart.index}, {apart.operation} {apart.name}: on equal bytes "
             f"{apart.max_lsb} steps, {apart.equal:.1%} of the values equal; rounding explains {LIMIT_LSB} and "
-            f"{LEAST_EQUAL:.0%}: convert again, and report the network"
+            f"{LEAST_EQUAL:.0%}: {what_to_do}"
         )
 
 
@@ -181,13 +181,16 @@ def export_twin(options: OnnxInt8, tflite: Path, path: Path) -> list[OpDistance]
     Raises what export() and compare_ops() raise, ConversionError where an operation is not its own: then nothing is
     written.
     """
+    for file, suffix in ((tflite, ".tflite"), (path, ".onnx")):
+        if file.suffix != suffix:
+            raise RecipeError(f"{file} is not named {suffix}; export takes an int8 .tflite and writes an .onnx")
     check_model_file(tflite)
     content, rng = export(options, tflite), np.random.default_rng(0)
     specs = open_model(tflite).inputs
     if len(specs) != 1:
         raise ArtifactError(f"{tflite} has {len(specs)} inputs; only a model with one can be compared with its twin")
     operations = compare_ops(tflite, content, (random_input(specs[0], rng) for _ in range(_RANDOM)))
-    check_operations(operations, path.name, tflite.name)
+    check_operations(operations, path.name, tflite.name, "report it with the file")
     card = read_card(tflite)
     if card is not None:
         content = add_card(content, card_text(dataclasses.replace(card, twin_sha256=sha256_file(tflite))))

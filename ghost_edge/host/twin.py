@@ -14,11 +14,14 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ArtifactError, DataError
+from ghost_edge.device.model import one_line
 from ghost_edge.device.onnx_model import PRECISE
 from ghost_edge.host.exporters.onnx_int8 import in_twin, tensor_names, twin_names
 from ghost_edge.host.graph import Graph, read_graph
 
-LIMIT_LSB, LEAST_EQUAL = 1, 0.99
+# what rounding explains. Of the models that this was made for every operation has 99 % and more equal values; where a
+# product is rounded first to 1/32 of a step, as TFLite does it, 1/64 of them move
+LIMIT_LSB, LEAST_EQUAL = 1, 0.97
 _MADE = ":made"
 Values = dict[str, NDArray[Any]]
 
@@ -68,8 +71,7 @@ def compare_ops(tflite: Path, onnx_content: bytes, inputs: Iterable[NDArray[Any]
         interpreter.set_tensor(graph.inputs[0], values)
         interpreter.invoke()
         expected = _expected(graph, interpreter)
-        given = {each.name: expected[each.name] for each in session.get_inputs()}
-        for name, found in zip(made, session.run(None, given), strict=True):
+        for name, found in zip(made, _run(session, expected), strict=True):
             apart = np.abs(found.astype(np.float64) - expected[name]) / steps.get(name, 1.0)
             lsb[name].append(np.array([np.rint(apart).max(initial=0), np.sum(apart < 0.5), apart.size]))
     if not all(lsb.values()):
@@ -81,6 +83,14 @@ def _distance(index: int, operation: str, name: str, measured: NDArray[np.float6
     """measured: [pictures, 3], the largest difference, how many values are equal, and of how many."""
     equal, values = measured[:, 1].sum(), measured[:, 2].sum()
     return OpDistance(index, operation, name, int(measured[:, 0].max()), float(equal / values), int(values))
+
+
+def _run(session: Any, values: Values) -> list[NDArray[Any]]:
+    try:
+        found: list[NDArray[Any]] = session.run(None, {each.name: values[each.name] for each in session.get_inputs()})
+    except Exception as error:  # ONNX Runtime's have no base class; shapes in a damaged file are others than it says
+        raise ArtifactError(f"the ONNX file does not run operation by operation ({one_line(error)})") from error
+    return found
 
 
 def _rows(graph: Graph) -> Iterator[tuple[int, str, str]]:
@@ -112,7 +122,7 @@ def _open(tflite: Path) -> Interpreter:
         )
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise ArtifactError(f"{tflite} is refused by LiteRT: {' '.join(str(error).split())}") from error
+        raise ArtifactError(f"{tflite} is refused by LiteRT: {one_line(error)}") from error
     return interpreter
 
 
@@ -135,8 +145,13 @@ def _open_cut(content: bytes, graph: Graph) -> Any:
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry(PRECISE, "1")  # the same bytes on every machine
-    model = _cut(onnx.load_from_string(content), graph)
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    try:
+        model = _cut(onnx.load_from_string(content), graph)
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except ArtifactError:
+        raise
+    except Exception as error:  # onnx and ONNX Runtime share no base class
+        raise ArtifactError(f"the ONNX file cannot be run operation by operation ({one_line(error)})") from error
 
 
 def _cut(model: onnx.ModelProto, graph: Graph) -> onnx.ModelProto:

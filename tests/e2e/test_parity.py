@@ -18,9 +18,10 @@ from onnx import numpy_helper
 
 from ghost_edge.core.card import NAME, read_card
 from ghost_edge.core.digest import sha256_file
-from ghost_edge.core.errors import ConversionError
+from ghost_edge.core.errors import ArtifactError, ConversionError
 from ghost_edge.core.manifest import read_manifest
 from ghost_edge.core.npz import read_npz
+from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device import onnx_model
 from ghost_edge.device.evaluate import RunOptions, raw_outputs
 from ghost_edge.device.runtime import open_model
@@ -160,7 +161,7 @@ def test_a_file_that_travels_alone_says_how_to_feed_it(
         expected, _ = raw_outputs(path, list(images), manifest.preprocess, RunOptions())
         assert np.array_equal(read_npz(answers)[path.stem], expected)
     run = ghost_edge("bench", tmp_path / "ghostnet_mnist_int8.tflite", "--seconds", "0", "--runs", "1")
-    assert "input: GRAY 28 x 28, (pixel / 255 - [0.1307]) / [0.3081]; 10 classes: 0, 1, 2, ..." in run.stdout
+    assert "input of all: GRAY 28 x 28, (pixel / 255 - [0.1307]) / [0.3081]; 10 classes: 0, 1, 2, ..." in run.stdout
 
 
 def test_a_recipe_that_feeds_it_otherwise_is_doubted(
@@ -170,4 +171,48 @@ def test_a_recipe_that_feeds_it_otherwise_is_doubted(
     (tmp_path / "other.toml").write_text(text.replace('"../', f'"{repository}/'))
     run = ghost_edge("evaluate", twins["quantized"], "--recipe", tmp_path / "other.toml")
     assert run.returncode == 0, run.stderr
-    assert "says that it was made for mean (0.1307,), not (0.5,)" in run.stderr
+    assert "says that it was made for mean [0.1307], not [0.5]" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("export", "M.tflite", "-o", "M.tflite"), 2, "M.tflite is not named .onnx; export takes an int8 .tflite"),
+        (("export", "M.onnx"), 2, "M.onnx is not named .tflite; export takes an int8 .tflite and writes an .onnx"),
+        (("export", "F.tflite"), 6, "is float32, expected int8 or uint8 with a scale"),
+        (("parity", "M.tflite"), 4, "M.tflite is a file; give the folder that ghost-edge convert wrote"),
+        (("evaluate", "nope.tflite", "--pictures", "parity.npz"), 4, "nope.tflite cannot be read"),
+        (("bench", "M.tflite", "--runtime", "tflite-micro", "--threads", "2"), 2, "leave --kernels and --threads out"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_changes_nothing(
+    arguments: tuple[str, ...], code: int, sentence: str, converted: Path, ghost_edge: Command, tmp_path: Path
+) -> None:
+    names = {"M.tflite": "ghostnet_mnist_int8.tflite", "M.onnx": "ghostnet_mnist_int8.onnx"}
+    for name, source in {**names, "F.tflite": "ghostnet_mnist_float.tflite", "parity.npz": "parity.npz"}.items():
+        shutil.copy(converted / source, tmp_path / name)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    run = ghost_edge(*(tmp_path / each if "." in each else each for each in arguments))
+    assert run.returncode == code, run.stderr
+    assert sentence in run.stderr.replace(f"{tmp_path}/", "")
+    assert run.stderr.count("\n") == 1 or arguments[0] == "bench"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_integers_without_a_scale_are_not_fed(twins: dict[str, Path], tmp_path: Path) -> None:
+    model = onnx.load(twins["int8_onnx"])
+    del model.metadata_props[:]
+    bare = tmp_path / "bare.onnx"
+    bare.write_bytes(model.SerializeToString())
+    with pytest.raises(ArtifactError, match=r"bare\.onnx takes int8 and does not say its scale and zero point"):
+        raw_outputs(bare, [np.zeros((28, 28, 1), np.uint8)], Preprocess(size=28, channels="GRAY"), RunOptions())
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"image": 1}', '{"image": [1, 2, 3]}'])
+def test_a_scale_that_is_none_is_damage(text: str, twins: dict[str, Path], tmp_path: Path) -> None:
+    model = onnx.load(twins["int8_onnx"])
+    next(each for each in model.metadata_props if each.key == onnx_model.SCALES).value = text
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ArtifactError, match="ghost_edge_scales in its metadata"):
+        open_model(path)

@@ -30,6 +30,7 @@ THIRD_PARTY = [
     "coral_mobilenet_v1_0.25_128_quant",
     "tfls_mobilenet_v1_0.25_224_quant",
 ]
+BAR = 0.99  # share of equal values
 CONVOLUTION = 8  # the operation that is broken
 
 
@@ -60,7 +61,7 @@ def int8(converted: Path) -> Path:
 @pytest.mark.slow
 def test_the_embedded_model_is_equal_op_by_op(int8: Path, pictures: list[NDArray[np.int8]]) -> None:
     distances = compare_ops(int8, export(OnnxInt8(), int8), pictures)
-    assert first_apart(distances) is None
+    assert first_apart(distances, least_equal=BAR) is None
     assert [each.index for each in distances] == sorted(each.index for each in distances)
 
 
@@ -72,7 +73,7 @@ def test_the_cifar10_model_is_equal_op_by_op(converted_cifar10: Path, repository
     (spec,) = open_model(model).inputs
     images = choose_pictures(recipe, places_for(path.parent, data_folder)).images[:200]
     inputs = (quantize(prepare(image, recipe.preprocess), spec) for image in images)
-    assert first_apart(compare_ops(model, export(OnnxInt8(), model), inputs)) is None
+    assert first_apart(compare_ops(model, export(OnnxInt8(), model), inputs), least_equal=BAR) is None
 
 
 @pytest.mark.data
@@ -80,7 +81,7 @@ def test_the_cifar10_model_is_equal_op_by_op(converted_cifar10: Path, repository
 def test_a_file_that_others_made_is_equal_op_by_op(name: str, data_folder: Path) -> None:
     model = data_folder / "models" / f"{name}.tflite"
     distances = compare_ops(model, export(OnnxInt8(), model), photographs(data_folder, model, 30))
-    assert first_apart(distances) is None
+    assert first_apart(distances, least_equal=BAR) is None
 
 
 def with_constant(content: bytes, name: str, change: Callable[[NDArray], NDArray]) -> bytes:
@@ -179,7 +180,7 @@ def test_the_first_of_two_that_are_apart_is_named() -> None:
         OpDistance(number, "ADD", "", lsb, equal, 10**6)
         for number, lsb, equal in ((0, 1, 0.99), (1, 1, 0.98), (2, 2, 1.0))
     ]
-    assert first_apart(distances) == distances[1]
+    assert first_apart(distances, least_equal=BAR) == distances[1]
     assert first_apart(distances, least_equal=0.5) == distances[2]
     assert first_apart(distances, least_equal=0.5, limit_lsb=2) is None
 
@@ -189,5 +190,5 @@ def test_a_share_that_is_not_a_number_is_apart() -> None:
 
 
 def test_one_value_of_a_handful_is_chance_and_of_many_it_is_not() -> None:
-    assert first_apart([OpDistance(0, "ADD", "", 1, 0.97, 30)]) is None
-    assert first_apart([OpDistance(0, "ADD", "", 1, 0.97, 3000)]) is not None
+    assert first_apart([OpDistance(0, "ADD", "", 1, 0.93, 30)]) is None
+    assert first_apart([OpDistance(0, "ADD", "", 1, 0.93, 3000)]) is not None

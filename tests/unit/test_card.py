@@ -47,7 +47,7 @@ def test_the_line_says_how_to_feed_the_file() -> None:
 def test_a_recipe_that_feeds_the_file_otherwise_is_doubted(tmp_path: Path) -> None:
     path = write(tmp_path, card_text(CARD))
     other = dataclasses.replace(CARD.preprocess, mean=(0.0,), channels="BGR")
-    expected = f"doubt: {path} says that it was made for mean (0.5,), not (0.0,); channels RGB, not BGR"
+    expected = f"doubt: {path} says that it was made for mean [0.5], not [0.0]; channels RGB, not BGR"
     assert check_fed(path, other) == expected
 
 

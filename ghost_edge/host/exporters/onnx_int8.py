@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from ghost_edge.core.errors import ConversionError, RecipeError
+from ghost_edge.core.errors import ArtifactError, ConversionError, RecipeError
+from ghost_edge.device.model import one_line
 from ghost_edge.device.onnx_model import SCALES
 from ghost_edge.host.exporters.onnx_ops import OPS
 from ghost_edge.host.exporters.onnx_products import TO_NCHW, TO_NHWC, Step, away_from_zero
@@ -80,7 +82,9 @@ def _write(draft: Draft, opset: int) -> bytes:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ConversionError(f"{draft.file} could not be written as ONNX: {error}; report it with the file") from error
+        raise ConversionError(
+            f"{draft.file} could not be written as ONNX ({one_line(error)}); report it with the file"
+        ) from error
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
@@ -150,7 +154,12 @@ class Draft:
         if not tensor.constant:
             raise self.refusal(op, f"takes {tensor.name}, which is computed, where the twin needs a constant")
         data = self._model.buffers[self._model.subgraphs[0].tensors[tensor.index].buffer].data
-        return np.asarray(data, np.uint8).view(tensor.dtype).reshape(tensor.shape)
+        stored = np.asarray(data, np.uint8)
+        if stored.size != math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize:
+            raise ArtifactError(
+                f"{self.file} is damaged ({tensor.name} has {stored.size} bytes); copy or convert it again"
+            )
+        return stored.view(tensor.dtype).reshape(tensor.shape)
 
     def scales(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Scales and zero points of a tensor as the .tflite has them: one, or one a channel."""

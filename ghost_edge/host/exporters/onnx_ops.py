@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ghost_edge.host.exporters.onnx_products import (
     TO_NCHW,
@@ -14,6 +15,7 @@ from ghost_edge.host.exporters.onnx_products import (
     Step,
     away_from_zero,
     convolution,
+    early,
     fully_connected,
     pads,
 )
@@ -46,12 +48,36 @@ def _pad(draft: Draft, op: Operation) -> None:
 
 def _elementwise(kind: str) -> Writer:
     def write(draft: Draft, op: Operation) -> None:
-        rank = len(draft.shape(op.outputs[0]))
-        shapes = [(1,) * (rank - len(draft.shape(index))) + draft.shape(index) for index in op.inputs]
-        alpha = {"alpha": draft.options(op).alpha} if kind == "LeakyRelu" else {}
-        draft.finish(op, kind, map(draft.real, op.inputs, shapes), **alpha)
+        draft.finish(op, kind, _aligned(draft, op))
 
     return write
+
+
+def _aligned(draft: Draft, op: Operation) -> list[str]:
+    """The inputs, of the rank of the output: ONNX aligns shapes at their ends, and there the twin has other axes."""
+    rank = len(draft.shape(op.outputs[0]))
+    shapes = [(1,) * (rank - len(draft.shape(index))) + draft.shape(index) for index in op.inputs]
+    return list(map(draft.real, op.inputs, shapes))
+
+
+def _mul(draft: Draft, op: Operation) -> None:
+    (first, second), step = (draft.scale(index)[0] for index in op.inputs), draft.scale(op.outputs[0])[0]
+    draft.finish(op, "Mul", _aligned(draft, op), early=early(draft, op, first * second / step))
+
+
+def _leaky_relu(draft: Draft, op: Operation) -> None:
+    """Its two halves have a multiplier each; that of the negative one is small."""
+    source, made, alpha = op.inputs[0], op.outputs[0], np.float32(draft.options(op).alpha)
+    distance = early(draft, op, alpha * draft.scale(source)[0] / draft.scale(made)[0])
+    real, name = draft.real(source), draft.names[made]
+    if not distance:
+        draft.finish(op, "LeakyRelu", [real], alpha=float(alpha))
+        return
+    zero = draft.constant("float:0", np.float32(0))
+    positive = draft.node("Max", [real, zero], f"{name}:positive")
+    negative = draft.node("Min", [real, zero], f"{name}:negative")
+    down: list[Step] = [("Mul", (draft.constant(f"{name}:alpha", alpha),), {}), away_from_zero(distance)]
+    draft.finish(op, "Add", [positive, draft.chain(negative, down, f"{name}:shrunk")])
 
 
 def _softmax(draft: Draft, op: Operation) -> None:
@@ -67,7 +93,7 @@ def _requantize(draft: Draft, op: Operation) -> None:
     steps: list[Step] = [(kind, draft.parameters(index), {}) for kind, index in stored.items()]
     if len(stored) == 2 and draft.scale(op.inputs[0]) == draft.scale(op.outputs[0]):
         steps = []
-    steps += draft.clamp(op, op.name) if op.name in ("RELU", "RELU6") else []
+    steps += draft.clamp(op, op.name) if op.name.startswith("RELU") else []
     draft.chain(draft.names[op.inputs[0]], steps, draft.names[op.outputs[0]])
 
 
@@ -114,22 +140,21 @@ def _average_pool(draft: Draft, op: Operation) -> None:
     parts = math.prod(window["kernel_shape"])
     if parts % 2 and not any(window["pads"]):  # no halves
         draft.finish(op, "AveragePool", [draft.real(op.inputs[0])], **window)
-    else:
-        _half_away(draft, op, "AveragePool", parts, **window)
-
-
-def _half_away(draft: Draft, op: Operation, kind: str, parts: int, inputs: Sequence[str] = (), **rest: Any) -> None:
-    """A weighted mean, in parts of a step, with halves away from zero as TFLite rounds them: of stored values.
-
-    So both ends count from the stored zero, and the input is wider by less than a part, and more than float32 loses.
-    """
+        return
+    # TFLite rounds halves away from zero, of stored values: so both ends count from the stored zero, and the input is
+    # wider by less than a part, and more than float32 loses; it takes equal scales alone here
     source, made, name = op.inputs[0], op.outputs[0], draft.names[op.outputs[0]]
-    zero = draft.constant(f"{name}:zero", np.uint8(128 if draft.graph.tensors[source].dtype == "int8" else 0))
     wider = draft.constant(f"{name}:wider", draft.scale(source)[0] * np.float32(1 + 1 / (512 * parts)))
-    real = draft.node("DequantizeLinear", [draft.stored(source), wider, zero], f"{name}:real_taken")
-    mean = draft.node(kind, [real, *inputs], f"{name}:real_made", **rest)
-    # TFLite takes equal scales alone here
-    draft.chain(mean, [("QuantizeLinear", [draft.parameters(made)[0], zero], {}), *draft.clamp(op)], name)
+    real = draft.node("DequantizeLinear", [draft.stored(source), wider, _zero(draft, source)], f"{name}:real_taken")
+    mean = draft.node("AveragePool", [real], f"{name}:real_made", **window)
+    last: Step = ("QuantizeLinear", [draft.parameters(made)[0], _zero(draft, source)], {})
+    draft.chain(mean, [last, *draft.clamp(op)], name)
+
+
+def _zero(draft: Draft, source: int) -> str:
+    """What a stored 0 is in the twin."""
+    value = 128 if draft.graph.tensors[source].dtype == "int8" else 0
+    return draft.constant(f"uint8:{value}", np.uint8(value))
 
 
 def _max_pool(draft: Draft, op: Operation) -> None:
@@ -199,11 +224,42 @@ def _resize(draft: Draft, op: Operation) -> None:
     place, nearest = _PLACES[bool(options.alignCorners), bool(options.halfPixelCenters)]
     name, shape = draft.names[made], draft.shape(made)
     sizes = ["", "", draft.constant(f"{name}:sizes", np.array([shape[axis] for axis in TO_NCHW]))]
-    mode = {"coordinate_transformation_mode": place}
-    if op.name == "RESIZE_BILINEAR":
-        _half_away(draft, op, "Resize", 16, sizes, mode="linear", **mode)
-    else:
-        draft.node("Resize", [draft.stored(op.inputs[0]), *sizes], name, mode="nearest", nearest_mode=nearest, **mode)
+    modes = {"mode": "nearest", "nearest_mode": nearest, "coordinate_transformation_mode": place}
+    draft.node("Resize", [draft.stored(op.inputs[0]), *sizes], name, **modes)
+
+
+def _resize_bilinear(draft: Draft, op: Operation) -> None:
+    """As two products with constant matrices: TFLite has places in 1/1024 of a pixel, which ONNX's Resize has not."""
+    options, (source, made) = draft.options(op), (op.inputs[0], op.outputs[0])
+    rows, columns = (
+        _interpolation(
+            draft.shape(source)[axis], draft.shape(made)[axis], options.alignCorners, options.halfPixelCenters
+        )
+        for axis in (1, 2)
+    )
+    name, stored = draft.names[made], [draft.constant("float:1", np.float32(1)), _zero(draft, source)]
+    taken = draft.node("DequantizeLinear", [draft.stored(source), *stored], f"{name}:taken")
+    wide = draft.node("MatMul", [draft.constant(f"{name}:rows", rows), taken], f"{name}:wide")
+    steps: list[Step] = [
+        ("MatMul", (draft.constant(f"{name}:columns", columns.T),), {}),
+        away_from_zero(2.0**-12),  # halves alone
+        ("QuantizeLinear", stored, {}),
+    ]
+    draft.chain(wide, steps, name)
+
+
+def _interpolation(size: int, made: int, align_corners: bool, half_pixel_centers: bool) -> NDArray[np.float32]:
+    """Shares of the inputs in each output, float32 [made, size] (resize_bilinear.h, in integers)."""
+    steps, length = (size - 1, made - 1) if align_corners and made > 1 else (size, made)
+    scale = ((steps << 10) + length // 2) // length
+    matrix = np.zeros((made, size), np.float32)
+    for number in range(made):
+        place = number * scale + ((scale // 2 - 512) if half_pixel_centers else 0)
+        low = min(max(place >> 10, 0), size - 1)
+        high = min(max((place + 1023) >> 10, 0), size - 1)
+        matrix[number, low] += 1 - (place - (low << 10)) / 1024
+        matrix[number, high] += (place - (low << 10)) / 1024
+    return matrix
 
 
 OPS: dict[str, Writer] = {
@@ -212,7 +268,7 @@ OPS: dict[str, Writer] = {
     "FULLY_CONNECTED": fully_connected,
     "ADD": _elementwise("Add"),
     "SUB": _elementwise("Sub"),
-    "MUL": _elementwise("Mul"),
+    "MUL": _mul,
     "MAXIMUM": _elementwise("Max"),
     "MINIMUM": _elementwise("Min"),
     "CONCATENATION": _concatenation,
@@ -225,7 +281,8 @@ OPS: dict[str, Writer] = {
     "HARD_SWISH": _elementwise("HardSwish"),
     "RELU": _requantize,
     "RELU6": _requantize,
-    "LEAKY_RELU": _elementwise("LeakyRelu"),
+    "RELU_N1_TO_1": _requantize,
+    "LEAKY_RELU": _leaky_relu,
     "RESHAPE": _reshape,
     "SQUEEZE": _reshape,
     "EXPAND_DIMS": _reshape,
@@ -235,7 +292,7 @@ OPS: dict[str, Writer] = {
     "SPLIT": _split,
     "STRIDED_SLICE": _strided_slice,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
-    "RESIZE_BILINEAR": _resize,
+    "RESIZE_BILINEAR": _resize_bilinear,
     "QUANTIZE": _requantize,
     "DEQUANTIZE": _requantize,
 }

@@ -103,9 +103,21 @@ def _early(draft: Draft, op: Operation, source: int) -> float:
     which nobody makes any more, have such layers.
     """
     multiplier = _multiplier(draft, op, source)
-    part, exponent = math.frexp(multiplier[0])
-    missed = (part - 0.5 if _is_never_negative(draft, op) else 0.5) * 2.0**exponent
-    if len(multiplier) > 1 or exponent > 0 or missed <= _APART:
+    part, _ = math.frexp(multiplier[0])
+    return (
+        0.0
+        if len(multiplier) > 1
+        else early(draft, op, multiplier[0], part - 0.5 if _is_never_negative(draft, op) else 0.5)
+    )
+
+
+def early(draft: Draft, op: Operation, multiplier: np.float32, missed: float = 0.5) -> float:
+    """How early rounding away from zero begins, in units of the output, 0 where that hardly shows.
+
+    missed: share of the values that are a step apart if nothing is done, in parts of the multiplier's power of two.
+    """
+    exponent = math.frexp(multiplier)[1]
+    if exponent >= 0 or missed * 2.0**exponent <= _APART:
         return 0.0
     return float(draft.scale(op.outputs[0])[0]) * 2.0 ** (exponent - 1)
 
