@@ -14,7 +14,6 @@ from ghost_edge.core.artifact import open_artifact
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import write_bytes, write_json
 from ghost_edge.core.manifest import read_manifest
-from ghost_edge.core.npz import read_npz
 from ghost_edge.core.report import as_text
 
 _Path = click.Path(path_type=Path)
@@ -26,24 +25,24 @@ _Path = click.Path(path_type=Path)
 @click.option("--chart", type=_Path, help="Draw the matrix, .svg.")
 def parity(folder: Path, json_file: Optional[Path], chart: Optional[Path]) -> None:
     """Every runtime of this machine on the pictures that convert left in FOLDER; exit 6 where rounding is no excuse."""
-    from ghost_edge.host.parity import check_parity, columns, measure_parity, rows, saturation_doubts
+    from ghost_edge.host.parity import check_parity, columns, load_pictures, measure_parity, rows, saturation_doubts
     from ghost_edge.host.parity_chart import draw_parity
 
     if folder.is_file():
         raise ArtifactError(f"{folder} is a file; give the folder that ghost-edge convert wrote")
     manifest = read_manifest(folder)
     files = {model.role: open_artifact(model.artifact, folder) for model in manifest.models}
-    arrays = read_npz(folder / "parity.npz", ("images", "keras"), error=ArtifactError)
+    images, keras = load_pictures(folder / "parity.npz", files["float"])
     with open_progress(Path(os.devnull)):
-        found = measure_parity(files, list(arrays["images"]), manifest.preprocess, arrays["keras"])
-    if json_file is not None:
-        write_json({"format": 1, **dataclasses.asdict(found)}, json_file)
-    if chart is not None:
-        write_bytes(draw_parity(found).encode(), chart)
+        found = measure_parity(files, images, manifest.preprocess, keras)
     click.echo(f"{found.pictures} pictures: largest difference in int8 steps / outputs that differ / same answers")
     click.echo(as_text(rows(found), columns(found)))
     for doubt in saturation_doubts(found):
         click.echo(doubt)
+    if json_file is not None:
+        write_json({"format": 1, **dataclasses.asdict(found)}, json_file)
+    if chart is not None:
+        write_bytes(draw_parity(found).encode(), chart)
     check_parity(found, files)
     if found.operations:
         click.echo(f"operation by operation on equal bytes: all {len(found.operations)} of the ONNX twin are its own")

@@ -109,7 +109,7 @@ def match_input(path: Path, spec: TensorSpec, preprocess: Preprocess) -> Preproc
     """
     if spec.dtype.startswith("int") and not spec.is_quantized:
         raise ArtifactError(
-            f"{path} takes {spec.dtype} and does not say its scale and zero point; a file that ghost-edge export made does"
+            f"{path} takes {spec.dtype} and does not say its scale and zero point; take a file that ghost-edge made"
         )
     size, channels = preprocess.size, CHANNELS[preprocess.channels]
     shapes = {"NHWC": (1, size, size, channels), "NCHW": (1, channels, size, size)}

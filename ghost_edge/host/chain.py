@@ -140,6 +140,7 @@ STAGES: tuple[Stage, ...] = (
         lambda names: tuple(names.models.values()),
         lambda recipe, places: {**_calibration(recipe, places), **build.settings(recipe, places)},
         ("ai-edge-litert", "onnxruntime", "tensorflow", "keras", "numpy", "Pillow"),
+        version=2,
     ),
     Stage(
         "evaluate",

@@ -130,12 +130,19 @@ def describe_mix(path: Path) -> str:
             f"{found['deciding']['agreement']:.2%}",
             f"{found['operations']} of {found['of']} operations leave int8 for {found['precision']}: {price}",
             *([doubt] if found["board"] == "zynq7000" else []),
-            "the same by convert, in the recipe:",
-            "[quantization]",
-            'kind = "mixed"',
-            f"{found['precision']} = {left}",
+            *(
+                _recipe_lines(found["precision"], left)
+                if left
+                else ["int8 alone meets the target: keep the recipe as it is"]
+            ),
         ]
     )
+
+
+def _recipe_lines(precision: str, left: Sequence[Span]) -> list[str]:
+    if not left:
+        return ["int8 alone meets the target: the recipe may stay as it is"]
+    return ["the same by convert, in the recipe:", "[quantization]", 'kind = "mixed"', f"{precision} = {left}"]
 
 
 @dataclasses.dataclass(frozen=True)

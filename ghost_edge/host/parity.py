@@ -18,6 +18,7 @@ from ghost_edge.core.dataset import Image
 from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import ArtifactError, ConversionError, RecipeError
 from ghost_edge.core.files import write_bytes
+from ghost_edge.core.npz import read_npz, save_npz
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.report import Column
 from ghost_edge.core.tensor import quantize
@@ -147,6 +148,20 @@ def saturation_doubts(parity: Parity) -> list[str]:
         f"doubt: without the session option {PRECISE} = 1 ONNX Runtime saturates sums on this processor, which has no "
         f"VNNI: the int8 .onnx is then off by up to {pair.max_lsb} steps; ghost-edge sets it, your program has to"
     ]
+
+
+def save_pictures(images: Sequence[Image], keras: NDArray[np.float32], model: Path, path: Path) -> None:
+    """Write pictures, uint8 [H, W, C], and Keras' answers, float32 [N, classes], for a float .tflite."""
+    digest = np.frombuffer(bytes.fromhex(sha256_file(model)), np.uint8)
+    save_npz({"images": np.stack(images), "keras": keras, "model": digest}, path)
+
+
+def load_pictures(path: Path, model: Path) -> tuple[list[Image], NDArray[np.float32]]:
+    """What save_pictures() wrote; ArtifactError where it is of another model, or no such file."""
+    images, keras, digest = read_npz(path, ("images", "keras", "model")).values()
+    if digest.tobytes().hex() != sha256_file(model) or images.ndim != 4 or keras.shape[:1] != images.shape[:1]:
+        raise ArtifactError(f"{path} holds the pictures of another model than {model.name}; convert again")
+    return list(images), keras
 
 
 def load_parity(path: Path) -> Parity:

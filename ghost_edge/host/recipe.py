@@ -142,7 +142,8 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
             raise RecipeError(f"the recipe has no table or key {key!r}; {suggest(key, TABLES)}")
         expected = {"name": str, "seed": int, "target": str, "export": list}.get(key, dict)
         if not isinstance(value, expected):
-            raise RecipeError(f"{key} must be a {expected.__name__}, not {value!r}")
+            way_out = ": write [[export]], one for each" if key == "export" else ""
+            raise RecipeError(f"{key} must be a {expected.__name__}, not {value!r}{way_out}")
     name = table.get("name", path.stem)
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name):
         raise RecipeError(f"name {name!r} becomes file names; use letters, digits, '-' and '_'")

@@ -25,7 +25,7 @@ from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device import onnx_model
 from ghost_edge.device.evaluate import RunOptions, raw_outputs
 from ghost_edge.device.runtime import open_model
-from ghost_edge.host.parity import check_parity, measure_parity
+from ghost_edge.host.parity import check_parity, load_pictures, measure_parity
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -197,6 +197,11 @@ def test_a_mistake_gets_one_line_and_changes_nothing(
     assert sentence in run.stderr.replace(f"{tmp_path}/", "")
     assert run.stderr.count("\n") == 1 or arguments[0] == "bench"
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_pictures_of_another_model_are_refused(converted: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"parity\.npz holds the pictures of another model than \S+; convert again"):
+        load_pictures(converted / "parity.npz", converted / "ghostnet_mnist_int8.tflite")
 
 
 def test_integers_without_a_scale_are_not_fed(twins: dict[str, Path], tmp_path: Path) -> None:

@@ -210,3 +210,14 @@ def test_a_mistyped_board_names_the_nearest() -> None:
 def test_a_board_that_is_no_text_is_refused() -> None:
     with pytest.raises(RecipeError, match="target must be a str, not 7000"):
         parse_recipe(changed("target", 7000), Path("m.toml"))
+
+
+def test_an_export_that_is_no_list_is_told_how_to_be_one() -> None:
+    with pytest.raises(RecipeError, match=r"export must be a list, .*: write \[\[export\]\], one for each"):
+        parse_recipe({"preprocess": {"size": 8}, "export": {"kind": "onnx_float"}}, Path("a.toml"))
+
+
+def test_spans_that_overlap_are_refused() -> None:
+    table = {"kind": "mixed", "int16": [[0, 4]], "float32": [[4, 6]]}
+    with pytest.raises(RecipeError, match=r"\[0, 4\] and \[4, 6\] overlap; an operation has one precision"):
+        parse_recipe({"preprocess": {"size": 8}, "quantization": table}, Path("a.toml"))

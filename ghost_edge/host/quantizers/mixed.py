@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,12 @@ class Mixed(Int8):
                     raise RecipeError(
                         f"[quantization] {name} holds {list(span)}; a span is its first and last operation: [12, 20]"
                     )
+        spans = sorted((*self.float32, *self.int16))
+        for before, after in itertools.pairwise(spans):
+            if after[0] <= before[1]:
+                raise RecipeError(
+                    f"[quantization] {list(before)} and {list(after)} overlap; an operation has one precision"
+                )
 
 
 def quantize(options: Mixed, float_tflite: Path, ranges: Ranges) -> bytes:

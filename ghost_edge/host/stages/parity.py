@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Image
 from ghost_edge.core.files import write_bytes, write_json
-from ghost_edge.core.npz import save_npz
 from ghost_edge.core.preprocess import prepare
-from ghost_edge.host.parity import check_parity, measure_parity
+from ghost_edge.host.parity import check_parity, measure_parity, save_pictures
 from ghost_edge.host.parity_chart import draw_parity
 from ghost_edge.host.sample import store_image
 from ghost_edge.host.stages import Work
@@ -29,8 +28,8 @@ def run(work: Work) -> tuple[Path, ...]:
     images = [store_image(each, preprocess) for each in spread(choose_pictures(work.recipe, work.places).images, count)]
     keras = _keras_logits(work, images)
     work.tell(0.3, "answers of Keras")
-    save_npz({"images": np.stack(images), "keras": keras}, work.path(names.parity_pictures))
     files = {role: work.path(name) for role, name in names.models.items()}
+    save_pictures(images, keras, files["float"], work.path(names.parity_pictures))
     parity = measure_parity(files, images, preprocess, keras)
     write_json(dataclasses.asdict(parity), work.path(names.parity))
     write_bytes(draw_parity(parity).encode(), work.path(names.parity_chart))
