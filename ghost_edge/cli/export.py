@@ -9,6 +9,7 @@ from typing import Optional
 import click
 
 from ghost_edge.cli.progress import open_progress
+from ghost_edge.core.errors import RecipeError
 
 _Path = click.Path(path_type=Path)
 
@@ -23,6 +24,8 @@ def export(tflite: Path, out: Optional[Path], opset: int) -> None:
     from ghost_edge.host.parity import export_twin
 
     path = out or tflite.with_suffix(".onnx")
+    if out is None and path.exists():
+        raise RecipeError(f"{path} is there already; name it with -o to replace it")
     with open_progress(Path(os.devnull)):
         operations = export_twin(OnnxInt8(opset), tflite, path)
     farthest, least = max(each.max_lsb for each in operations), min(each.equal for each in operations)

@@ -35,9 +35,11 @@ def parity(folder: Path, json_file: Optional[Path], chart: Optional[Path]) -> No
     images, keras = load_pictures(folder / "parity.npz", files["float"])
     with open_progress(Path(os.devnull)):
         found = measure_parity(files, images, manifest.preprocess, keras)
-    click.echo(f"{found.pictures} pictures: largest difference in int8 steps / outputs that differ / same answers")
+    click.echo(
+        f"{found.pictures} pictures: largest difference in steps of the output / outputs that differ / same answers"
+    )
     click.echo(as_text(rows(found), columns(found)))
-    for doubt in saturation_doubts(found):
+    for doubt in (*found.refused, *saturation_doubts(found)):
         click.echo(doubt)
     if json_file is not None:
         write_json({"format": 1, **dataclasses.asdict(found)}, json_file)

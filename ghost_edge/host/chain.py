@@ -30,7 +30,7 @@ from ghost_edge.host.stages import (
     report,
     verify,
 )
-from ghost_edge.host.tools import PACKAGES
+from ghost_edge.host.tools import PACKAGES, optional_version
 
 Settings = Callable[[Recipe, Places], Mapping[str, Any]]
 
@@ -138,7 +138,11 @@ STAGES: tuple[Stage, ...] = (
         "parity",
         parity.run,
         lambda names: tuple(names.models.values()),
-        lambda recipe, places: {**_calibration(recipe, places), **build.settings(recipe, places)},
+        lambda recipe, places: {
+            **_calibration(recipe, places),
+            **build.settings(recipe, places),
+            "tflite-micro": optional_version("tflite-micro"),
+        },
         ("ai-edge-litert", "onnxruntime", "tensorflow", "keras", "numpy", "Pillow"),
         version=2,
     ),

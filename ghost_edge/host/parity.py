@@ -1,4 +1,4 @@
-"""One model in every runtime that is here: how far the answers are apart, in steps of the int8 output."""
+"""One model in every runtime that is here: how far the answers are apart, in steps of the quantized output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ghost_edge.core.card import card_text, read_card
 from ghost_edge.core.dataset import Image
 from ghost_edge.core.digest import sha256_file
-from ghost_edge.core.errors import ArtifactError, ConversionError, RecipeError
+from ghost_edge.core.errors import ArtifactError, ConversionError, DeviceError, RecipeError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.npz import read_npz, save_npz
 from ghost_edge.core.preprocess import Preprocess, prepare
@@ -51,7 +51,7 @@ _RANDOM = 8  # inputs
 class Pair:
     """Two runs on the same pictures.
 
-    max_lsb: largest difference, in steps of the int8 output. differ: share of the outputs that are a step or more
+    max_lsb: largest difference, in steps of the quantized output. differ: share of the outputs that are a step or more
     apart. agreement: share of the pictures with the same answer.
     """
 
@@ -64,12 +64,16 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Parity:
-    """runs: labels in the order of the matrix; operations: of the int8 twin, alone on equal bytes (empty: no twin)."""
+    """runs: labels in the order of the matrix; operations: of the int8 twin, alone on equal bytes (empty: no twin).
+
+    refused: a line for a runtime that is no part of the promise and does not run the file.
+    """
 
     pictures: int
     runs: tuple[str, ...]
     pairs: tuple[Pair, ...]
     operations: tuple[OpDistance, ...]
+    refused: tuple[str, ...] = ()
 
     def pair(self, first: str, second: str) -> Pair | None:
         """The entry of the matrix, in whatever order it was measured."""
@@ -83,21 +87,29 @@ def measure_parity(
 
     files: by role, as RUNS names them. keras: its own answers, float32 [N, classes]; None: it is left out.
     """
-    logits = {KERAS: keras} if keras is not None else {}
+    logits, refused = {KERAS: keras} if keras is not None else {}, []
     for label, (role, runtime, kernels) in RUNS.items():
-        if role in files and importlib.util.find_spec(INTERPRETERS[runtime].module.partition(".")[0]):
+        row = INTERPRETERS[runtime]
+        if role not in files or not importlib.util.find_spec(row.module.partition(".")[0]):
+            continue
+        try:
             logits[label] = predict(files[role], images, preprocess, RunOptions(runtime, kernels))
+        except DeviceError as error:
+            if not row.only_if_asked:
+                raise
+            refused.append(str(error))
     operations: Sequence[OpDistance] = ()
     if "int8_onnx" in files:
         spec = open_model(files["quantized"]).inputs[0]
         options = match_input(files["quantized"], spec, preprocess)
         given = (quantize(prepare(image, options), spec) for image in images)
         operations = compare_ops(files["quantized"], files["int8_onnx"].read_bytes(), given)
-    return Parity(len(images), tuple(logits), compare_runs(logits, output_step(files["quantized"])), tuple(operations))
+    pairs = compare_runs(logits, output_step(files["quantized"]))
+    return Parity(len(images), tuple(logits), pairs, tuple(operations), tuple(refused))
 
 
 def compare_runs(logits: Mapping[str, NDArray[np.float32]], step: float) -> tuple[Pair, ...]:
-    """Every two of the answers, float32 [N, classes]; step: what counts as 1, None: 1/256 of what the first spans."""
+    """Every two of the answers, float32 [N, classes]; step: what counts as 1, 0: 1/256 of what the first spans."""
     pairs = []
     for (first, one), (second, other) in itertools.combinations(logits.items(), 2):
         apart = np.rint(np.abs(one.astype(np.float64) - other) / (step or np.ptp(one) / _LEVELS))
@@ -169,7 +181,7 @@ def load_parity(path: Path) -> Parity:
     found = json.loads(path.read_text(encoding="utf-8"))
     pairs = tuple(Pair(**row) for row in found["pairs"])
     operations = tuple(OpDistance(**row) for row in found["operations"])
-    return Parity(found["pictures"], tuple(found["runs"]), pairs, operations)
+    return Parity(found["pictures"], tuple(found["runs"]), pairs, operations, tuple(found["refused"]))
 
 
 def columns(parity: Parity) -> tuple[Column, ...]:

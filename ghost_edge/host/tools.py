@@ -19,6 +19,14 @@ def tool_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     return {package: _version(package) for package in packages}
 
 
+def optional_version(package: str) -> str:
+    """Its installed version, empty where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
 @functools.cache
 def _version(package: str) -> str:
     try:
