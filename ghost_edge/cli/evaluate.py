@@ -106,8 +106,9 @@ def _by_recipe(
     from ghost_edge.host.recipe import load_recipe
 
     loaded = load_recipe(recipe)
+    doubts = [check_fed(file, loaded.preprocess) for file in artifacts]
     with open_progress(Path(os.devnull)) as progress:
         rows = judge_files(artifacts, loaded, places_for(recipe.parent, data), how, progress)
-    for doubt in filter(None, (check_fed(file, loaded.preprocess) for file in artifacts)):
+    for doubt in filter(None, doubts):
         click.echo(doubt, err=True)
     return rows, COLUMNS

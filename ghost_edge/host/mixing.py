@@ -121,6 +121,8 @@ def describe_mix(path: Path) -> str:
     """mixed.json for people: table, price, and the lines of a recipe that convert to the same file."""
     found = json.loads(path.read_text(encoding="utf-8"))
     time, left = found["time"], found["spans"]
+    if not left:
+        return "int8 alone meets the target: the recipe may stay as it is"
     price = f"{time['ratio']:.2f} times int8's time here (quartiles {time['low']:.2f} to {time['high']:.2f})"
     doubt = "zynq7000: float32 dies there and was not tried; int8 has no XNNPACK there: bench both files on the board"
     return "\n".join(
@@ -130,19 +132,12 @@ def describe_mix(path: Path) -> str:
             f"{found['deciding']['agreement']:.2%}",
             f"{found['operations']} of {found['of']} operations leave int8 for {found['precision']}: {price}",
             *([doubt] if found["board"] == "zynq7000" else []),
-            *(
-                _recipe_lines(found["precision"], left)
-                if left
-                else ["int8 alone meets the target: keep the recipe as it is"]
-            ),
+            "the same by convert, in the recipe:",
+            "[quantization]",
+            'kind = "mixed"',
+            f"{found['precision']} = {left}",
         ]
     )
-
-
-def _recipe_lines(precision: str, left: Sequence[Span]) -> list[str]:
-    if not left:
-        return ["int8 alone meets the target: the recipe may stay as it is"]
-    return ["the same by convert, in the recipe:", "[quantization]", 'kind = "mixed"', f"{precision} = {left}"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -134,7 +134,12 @@ def check_parity(parity: Parity, files: Mapping[str, Path]) -> None:
     if "int8_onnx" not in files:
         return
     twin, own = files["int8_onnx"], files["quantized"]
-    check_operations(parity.operations, twin.name, own.name, "convert again, and report the network")
+    check_operations(
+        parity.operations,
+        twin.name,
+        own.name,
+        'to go on without it, list [[export]] kind = "onnx_float" alone; report the network',
+    )
     card = read_card(twin)
     if card is not None and card.twin_sha256 != sha256_file(own):
         raise ConversionError(f"{twin.name} was made of another {own.name}; convert again, deploy both")
