@@ -26,6 +26,7 @@ COMMANDS = {
     "export": "The ONNX twin of an int8 .tflite file, whoever made it.",
     "gate": "Exit 7 when a converted model lost more than its limits allow.",
     "inspect": "What a model costs by layer, and what its ghost modules save.",
+    "micro": "Sources for TFLite Micro that prove themselves on the target.",
     "parity": "One model in every runtime of this machine, and where two of them part.",
     "quantize": "What int8 costs each layer; with a target, the cheapest mix that meets it.",
     "train": "Fit a recipe's network on its training pictures.",

@@ -25,6 +25,7 @@ from ghost_edge.host.stages import (
     gate,
     latency,
     layers,
+    micro,
     parity,
     quantize,
     report,
@@ -145,6 +146,18 @@ STAGES: tuple[Stage, ...] = (
         },
         ("ai-edge-litert", "onnxruntime", "tensorflow", "keras", "numpy", "Pillow"),
         version=2,
+    ),
+    Stage(
+        "micro",
+        micro.run,
+        lambda names: (names.quantized,),
+        lambda recipe, places: {
+            **_calibration(recipe, places),
+            **_evaluation(recipe, places),
+            "micro": recipe.micro,
+            "tflite-micro": optional_version("tflite-micro"),
+        },
+        ("ai-edge-litert", "numpy", "Pillow"),
     ),
     Stage(
         "evaluate",

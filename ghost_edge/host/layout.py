@@ -13,7 +13,8 @@ from ghost_edge.host.recipe import Recipe
 class Layout:
     """File names inside the output folder, in the order in which the chain makes them.
 
-    source: what is quantized, the equalized float file (hidden: nobody's to deploy), or the float one itself.
+    source: what is quantized, the equalized float file (hidden: nobody's to deploy), or the float one itself. micro: a
+    folder.
     """
 
     keras: str
@@ -24,6 +25,7 @@ class Layout:
     ranges: str
     quantized: str
     exports: tuple[str, ...]
+    micro: str
     doctor: str = "doctor.json"
     layers: str = "layers.json"
     layers_chart: str = "layers.svg"
@@ -57,4 +59,5 @@ def layout(recipe: Recipe) -> Layout:
         ranges="ranges.npz",
         quantized=f"{name}_{recipe.quantization.kind}.tflite",
         exports=tuple(f"{name}{EXPORTERS[export.kind].suffix}" for export in recipe.exports),
+        micro=f"{name}_micro",
     )

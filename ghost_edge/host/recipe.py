@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomllib
 
@@ -17,6 +17,7 @@ from ghost_edge.core.preprocess import CHANNELS, Preprocess
 from ghost_edge.core.targets import TARGETS
 from ghost_edge.host.datasets import DATASETS, DataTable
 from ghost_edge.host.exporters import EXPORTERS
+from ghost_edge.host.micro.names import Micro
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.quantizers import QUANTIZERS
 from ghost_edge.host.ranges import ESTIMATORS
@@ -98,6 +99,7 @@ class Recipe:
     calibration: Calibration | None
     quantization: Choice
     exports: tuple[Choice, ...]
+    micro: Micro | None
     evaluation: Evaluation | None
     gate: Limits
     target: str | None = None
@@ -118,6 +120,13 @@ TABLES = (
 )
 
 
+class Kit(NamedTuple):
+    """The schema of an [[export]] table that makes a folder, which is no model itself."""
+
+    options: type[Any]
+
+
+_KITS = {"micro": Kit(Micro)}
 _DEFAULT_EXPORTS = ("onnx_float", "onnx_int8")
 
 
@@ -155,7 +164,7 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
     if "target" in table:
         pick(TARGETS, table["target"], kind="target")
     quantization = _choice(QUANTIZERS, table.get("quantization", {"kind": "int8"}), "[quantization]")
-    exports = table.get("export", [{"kind": kind} for kind in _DEFAULT_EXPORTS if _can_export(kind, quantization)])
+    chosen = [_choice({**EXPORTERS, **_KITS}, export, "[[export]]") for export in table.get("export", ())]
     recipe = Recipe(
         name=name,
         path=path,
@@ -165,7 +174,8 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
         training=_data(Training, table.get("training"), "[training]"),
         calibration=_data(Calibration, table.get("calibration"), "[calibration]"),
         quantization=quantization,
-        exports=tuple(_choice(EXPORTERS, export, "[[export]]") for export in exports),
+        exports=_exports(chosen, quantization, is_given="export" in table),
+        micro=next((each.options for each in chosen if each.kind in _KITS), None),
         evaluation=_data(Evaluation, table.get("evaluation"), "[evaluation]"),
         gate=from_table(Limits, table.get("gate", {}), "[gate]"),
         target=table.get("target"),
@@ -174,15 +184,25 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
     return recipe
 
 
+def _exports(chosen: Sequence[Choice], quantization: Choice, *, is_given: bool) -> tuple[Choice, ...]:
+    """What becomes a model: those that are listed, or, where none is, one of each that can be made."""
+    kinds = [each.kind for each in chosen]
+    if len(set(kinds)) < len(kinds):
+        raise RecipeError(f"[[export]] names {kinds} and each kind is made once; remove the second of a kind")
+    listed = tuple(each for each in chosen if each.kind in EXPORTERS)
+    if listed or (is_given and not kinds):
+        return listed
+    default = [kind for kind in _DEFAULT_EXPORTS if _can_export(kind, quantization)]
+    return tuple(Choice(kind, EXPORTERS[kind].options()) for kind in default)
+
+
 def _check_whole(recipe: Recipe) -> None:
     """What no single table can know: pictures that fit the network, one file for each export."""
-    kinds = [export.kind for export in recipe.exports]
-    if len(set(kinds)) < len(kinds):
-        raise RecipeError(f"[[export]] names {kinds} and each kind makes one file; remove the second of a kind")
+    kinds = [export.kind for export in recipe.exports] + (["micro"] if recipe.micro else [])
     for kind in kinds:
         if not _can_export(kind, recipe.quantization):
             raise RecipeError(
-                f'[[export]] kind "{kind}" is the twin of an integer file, [quantization] kind '
+                f'[[export]] kind "{kind}" is made of an integer file, [quantization] kind '
                 f'"{recipe.quantization.kind}" makes another; take it out, or quantize to int8'
             )
     if recipe.network is None:
@@ -198,7 +218,8 @@ def _check_whole(recipe: Recipe) -> None:
 
 
 def _can_export(kind: str, quantization: Choice) -> bool:
-    return EXPORTERS[kind].source == "float" or QUANTIZERS[quantization.kind].dtypes.inside <= {"int8", "int32"}
+    is_of_float = kind in EXPORTERS and EXPORTERS[kind].source == "float"
+    return is_of_float or QUANTIZERS[quantization.kind].dtypes.inside <= {"int8", "int32"}
 
 
 def require(value: Any, table: str, command: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from operations import AROUND, COMMON, SHAPE, convert, tensor
 
 from ghost_edge.core.errors import ConversionError, RecipeError
 from ghost_edge.host.exporters.onnx_int8 import OnnxInt8, export, in_twin
@@ -24,91 +24,43 @@ from ghost_edge.host.quantizers.rebuild import add_tensor, make_operation, pack,
 from ghost_edge.host.twin import compare_ops, first_apart
 
 BAR = 0.99  # share of equal values
-SHAPE = (1, 9, 8, 4)
-AROUND = [[0, 0], [1, 2], [2, 1], [0, 0]]
-
-
-def tensor(*shape: int) -> NDArray[np.float32]:
-    return np.random.default_rng(sum(shape)).normal(0, 0.3, shape).astype(np.float32)
 
 
 # by the operation that it is about; each takes TensorFlow and float32 [1, 9, 8, 4]
 FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "CONV_2D": lambda tf, x: tf.nn.conv2d(x, tensor(3, 3, 4, 6), 2, "SAME") + tensor(6),
+    **COMMON,
     "CONV_2D dilated, RELU6": lambda tf, x: tf.nn.relu6(tf.nn.conv2d(x, tensor(3, 3, 4, 6), 1, "VALID", dilations=2)),
-    "CONV_2D grouped": lambda tf, x: tf.nn.conv2d(x, tensor(3, 3, 2, 6), 1, "SAME") + tensor(6),
     "DEPTHWISE_CONV_2D": lambda tf, x: (
         tf.nn.depthwise_conv2d(x, tensor(3, 3, 4, 2), [1, 2, 2, 1], padding="SAME") + tensor(8)
     ),
     "CONV_2D behind PAD": lambda tf, x: tf.nn.conv2d(tf.pad(x, AROUND), tensor(3, 3, 4, 6), 2, "VALID"),
-    "PAD": lambda tf, x: tf.nn.max_pool2d(tf.pad(x, AROUND), 2, 2, "VALID"),
-    "PADV2": lambda tf, x: tf.pad(x, AROUND, constant_values=1.0),
     "FULLY_CONNECTED of a 4-D tensor": lambda tf, x: tf.matmul(tf.reshape(x, [1, -1]), tensor(288, 7)) + tensor(7),
     "FULLY_CONNECTED, RELU": lambda tf, x: tf.nn.relu(tf.matmul(tf.reduce_mean(x, [1, 2]), tensor(4, 5)) + tensor(5)),
     "FULLY_CONNECTED that keeps dimensions": lambda tf, x: tf.tensordot(x, tensor(4, 5), 1),
-    "ADD": lambda tf, x: x + tf.nn.relu(x),
-    "ADD of a constant": lambda tf, x: x + tensor(4),
-    "SUB": lambda tf, x: tf.nn.relu(x) - tensor(4),
-    "MUL": lambda tf, x: x * tf.nn.relu6(x * 3.0),
-    "MUL by channel": lambda tf, x: x * tf.sigmoid(tf.reduce_mean(x, [1, 2], keepdims=True)),
-    "MAXIMUM": lambda tf, x: tf.maximum(x, x * tensor(4)),
-    "MINIMUM": lambda tf, x: tf.minimum(x, tensor(4)),
-    "CONCATENATION": lambda tf, x: tf.concat([x, tf.nn.relu(x)], -1),
     "CONCATENATION of rows": lambda tf, x: tf.concat([x, tf.nn.relu(x)], 1),
-    "MEAN": lambda tf, x: tf.reduce_mean(tf.nn.relu(x), [1, 2]),
     "MEAN of both signs": lambda tf, x: tf.reduce_mean(x, [1, 2], keepdims=True),
-    "AVERAGE_POOL_2D": lambda tf, x: tf.nn.avg_pool2d(x, 2, 2, "SAME"),
     "AVERAGE_POOL_2D, odd": lambda tf, x: tf.nn.avg_pool2d(x, 3, 2, "SAME"),
     "AVERAGE_POOL_2D of positive": lambda tf, x: tf.nn.avg_pool2d(tf.nn.relu(x), (4, 2), (1, 2), "VALID"),
-    "MAX_POOL_2D": lambda tf, x: tf.nn.max_pool2d(x, 3, 2, "SAME"),
     "RESHAPE that mixes": lambda tf, x: tf.reshape(x, [1, 6, 6, 8]) * tensor(8),
     "RESHAPE to 3-D and back": lambda tf, x: tf.reshape(tf.nn.relu(tf.reshape(x, [1, 72, 4])), [1, 8, 9, 4]),
-    "TRANSPOSE": lambda tf, x: tf.transpose(x, [0, 3, 1, 2]) + tensor(8),
     "TRANSPOSE of 5 dimensions": lambda tf, x: tf.reshape(
         tf.transpose(tf.reshape(x, [1, 9, 8, 2, 2]), [0, 1, 2, 4, 3]), SHAPE
     ),
-    "SOFTMAX": lambda tf, x: tf.nn.softmax(tf.reshape(x, [1, -1])),
     "SOFTMAX by pixel": lambda tf, x: tf.nn.softmax(x * 4),
-    "LOGISTIC": lambda tf, x: tf.sigmoid(x * 3),
-    "TANH": lambda tf, x: tf.tanh(x * 2),
-    "HARD_SWISH": lambda tf, x: x * tf.nn.relu6(x + 3) * (1 / 6),
-    "RELU": lambda tf, x: tf.nn.relu(tf.transpose(x, [0, 2, 1, 3])),
     "RELU_N1_TO_1": lambda tf, x: tf.clip_by_value(tf.transpose(x, [0, 2, 1, 3]), -1, 1),
     "RESHAPE that only drops a dimension": lambda tf, x: tf.reshape(x[:, :1], [1, 8, 4]),
     "RESHAPE that only adds a dimension": lambda tf, x: tf.nn.relu(x[:, 2])[:, None],
-    "SPLIT": lambda tf, x: tf.add(*tf.split(x, 2, -1)),
-    "STRIDED_SLICE": lambda tf, x: x[:, 1:8:2, ::3, 1:] + tensor(3),
     "STRIDED_SLICE of one row": lambda tf, x: x[:, 2] + tensor(4),
-    "RESIZE_NEAREST_NEIGHBOR": lambda tf, x: tf.image.resize(x, (18, 16), "nearest"),
     "RESIZE_NEAREST_NEIGHBOR, corners": lambda tf, x: tf.compat.v1.image.resize_nearest_neighbor(
         x, (13, 11), align_corners=True
     ),
     "RESIZE_NEAREST_NEIGHBOR, plain": lambda tf, x: tf.compat.v1.image.resize_nearest_neighbor(x, (13, 11)),
-    "RESIZE_BILINEAR": lambda tf, x: tf.image.resize(x, (18, 16)),
     "RESIZE_BILINEAR, odd": lambda tf, x: tf.image.resize(x, (25, 13)),
     "RESIZE_BILINEAR, corners": lambda tf, x: tf.compat.v1.image.resize_bilinear(x, (20, 11), align_corners=True),
     "MUL by a constant": lambda tf, x: x * 0.1,
-    "LEAKY_RELU": lambda tf, x: tf.nn.leaky_relu(x, 0.1),
     "LEAKY_RELU, steep": lambda tf, x: tf.nn.leaky_relu(x, 0.5),
     "RESIZE_BILINEAR, plain": lambda tf, x: tf.compat.v1.image.resize_bilinear(x, (18, 16)),
 }
-
-
-def convert(function: Callable[[Any, Any], Any], path: Path, dtype: Any = None) -> Path:
-    """A function of FUNCTIONS by TFLiteConverter, int8 throughout."""
-    import tensorflow as tf
-
-    concrete = tf.function(lambda x: function(tf, x)).get_concrete_function(tf.TensorSpec(SHAPE))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: (
-        [np.random.default_rng(seed).normal(size=SHAPE).astype(np.float32)] for seed in range(20)
-    )
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = dtype or tf.int8
-    with warnings.catch_warnings(action="ignore"):  # it warns of what it does itself
-        path.write_bytes(converter.convert())
-    return path
 
 
 def noise(tflite: Path, count: int = 30) -> Iterator[NDArray[Any]]:

@@ -84,9 +84,7 @@ def test_a_recipe_without_exports_makes_float_onnx_and_the_twin_of_an_integer_fi
 
 def test_a_twin_of_what_is_no_integer_file_is_refused() -> None:
     table = {**TABLE, "quantization": {"kind": "float16"}, "export": [{"kind": "onnx_int8"}]}
-    with pytest.raises(
-        RecipeError, match=r'kind "onnx_int8" is the twin of an integer file, .* "float16" makes another'
-    ):
+    with pytest.raises(RecipeError, match=r'kind "onnx_int8" is made of an integer file, .* "float16" makes another'):
         parse_recipe(table, Path("m.toml"))
 
 

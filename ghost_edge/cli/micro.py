@@ -1,0 +1,88 @@
+"""ghost-edge micro: sources for TFLite Micro that prove themselves on the target."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Optional
+
+import click
+
+from ghost_edge.cli.options import data_option
+from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.files import write_json
+from ghost_edge.core.report import Column, as_text
+
+_Path = click.Path(path_type=Path)
+_COLUMNS = (
+    Column("target", "bits"),
+    Column("activations", "head", ","),
+    Column("bookkeeping", "tail", ","),
+    Column("used", "total", ","),
+    Column("least that starts", "least", ","),
+    Column("in the kit", "advised", ","),
+)
+
+
+@click.command()
+@click.argument("tflite", type=_Path, required=False)
+@click.option("-o", "--out", type=_Path, help="Folder of the kit.  [default: <name>_micro]")
+@click.option("--prefix", help="Of the names in the sources.  [default: made of the file's name]")
+@click.option("--recipe", type=_Path, help="Golden vectors are pictures of its [evaluation].  [default: noise]")
+@click.option("--images", default=3, show_default=True, type=click.IntRange(1, 100), help="Golden vectors.")
+@click.option("--json", "json_file", type=_Path, help="Write the memory plan as JSON.")
+@click.option("--verify", type=_Path, help="Instead: prove a kit that was written before.")
+@data_option
+def micro(tflite: Optional[Path], verify: Optional[Path], **options: Any) -> None:
+    """Write C and C++ sources of an int8 TFLITE file for TFLite Micro, with the arena to the byte, and prove them."""
+    from ghost_edge.host.micro.prove import verify_kit
+
+    if (tflite is None) == (verify is None):
+        raise RecipeError("micro needs the path of an int8 .tflite, or --verify FOLDER; give one of the two")
+    if verify is not None:
+        for line in verify_kit(verify):
+            click.echo(line)
+        return
+    assert tflite is not None
+    _write(tflite, **options)
+
+
+def _write(
+    tflite: Path,
+    *,
+    out: Optional[Path],
+    prefix: Optional[str],
+    recipe: Optional[Path],
+    images: int,
+    json_file: Optional[Path],
+    data: Optional[Path],
+) -> None:
+    from ghost_edge.host.datasets.places import places_for
+    from ghost_edge.host.graph import read_graph
+    from ghost_edge.host.micro import golden
+    from ghost_edge.host.micro.arena import plan_arena, shrink_advice
+    from ghost_edge.host.micro.kit import make_kit, write_kit
+    from ghost_edge.host.micro.names import default_prefix
+    from ghost_edge.host.micro.prove import verify_kit
+    from ghost_edge.host.recipe import load_recipe
+
+    name = prefix or default_prefix(tflite.stem)
+    if recipe is None:
+        vectors = golden.noise(tflite, images)
+    else:
+        vectors = golden.pictures(tflite, load_recipe(recipe), places_for(recipe.parent, data), images)
+    files, folder = make_kit(tflite, name, vectors), out or Path(f"{name}_micro")
+    plans = {bits: plan_arena(tflite, bits) for bits in (32, 64)}
+    write_kit(files, folder)
+    rows = [
+        {**vars(plan), "bits": f"{bits} bits", "total": plan.total, "advised": plan.advised}
+        for bits, plan in plans.items()
+    ]
+    click.echo(as_text(rows, _COLUMNS))
+    click.echo(shrink_advice(plans[32], read_graph(tflite)))
+    for line in verify_kit(folder):
+        click.echo(line)
+    if json_file is not None:
+        document = {f"bits_{bits}": dataclasses.asdict(plan) for bits, plan in plans.items()}
+        write_json({"format": 1, **document}, json_file)
+    click.echo(f"{folder}/: {', '.join(sorted(files))}")

@@ -1,0 +1,1 @@
+"""What firmware on TFLite Micro needs to run an int8 .tflite file."""

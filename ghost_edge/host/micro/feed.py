@@ -1,0 +1,151 @@
+"""From a camera's pixels to the model's input in whole numbers, exactly as the workstation does it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.card import Card
+from ghost_edge.core.errors import ConversionError
+from ghost_edge.core.preprocess import CHANNELS, Preprocess, normalise
+from ghost_edge.core.tensor import TensorSpec, quantize
+from ghost_edge.device.evaluate import match_input
+
+_MOST_BITS = 20  # of the shift: products then fit into 31 bits
+_PIXELS = np.arange(256, dtype=np.int64)
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedPoint:
+    """stored = ((pixel * mul + add) >> shift) + offset, limited to the dtype; mul and add have an entry a channel."""
+
+    mul: tuple[int, ...]
+    add: tuple[int, ...]
+    shift: int
+    offset: int
+
+
+def fixed_point(preprocess: Preprocess, spec: TensorSpec) -> FixedPoint:
+    """For an integer input; equal to what the workstation feeds, for each of the 256 values of a pixel.
+
+    What is shifted is never negative: C leaves open what a right shift does then.
+    Raises ConversionError where 32 bits are not enough, which takes a scale far from the pictures.
+    """
+    channels = CHANNELS[preprocess.channels]
+    pixels = np.repeat(_PIXELS.astype(np.uint8)[:, np.newaxis, np.newaxis], channels, axis=2)
+    stored = quantize(normalise(pixels, dataclasses.replace(preprocess, layout="NHWC")), spec)[:, 0].astype(np.int64)
+    step = spec.scale or 1.0
+    gain = 1 / (np.broadcast_to(preprocess.std, channels) * preprocess.divide_by * step)
+    start = (
+        spec.zero_point - np.broadcast_to(preprocess.mean, channels) / np.broadcast_to(preprocess.std, channels) / step
+    )
+    offset = int(np.floor(start.min())) - 1  # of the line before its ends are cut off
+    limits = np.iinfo(spec.dtype)
+    for shift in range(_MOST_BITS + 1):
+        lines = [_line(stored[:, at], offset, (limits.min, limits.max), gain[at], shift) for at in range(channels)]
+        found = [line for line in lines if line is not None]
+        if len(found) == channels:
+            return FixedPoint(tuple(mul for mul, _ in found), tuple(add for _, add in found), shift, offset)
+    raise ConversionError(
+        f"[preprocess] and the input's scale {spec.scale} cannot be written in whole numbers of 32 bits; convert again "
+        "with calibration pictures like those of the camera"
+    )
+
+
+def _line(
+    stored: NDArray[np.int64], offset: int, limits: tuple[int, int], gain: float, shift: int
+) -> tuple[int, int] | None:
+    """mul and add of a channel that give `stored` at all pixels; None: this shift is too coarse."""
+    products = _PIXELS * (mul := round(gain * 2**shift))
+    low = ((stored - offset) << shift) - products
+    high = low + (1 << shift) - 1
+    least = max(int(low[stored > limits[0]].max(initial=0)), 0)  # what is cut off may be further down
+    most = int(high[stored < limits[1]].min(initial=2**31))
+    add = (least + most) // 2
+    fits = least <= most and int(products.max()) + add < 2**31
+    return (mul, add) if fits else None
+
+
+def feed_parts(prefix: str, spec: TensorSpec, card: Card | None, tflite: Path) -> dict[str, str]:
+    """What the templates say of pixels; empty where the file does not say how it is fed."""
+    feed = f"{prefix}_feed"
+    if card is None:
+        example = f"    memcpy({prefix}_input(), input, {prefix.upper()}_INPUT_BYTES);"
+        return {"preprocess": "", "feed": "", "feed_definition": "", "example": example}
+    preprocess = match_input(tflite, spec, card.preprocess)
+    order = f"{preprocess.size} x {preprocess.size} {preprocess.channels} pixels, row by row, channels together"
+    is_float = spec.dtype == "float32"
+    macros = _float_macros(preprocess) if is_float else _integer_macros(fixed_point(preprocess, spec), spec)
+    upper = prefix.upper()
+    lines = [f"#define {upper}_PIXEL_{name} {value}" for name, value in macros.items()]
+    names = {"feed": feed, "PREFIX": upper, "prefix": prefix, "type": "float" if is_float else f"std::{spec.dtype}_t"}
+    channels = CHANNELS[preprocess.channels]
+    head = [
+        f"\n/* {order}; {_FORMULAS[is_float]} */",
+        f"#define {upper}_CHANNELS {channels}u",
+        f"#define {upper}_PIXELS {preprocess.size**2 * channels}u /* bytes of a picture */",
+    ]
+    return {
+        "preprocess": "\n".join([*head, *lines]),
+        "feed": f"\n/* {order}: normalised and quantized into the input. */\nvoid {feed}(const uint8_t *pixels);\n",
+        "feed_definition": (_FEED_FLOAT if is_float else _FEED_INTEGER) % names,
+        "example": f"    {feed}(pixels); /* {order} */",
+    }
+
+
+_FORMULAS = (
+    "stored = ((pixel * MUL + ADD) >> SHIFT) + OFFSET, limited to LOW and HIGH; exact for all values of a pixel",
+    "input = (pixel - MEAN) / STD",
+)
+
+
+def _integer_macros(line: FixedPoint, spec: TensorSpec) -> dict[str, str]:
+    limits = np.iinfo(spec.dtype)
+    return {
+        "MUL": f"{{ {', '.join(map(str, line.mul))} }}",
+        "ADD": f"{{ {', '.join(map(str, line.add))} }}",
+        "SHIFT": f"{line.shift}u",
+        "OFFSET": f"({line.offset})",
+        "LOW": f"({limits.min})",
+        "HIGH": f"({limits.max})",
+    }
+
+
+def _float_macros(preprocess: Preprocess) -> dict[str, str]:
+    channels, unit = CHANNELS[preprocess.channels], np.float32(preprocess.divide_by)
+    mean, std = (
+        np.broadcast_to(np.array(each, np.float32), channels) * unit for each in (preprocess.mean, preprocess.std)
+    )
+    rows = {"MEAN": mean, "STD": std}
+    return {name: f"{{ {', '.join(f'{float(x).hex()}f' for x in row)} }}" for name, row in rows.items()}
+
+
+_FEED_INTEGER = """
+void %(feed)s(const uint8_t* pixels) {
+  static constexpr std::int32_t kMul[%(PREFIX)s_CHANNELS] = %(PREFIX)s_PIXEL_MUL;
+  static constexpr std::int32_t kAdd[%(PREFIX)s_CHANNELS] = %(PREFIX)s_PIXEL_ADD;
+  auto* const input = static_cast<%(type)s*>(%(prefix)s_input());
+  for (std::uint32_t index = 0U; (input != nullptr) && (index < %(PREFIX)s_PIXELS); ++index) {
+    const std::uint32_t channel = index %% %(PREFIX)s_CHANNELS;
+    std::int32_t stored = (((static_cast<std::int32_t>(pixels[index]) * kMul[channel]) + kAdd[channel]) >>
+                           %(PREFIX)s_PIXEL_SHIFT) + %(PREFIX)s_PIXEL_OFFSET;
+    stored = (stored < %(PREFIX)s_PIXEL_LOW) ? %(PREFIX)s_PIXEL_LOW : stored;
+    stored = (stored > %(PREFIX)s_PIXEL_HIGH) ? %(PREFIX)s_PIXEL_HIGH : stored;
+    input[index] = static_cast<%(type)s>(stored);
+  }
+}
+"""
+_FEED_FLOAT = """
+void %(feed)s(const uint8_t* pixels) {
+  static constexpr float kMean[%(PREFIX)s_CHANNELS] = %(PREFIX)s_PIXEL_MEAN;
+  static constexpr float kStd[%(PREFIX)s_CHANNELS] = %(PREFIX)s_PIXEL_STD;
+  auto* const input = static_cast<float*>(%(prefix)s_input());
+  for (std::uint32_t index = 0U; (input != nullptr) && (index < %(PREFIX)s_PIXELS); ++index) {
+    const std::uint32_t channel = index %% %(PREFIX)s_CHANNELS;
+    input[index] = (static_cast<float>(pixels[index]) - kMean[channel]) / kStd[channel];
+  }
+}
+"""

@@ -1,0 +1,123 @@
+"""Whether a kit is what it says: the model in its array, its operations, its arena, its golden vectors."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from ghost_edge.core.errors import ArtifactError, ConversionError
+from ghost_edge.device.runtime import INTERPRETERS, open_model
+from ghost_edge.host.micro.arena import bisect_arena, plan_arena
+from ghost_edge.host.micro.ops import add_method, check_deployable
+
+MICRO = "tflite-micro"
+_BYTE, _ROW = re.compile(r"0x([0-9a-f]{2})"), re.compile(r"\{\n([^{}]*)\}")
+
+
+def verify_kit(folder: Path) -> list[str]:
+    """What was found to be right, a line each.
+
+    Raises ArtifactError where the folder holds no kit or a file in it was changed, ConversionError where the arena is
+    too small or a runtime answers other bytes.
+    """
+    prefix = _prefix(folder)
+    texts = {part: _read(folder / f"{prefix}_{part}") for part in ("model_data.c", "config.h", "ops.h", "golden.c")}
+    content = bytes.fromhex("".join(_BYTE.findall(texts["model_data.c"])))
+    config, found = _macros(texts["config.h"], prefix), hashlib.sha256(content).hexdigest()
+    if found != config["MODEL_SHA256"].strip('"'):
+        raise ArtifactError(
+            f"{folder}/{prefix}_model_data.c holds another model (SHA-256 {found[:12]}...) than {prefix}_config.h says "
+            f"({config['MODEL_SHA256'][1:13]}...); write the kit again"
+        )
+    lines = [f"{prefix}_model_data.c: {len(content):,} bytes, SHA-256 as in {prefix}_config.h"]
+    with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
+        tflite = Path(scratch) / f"{prefix}.tflite"
+        tflite.write_bytes(content)
+        lines.append(_check_operations(tflite, texts["ops.h"], folder / f"{prefix}_ops.h"))
+        lines += _check_arena(tflite, config, folder / f"{prefix}_config.h")
+        return lines + _check_vectors(tflite, texts["golden.c"], folder / f"{prefix}_golden.c")
+
+
+def _prefix(folder: Path) -> str:
+    found = sorted(path.name.removesuffix("_model_data.c") for path in folder.glob("*_model_data.c"))
+    if len(found) != 1:
+        raise ArtifactError(
+            f"{folder} holds {len(found)} files *_model_data.c, expected one; give a folder that ghost-edge micro wrote"
+        )
+    return found[0]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}); write the kit again") from error
+
+
+def _macros(text: str, prefix: str) -> dict[str, str]:
+    """Those with a value, without the prefix; ArtifactError where one that is needed is missing."""
+    found = dict(re.findall(rf"^#define {prefix.upper()}_(\w+) (\S+)", text, re.MULTILINE))
+    missing = [name for name in ("MODEL_SHA256", "ARENA_BYTES_32", "ARENA_BYTES_64") if name not in found]
+    if missing:
+        raise ArtifactError(f"{prefix}_config.h has no {prefix.upper()}_{missing[0]}; write the kit again")
+    return found
+
+
+def _check_operations(tflite: Path, text: str, path: Path) -> str:
+    wanted = {add_method(op.name) for op in check_deployable(tflite).operations}
+    registered = re.findall(r"resolver\.(Add\w+)\(\)", text)
+    count = re.search(r"kOperations = (\d+)u", text)
+    if sorted(registered) != sorted(wanted) or count is None or int(count[1]) != len(wanted):
+        differ = sorted({*registered} ^ wanted) or [f"kOperations for {len(wanted)} of them"]
+        raise ArtifactError(f"{path} and the model differ in {', '.join(differ)}; write the kit again")
+    return f"{path.name}: the {len(wanted)} operations of the model, and no other"
+
+
+def _check_arena(tflite: Path, config: dict[str, str], path: Path) -> list[str]:
+    lines, least = [], {bits: plan_arena(tflite, bits).least for bits in (32, 64)}
+    measured = bisect_arena(tflite)
+    if measured is not None:
+        least[64] = max(least[64], measured)
+    for bits, bytes_ in least.items():
+        given = int(config[f"ARENA_BYTES_{bits}"].rstrip("u"))
+        if given < bytes_:
+            raise ConversionError(
+                f"{path}: ARENA_BYTES_{bits} is {given:,}, the model needs {bytes_:,}; write the kit again"
+            )
+        how = ", measured in tflite-micro" if bits == 64 and measured is not None else ""
+        lines.append(f"{path.name}: arena on {bits} bits {given:,} bytes, needed {bytes_:,}{how}")
+    return lines
+
+
+def _check_vectors(tflite: Path, text: str, path: Path) -> list[str]:
+    given, expected = (_rows(part) for part in text.split("_golden_out[", 1))
+    if not given or len(given) != len(expected):
+        raise ArtifactError(f"{path} has {len(given)} inputs and {len(expected)} answers; write the kit again")
+    runs = [("reference kernels", "auto", "reference")]
+    if importlib.util.find_spec(INTERPRETERS[MICRO].module.partition(".")[0]):
+        runs.append((MICRO, MICRO, "default"))
+    for label, runtime, kernels in runs:
+        model = open_model(tflite, runtime=runtime, kernels=kernels)
+        for number, (values, wanted) in enumerate(zip(given, expected, strict=True)):
+            model.set_inputs([np.frombuffer(values, model.inputs[0].dtype).reshape(model.inputs[0].shape)])
+            model.invoke()
+            found = b"".join(output.tobytes() for output in model.outputs_now())
+            if found != wanted:
+                raise ConversionError(f"{path}: vector {number} by {label}: {_first_apart(found, wanted)}")
+    return [f"{path.name}: PASS, {len(given)} vectors, the same bytes by {label}" for label, _, _ in runs]
+
+
+def _rows(text: str) -> list[bytes]:
+    return [bytes.fromhex("".join(_BYTE.findall(row))) for row in _ROW.findall(text)]
+
+
+def _first_apart(found: bytes, wanted: bytes) -> str:
+    if len(found) != len(wanted):
+        return f"{len(found)} bytes, expected {len(wanted)}; write the kit again"
+    index = next(index for index, pair in enumerate(zip(found, wanted, strict=True)) if pair[0] != pair[1])
+    return f"byte {index} is {found[index]}, expected {wanted[index]}; write the kit again"

@@ -1,0 +1,29 @@
+"""The kit for TFLite Micro that the recipe asks for, and the proof that it is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ghost_edge.host.micro import golden
+from ghost_edge.host.micro.kit import make_kit, write_kit
+from ghost_edge.host.micro.names import default_prefix
+from ghost_edge.host.micro.prove import verify_kit
+from ghost_edge.host.stages import Work
+from ghost_edge.host.stages.calibrate import choose_pictures, spread
+
+
+def run(work: Work) -> tuple[Path, ...]:
+    """Write the folder of the kit; nothing where no [[export]] has kind "micro". Raises as make_kit(), verify_kit()."""
+    recipe, tflite = work.recipe, work.path(work.names.quantized)
+    if recipe.micro is None:
+        return ()
+    if recipe.evaluation is not None:
+        vectors = golden.pictures(tflite, recipe, work.places, recipe.micro.images)
+    else:
+        images = spread(choose_pictures(recipe, work.places).images, recipe.micro.images)
+        vectors = golden.feed(tflite, images, recipe.preprocess, "pictures of [calibration]")
+    files = make_kit(tflite, recipe.micro.prefix or default_prefix(recipe.name), vectors)
+    work.tell(0.5, "golden vectors")
+    paths = write_kit(files, work.path(work.names.micro))
+    verify_kit(work.path(work.names.micro))
+    return tuple(paths)

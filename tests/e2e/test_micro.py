@@ -1,0 +1,291 @@
+"""A kit for TFLite Micro: it compiles, it proves itself, and what is wrong with it is found."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ghost_edge.core.card import card_text, read_card
+from ghost_edge.core.errors import ArtifactError, ConversionError, GhostEdgeError, RecipeError
+from ghost_edge.core.preprocess import Preprocess, normalise
+from ghost_edge.core.tensor import TensorSpec, quantize
+from ghost_edge.host.micro import golden
+from ghost_edge.host.micro.feed import fixed_point
+from ghost_edge.host.micro.kit import c_string, make_kit, write_kit
+from ghost_edge.host.micro.names import default_prefix
+from ghost_edge.host.micro.ops import add_method, check_deployable
+from ghost_edge.host.micro.prove import verify_kit
+from ghost_edge.host.quantizers.rebuild import pack, unpack
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-pedantic")
+C99, CXX17 = ("-std=c99", *WARNINGS), ("-std=c++17", "-fno-exceptions", "-fno-rtti", *WARNINGS)
+
+
+@pytest.fixture(scope="module")
+def int8(converted: Path) -> Path:
+    return converted / "ghostnet_mnist_int8.tflite"
+
+
+@pytest.fixture(scope="module")
+def files(int8: Path) -> dict[str, bytes]:
+    return make_kit(int8, "digits", golden.noise(int8, 2))
+
+
+@pytest.fixture
+def kit(files: dict[str, bytes], tmp_path: Path) -> Path:
+    write_kit(files, tmp_path / "kit")
+    return tmp_path / "kit"
+
+
+def compile_kit(folder: Path, repository: Path, c_compiler: str = "gcc") -> None:
+    stub = repository / "tests" / "support" / "tflm_stub"
+    for source in folder.glob("*.c"):
+        subprocess.run([c_compiler, *C99, "-c", source, "-o", folder / "out.o"], check=True)
+    for source in folder.glob("*.cc"):
+        subprocess.run(["g++", *CXX17, "-fsyntax-only", "-isystem", stub, "-I", folder, source], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", ["gcc", "arm-linux-gnueabihf-gcc"])
+def test_it_compiles_without_a_warning(kit: Path, repository: Path, compiler: str) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"needs {compiler}; apt-get install gcc-arm-linux-gnueabihf")
+    compile_kit(kit, repository, compiler)
+
+
+@pytest.mark.slow
+def test_it_proves_itself_on_every_runtime(kit: Path) -> None:
+    lines = verify_kit(kit)
+    assert [line for line in lines if "PASS" in line] == [
+        "digits_golden.c: PASS, 2 vectors, the same bytes by reference kernels",
+        "digits_golden.c: PASS, 2 vectors, the same bytes by tflite-micro",
+    ]
+
+
+@pytest.mark.slow
+def test_the_same_file_gives_the_same_bytes(int8: Path, files: dict[str, bytes]) -> None:
+    assert make_kit(int8, "digits", golden.noise(int8, 2)) == files
+
+
+@pytest.mark.slow
+def test_another_runtime_could_not_tell_the_array_from_the_file(kit: Path, int8: Path) -> None:
+    text = (kit / "digits_model_data.c").read_text()
+    assert bytes(int(byte, 16) for byte in re.findall("0x(..)", text)) == int8.read_bytes()
+
+
+def with_text(kit: Path, part: str, change: Callable[[str], str]) -> None:
+    path = kit / f"digits_{part}"
+    before = path.read_text()
+    path.write_text(change(before))
+    assert path.read_text() != before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("part", "change", "error", "sentence"),
+    [
+        ("model_data.c", lambda text: text.replace("0x54", "0x55", 1), ArtifactError, "holds another model"),
+        ("model_data.c", lambda text: text.replace("0x1c,", "", 1), ArtifactError, "holds another model"),
+        (
+            "ops.h",
+            lambda text: re.sub(r".*AddMean.*\n", "", text),
+            ArtifactError,
+            "the model differ in AddMean; write the kit again",
+        ),
+        (
+            "ops.h",
+            lambda text: text.replace("kOperations = 7u", "kOperations = 6u"),
+            ArtifactError,
+            "kOperations for 7",
+        ),
+        (
+            "golden.c",
+            lambda text: re.sub(r"(_golden_out\[.*\n\{\n0x)..", r"\g<1>7e", text),
+            ConversionError,
+            "vector 0 by reference kernels: byte 0 is",
+        ),
+        ("config.h", lambda text: text.replace("DIGITS_ARENA_BYTES_32", "X"), ArtifactError, "has no DIGITS_ARENA"),
+    ],
+)
+def test_what_was_changed_is_found(
+    kit: Path, part: str, change: Callable[[str], str], error: type[GhostEdgeError], sentence: str
+) -> None:
+    with_text(kit, part, change)
+    with pytest.raises(error, match=sentence):
+        verify_kit(kit)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [32, 64])
+def test_an_arena_64_bytes_under_the_least_is_found(kit: Path, bits: int) -> None:
+    (line,) = [line for line in verify_kit(kit) if f"arena on {bits} bits" in line]
+    least = int(re.findall(r"needed ([\d,]+)", line)[0].replace(",", ""))
+    name = f"DIGITS_ARENA_BYTES_{bits}"
+    with_text(kit, "config.h", lambda text: re.sub(rf"{name} \d+u", f"{name} {least - 64}u", text))
+    with pytest.raises(ConversionError, match=f"ARENA_BYTES_{bits} is {least - 64:,}, the model needs {least:,}"):
+        verify_kit(kit)
+
+
+def test_a_folder_without_a_kit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"holds 0 files \*_model_data\.c, expected one; give a folder that"):
+        verify_kit(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "prefix", ["", "9a", "Main", "a-b", "int", "../x", "a b", "a;b", "a" * 21, "a_", 'a"', "a\n", "ä"]
+)
+def test_a_name_that_is_none_in_c_is_refused(prefix: str, int8: Path) -> None:
+    with pytest.raises(RecipeError, match="cannot stand in front of C names; give at most 20"):
+        make_kit(int8, prefix, golden.noise(int8, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [("ghostnet_cifar10", "ghostnet_cifar10"), ("coral_mobilenet_v1_0.25_128", "coral_mobilenet_v1_0"), ("A b", "a_b")],
+)
+def test_the_name_of_a_file_becomes_one_in_c(name: str, prefix: str) -> None:
+    assert default_prefix(name) == prefix
+
+
+NASTY = ('"; system("x"); //', "*/", "??/", "line\nbreak", "back\\slash", "ひらがな", "7", "\x00")
+
+
+def test_labels_stay_text(tmp_path: Path) -> None:
+    source = tmp_path / "labels.c"
+    listed = ", ".join(map(c_string, NASTY))
+    source.write_text(f"const char *const labels[] = {{ {listed} }};\n")
+    subprocess.run(["gcc", *C99, "-trigraphs", "-shared", "-fPIC", source, "-o", tmp_path / "labels.so"], check=True)
+    found = (ctypes.c_char_p * len(NASTY)).in_dll(ctypes.CDLL(str(tmp_path / "labels.so")), "labels")
+    assert [each.decode() for each in found] == [each.partition("\x00")[0] for each in NASTY]
+
+
+@pytest.mark.slow
+def test_labels_of_the_file_compile(int8: Path, repository: Path, tmp_path: Path) -> None:
+    card = read_card(int8)
+    assert card is not None
+    model = unpack(int8.read_bytes())
+    for entry in model.metadata:
+        if entry.name == b"ghost_edge":
+            text = card_text(dataclasses.replace(card, class_names=NASTY))
+            model.buffers[entry.buffer].data = np.frombuffer(text.encode(), np.uint8)
+    path = tmp_path / 'nasty "*.tflite'
+    path.write_bytes(pack(model))
+    write_kit(make_kit(path, "nasty", golden.noise(path, 1)), tmp_path / "kit")
+    compile_kit(tmp_path / "kit", repository)
+    assert '"; system(' not in (tmp_path / "kit" / "nasty_config.h").read_text()
+
+
+IMAGENET = Preprocess(size=2, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "spec"),
+    [
+        (IMAGENET, TensorSpec("", (1, 2, 2, 3), "int8", 0.0186584480, -14)),
+        (IMAGENET, TensorSpec("", (1, 2, 2, 3), "int8", 0.003, 20)),  # both ends are cut off
+        (IMAGENET, TensorSpec("", (1, 2, 2, 3), "int16", 8e-5, 0)),
+        (Preprocess(size=2), TensorSpec("", (1, 2, 2, 3), "uint8", 1 / 255, 0)),
+        (Preprocess(size=2, divide_by=1), TensorSpec("", (1, 2, 2, 3), "int8", 1.0, -128)),
+        (
+            Preprocess(size=2, mean=(0.5,), std=(0.5,), channels="GRAY"),
+            TensorSpec("", (1, 2, 2, 1), "int8", 0.0078, -1),
+        ),
+    ],
+)
+def test_whole_numbers_feed_what_the_workstation_feeds(preprocess: Preprocess, spec: TensorSpec) -> None:
+    line = fixed_point(preprocess, spec)
+    pixels = np.arange(256)[:, np.newaxis] * np.ones(len(line.mul), np.int64)
+    shifted = pixels * line.mul + line.add
+    assert shifted.min() >= 0
+    assert shifted.max() < 2**31
+    limits = np.iinfo(spec.dtype)
+    found = np.clip((shifted >> line.shift) + line.offset, limits.min, limits.max)
+    expected = quantize(normalise(pixels.astype(np.uint8)[:, np.newaxis], preprocess), spec)[:, 0]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_golden_vectors_are_what_tflite_micro_answered(data_folder: Path, repository: Path, tmp_path: Path) -> None:
+    model = data_folder / "micro" / "ghost05_96.tflite"
+    given = np.fromfile(model.with_name("ghost05_96.input.bin"), np.int8).reshape(-1, 96, 96, 3)
+    expected = model.with_name("ghost05_96.tflm_output.bin").read_bytes()
+    vectors = golden.Golden([each[np.newaxis] for each in given], "recorded")
+    write_kit(make_kit(model, "ghost", vectors), tmp_path)
+    rows = re.findall(r"\{\n([^{}]*)\}", (tmp_path / "ghost_golden.c").read_text().partition("_golden_out[")[2])
+    assert bytes(int(byte, 16) for row in rows for byte in re.findall("0x(..)", row)) == expected
+    compile_kit(tmp_path, repository)
+    verify_kit(tmp_path)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("micro/v_gelu", r"operation \d+, GELU .*: it has no such operation"),
+        (
+            "models/tfls_coco_ssd_mobilenet_v1_quant",
+            r"operation 57, CONCATENATION concat: BoxPredictor_1/Reshape has another scale or zero point",
+        ),
+        ("models/mlperf_tiny_ic_resnet8_cifar10_float", r"it computes in float, and the kit is for integers"),
+    ],
+)
+def test_what_it_does_not_run_is_named(name: str, sentence: str, data_folder: Path) -> None:
+    with pytest.raises(ConversionError, match=sentence):
+        check_deployable(data_folder / f"{name}.tflite")
+
+
+def test_methods_are_spelt_as_the_resolver_has_them() -> None:
+    names = ("CONV_2D", "L2_POOL_2D", "BATCH_MATMUL", "ADD_N", "BATCH_TO_SPACE_ND", "RELU6", "PADV2")
+    methods = ["AddConv2D", "AddL2Pool2D", "AddBatchMatMul", "AddAddN", "AddBatchToSpaceNd", "AddRelu6", "AddPadV2"]
+    assert list(map(add_method, names)) == methods
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        ((), 2, "micro needs the path of an int8 .tflite, or --verify FOLDER; give one of the two"),
+        (("M.tflite", "--verify", "x"), 2, "give one of the two"),
+        (("nope.tflite",), 4, "nope.tflite cannot be read"),
+        (("F.tflite",), 6, "TFLite Micro does not run operation 0, CONV_2D"),
+        (("M.tflite", "--prefix", "int"), 2, "'int' cannot stand in front of C names"),
+        (("--verify", "nowhere"), 4, "nowhere holds 0 files *_model_data.c"),
+    ],
+)
+def test_a_mistake_gets_one_line(
+    arguments: Sequence[str], code: int, sentence: str, converted: Path, ghost_edge: Command, tmp_path: Path
+) -> None:
+    shutil.copy(converted / "ghostnet_mnist_int8.tflite", tmp_path / "M.tflite")
+    shutil.copy(converted / "ghostnet_mnist_float.tflite", tmp_path / "F.tflite")
+    run = ghost_edge("micro", *(tmp_path / each if "." in each else each for each in arguments))
+    assert run.returncode == code, run.stderr
+    assert sentence in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_convert_writes_a_kit_of_evaluation_pictures(
+    repository: Path, converted: Path, ghost_edge: Command, tmp_path: Path
+) -> None:
+    text = (repository / "models" / "ghostnet_mnist.toml").read_text().replace('"../', f'"{repository}/')
+    weights = text.replace('"weights/', f'"{repository}/models/weights/')
+    (tmp_path / "ghostnet_mnist.toml").write_text(weights + '\n[[export]]\nkind = "micro"\nimages = 2\n')
+    out = Path(shutil.copytree(converted, tmp_path / "out"))
+    run = ghost_edge("convert", tmp_path / "ghostnet_mnist.toml", "--out", out)
+    assert run.returncode == 0, run.stderr
+    assert (out / "ghostnet_mnist_int8.onnx").is_file()
+    assert "2u /* pictures of [evaluation] */" in (out / "ghostnet_mnist_micro" / "ghostnet_mnist_golden.h").read_text()
+    run = ghost_edge("micro", "--verify", out / "ghostnet_mnist_micro")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("PASS, 2 vectors") == 2
