@@ -27,6 +27,7 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
     from ghost_edge.host.recipe import load_recipe
     from ghost_edge.host.shipped import default_recipe
     from ghost_edge.host.stages.doctor import read_findings
+    from ghost_edge.host.stages.export import left_out_lines
     from ghost_edge.host.stages.report import COLUMNS, delegate_doubts, summary_rows
 
     loaded = load_recipe(recipe or default_recipe())
@@ -38,8 +39,12 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
     for finding in read_findings(folder / layout(loaded).doctor):
         click.echo(f"warning: {finding.sentence}")
     parity = load_parity(folder / layout(loaded).parity)
-    for doubt in [*delegate_doubts(folder / layout(loaded).verified), *saturation_doubts(parity)]:
-        click.echo(doubt)
+    for line in [
+        *left_out_lines(folder / layout(loaded).left_out),
+        *delegate_doubts(folder / layout(loaded).verified),
+        *saturation_doubts(parity),
+    ]:
+        click.echo(line)
     if manifest.gate:
         raise GateError(f"{manifest.name}: {'; '.join(manifest.gate)}")
     click.echo("gate: passed" if manifest.predictions else "gate: not judged, the recipe has no [evaluation]")

@@ -23,9 +23,9 @@ def export(tflite: Path, out: Optional[Path], opset: int) -> None:
     from ghost_edge.host.exporters.onnx_int8 import OnnxInt8
     from ghost_edge.host.parity import export_twin
 
+    if tflite.suffix == ".tflite" and out is None and tflite.with_suffix(".onnx").exists():
+        raise RecipeError(f"{tflite.with_suffix('.onnx')} is there already; name it with -o to replace it")
     path = out or tflite.with_suffix(".onnx")
-    if out is None and path.exists():
-        raise RecipeError(f"{path} is there already; name it with -o to replace it")
     with open_progress(Path(os.devnull)):
         operations = export_twin(OnnxInt8(opset), tflite, path)
     farthest, least = max(each.max_lsb for each in operations), min(each.equal for each in operations)

@@ -22,7 +22,7 @@ COMMANDS = {
     "bundle": "Pack converted models with all that a board without a network needs.",
     "compare": "MobileNet, EfficientNet, ShuffleNetV2 and GhostNet side by side on this machine.",
     "doctor": "What is wrong with the pictures that a recipe calibrates with.",
-    "evaluate": "Top-1 and top-5 of one model file on a recipe's evaluation pictures.",
+    "evaluate": "Top-1 and top-5 of model files on a recipe's evaluation pictures.",
     "export": "The ONNX twin of an int8 .tflite file, whoever made it.",
     "gate": "Exit 7 when a converted model lost more than its limits allow.",
     "inspect": "What a model costs by layer, and what its ghost modules save.",

@@ -21,6 +21,12 @@ PRECISE = "session.x64quantprecision"
 SCALES = "ghost_edge_scales"  # in metadata_props: scale and zero point of integer inputs and outputs, JSON by name
 
 
+def refusals(module: Any) -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises when it does not run a file; they have no base class."""
+    state = module.capi.onnxruntime_pybind11_state
+    return state.Fail, state.NotImplemented, state.RuntimeException, state.InvalidArgument, state.InvalidGraph
+
+
 class OnnxModel:
     """An .onnx file in ONNX Runtime on the CPU; an open batch dimension is 1."""
 
@@ -39,7 +45,7 @@ class OnnxModel:
             session = module.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except (state.InvalidProtobuf, state.InvalidGraph, state.InvalidArgument) as error:
             raise damaged(path, one_line(error)) from error
-        except (state.Fail, state.NotImplemented, state.RuntimeException) as error:
+        except refusals(module) as error:
             raise DeviceError(f"{path}: {name} refuses it: {one_line(error)}") from error
         for tensor in session.get_inputs():
             check_open(path, tensor.name, [size if isinstance(size, int) else -1 for size in tensor.shape])

@@ -125,7 +125,7 @@ STAGES: tuple[Stage, ...] = (
         lambda names: (names.float_tflite, names.quantized),
         _exports,
         ("tf2onnx", "onnx"),
-        version=2,
+        version=3,
     ),
     # before evaluate: thousands of pictures through a wrong file would only waste time
     Stage(

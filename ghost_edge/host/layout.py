@@ -29,6 +29,7 @@ class Layout:
     doctor: str = "doctor.json"
     layers: str = "layers.json"
     layers_chart: str = "layers.svg"
+    left_out: str = "left_out.json"
     verified: str = "verify.json"
     parity: str = "parity.json"
     parity_chart: str = "parity.svg"

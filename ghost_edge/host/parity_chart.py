@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 
-from ghost_edge.host.parity import Parity
+from ghost_edge.host.parity import RUNS, Parity
 from ghost_edge.host.twin import first_apart
 
 _SIDE, _LEFT, _TOP = 92, 150, 120  # pixels
-_TWIN = ("int8 .onnx", "int8 .onnx unasked", "int8 .onnx plain")
+_TWIN = tuple(label for label, (role, _, _) in RUNS.items() if role == "int8_onnx")
 
 
 def draw_parity(parity: Parity) -> str:

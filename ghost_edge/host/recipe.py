@@ -88,7 +88,10 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """One model, from network to gate; require() asks for a table that is absent. target: a name in TARGETS."""
+    """One model, from network to gate; require() asks for a table that is absent. target: a name in TARGETS.
+
+    has_default_exports: nobody asked for them, so one that cannot be made is left out.
+    """
 
     name: str
     path: Path
@@ -100,6 +103,7 @@ class Recipe:
     quantization: Choice
     exports: tuple[Choice, ...]
     micro: Micro | None
+    has_default_exports: bool
     evaluation: Evaluation | None
     gate: Limits
     target: str | None = None
@@ -175,6 +179,7 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
         calibration=_data(Calibration, table.get("calibration"), "[calibration]"),
         quantization=quantization,
         exports=_exports(chosen, quantization, is_given="export" in table),
+        has_default_exports=not any(each.kind in EXPORTERS for each in chosen),
         micro=next((each.options for each in chosen if each.kind in _KITS), None),
         evaluation=_data(Evaluation, table.get("evaluation"), "[evaluation]"),
         gate=from_table(Limits, table.get("gate", {}), "[gate]"),

@@ -221,3 +221,42 @@ def test_a_scale_that_is_none_is_damage(text: str, twins: dict[str, Path], tmp_p
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ArtifactError, match="ghost_edge_scales in its metadata"):
         open_model(path)
+
+
+@pytest.fixture(scope="module")
+def transposed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe of a network with an operation that has no twin."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("transposed")
+    inputs = keras.Input((28, 28, 1))
+    values = keras.layers.Conv2DTranspose(4, 3, 2)(inputs)
+    outputs = keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(values))
+    keras.Model(inputs, outputs).save(folder / "net.keras")
+    text = (repository / "models" / "ghostnet_mnist.toml").read_text().replace('"../', f'"{repository}/')
+    network = '[network]\nkind = "keras"\npath = "net.keras"\ninput_size = 28\ninput_channels = 1\n\n'
+    kept = text.partition("[network]")[0] + network + "[preprocess]" + text.partition("[preprocess]")[2]
+    (folder / "net.toml").write_text(kept.replace('name = "ghostnet_mnist"', 'name = "net"'))
+    return folder / "net.toml"
+
+
+def test_a_twin_that_nobody_asked_for_and_that_cannot_be_is_left_out(
+    transposed: Path, ghost_edge: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "net_int8.onnx").write_bytes(b"of an earlier network")
+    run = ghost_edge("convert", transposed, "--out", tmp_path)
+    assert run.returncode in (0, 7), run.stderr  # it is not trained
+    assert "left out: net_int8.onnx: net_int8.tflite: TRANSPOSE_CONV, which makes " in run.stdout
+    assert {"net_int8.tflite", "net_float.onnx", "manifest.json"} < {path.name for path in tmp_path.iterdir()}
+    assert not (tmp_path / "net_int8.onnx").exists()
+    assert {model.role for model in read_manifest(tmp_path).models} == {"float", "quantized", "float_onnx"}
+
+
+def test_a_twin_that_was_asked_for_and_cannot_be_is_an_error(
+    transposed: Path, ghost_edge: Command, tmp_path: Path
+) -> None:
+    asked = transposed.with_name("asked.toml")
+    asked.write_text(transposed.read_text() + '\n[[export]]\nkind = "onnx_int8"\n')
+    run = ghost_edge("convert", asked, "--out", tmp_path)
+    assert run.returncode == 6
+    assert 'change the network, or take [[export]] kind = "onnx_int8" out' in run.stderr

@@ -165,10 +165,7 @@ class Draft:
         """Scales and zero points of a tensor as the .tflite has them: one, or one a channel."""
         tensor, stored = self.graph.tensors[index], self._model.subgraphs[0].tensors[index].quantization
         if tensor.dtype not in _SHIFTS or stored is None or stored.scale is None or len(stored.scale) == 0:
-            raise ConversionError(
-                f"{self.file}: {tensor.name} is {tensor.dtype}, expected int8 or uint8 with a scale; "
-                'quantize the whole network with kind = "int8", or leave out the ONNX twin'
-            )
+            raise ConversionError(f"{self.file}: {tensor.name} is {tensor.dtype}, expected int8 or uint8 with a scale")
         return np.array(stored.scale, np.float32), np.array(stored.zeroPoint, np.int64)
 
     def end_scale(self, index: int) -> tuple[float, int]:
@@ -186,9 +183,7 @@ class Draft:
     def refusal(self, op: Operation, found: str) -> ConversionError:
         """What to raise for an operation that has no twin."""
         made = ", ".join(self.ends[index] for index in op.outputs)
-        return ConversionError(
-            f"{self.file}: {op.name}, which makes {made}, {found}; change the network, or leave out the ONNX twin"
-        )
+        return ConversionError(f"{self.file}: {op.name}, which makes {made}, {found}")
 
     def is_shape_arithmetic(self, op: Operation) -> bool:
         """Whether it tells a RESHAPE a shape that the file tells too."""
@@ -198,7 +193,7 @@ class Draft:
     def check(self, op: Operation) -> None:
         """Raise ConversionError unless the operation is known and its activations are quantized."""
         if op.name not in OPS:
-            raise self.refusal(op, f"is none of the operations with a twin ({', '.join(OPS)})")
+            raise self.refusal(op, f"is none of the {len(OPS)} operations with a twin, which the README lists")
         may_be_float = {*self.graph.inputs, *self.graph.outputs} if op.name in ("QUANTIZE", "DEQUANTIZE") else set()
         for index in (*op.inputs, *op.outputs):
             tensor = self.graph.tensors[index]

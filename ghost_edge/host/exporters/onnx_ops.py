@@ -15,9 +15,9 @@ from ghost_edge.host.exporters.onnx_products import (
     Step,
     away_from_zero,
     convolution,
-    early,
     fully_connected,
     pads,
+    rounding_distance,
 )
 from ghost_edge.host.graph import Operation
 
@@ -62,13 +62,16 @@ def _aligned(draft: Draft, op: Operation) -> list[str]:
 
 def _mul(draft: Draft, op: Operation) -> None:
     (first, second), step = (draft.scale(index)[0] for index in op.inputs), draft.scale(op.outputs[0])[0]
-    draft.finish(op, "Mul", _aligned(draft, op), early=early(draft, op, first * second / step))
+    # products with a constant lie so far apart that many are halves; those go away from zero, however near that is
+    has_constant = any(draft.graph.tensors[index].constant for index in op.inputs)
+    distance = rounding_distance(draft, op, first * second / step, missed=np.inf if has_constant else 0.5)
+    draft.finish(op, "Mul", _aligned(draft, op), early=distance)
 
 
 def _leaky_relu(draft: Draft, op: Operation) -> None:
     """Its two halves have a multiplier each; that of the negative one is small."""
     source, made, alpha = op.inputs[0], op.outputs[0], np.float32(draft.options(op).alpha)
-    distance = early(draft, op, alpha * draft.scale(source)[0] / draft.scale(made)[0])
+    distance = rounding_distance(draft, op, alpha * draft.scale(source)[0] / draft.scale(made)[0])
     real, name = draft.real(source), draft.names[made]
     if not distance:
         draft.finish(op, "LeakyRelu", [real], alpha=float(alpha))

@@ -35,7 +35,7 @@ def convolution(draft: Draft, op: Operation) -> None:
         op,
         "Conv",
         [draft.real(source), *_weights(draft, op, source, filters)],
-        early=_early(draft, op, source),
+        early=_sum_distance(draft, op, source),
         group=draft.shape(source)[3] // filters.shape[1],
         strides=op.stride,
         dilations=op.dilation,
@@ -48,7 +48,7 @@ def fully_connected(draft: Draft, op: Operation) -> None:
     weights, source = draft.values(op, 1), op.inputs[0]
     rows = math.prod(draft.shape(source)) // weights.shape[1]
     inputs = [draft.real(source, (rows, weights.shape[1])), *_weights(draft, op, source, weights)]
-    draft.finish(op, "Gemm", inputs, (rows, len(weights)), early=_early(draft, op, source), transB=1)
+    draft.finish(op, "Gemm", inputs, (rows, len(weights)), early=_sum_distance(draft, op, source), transB=1)
 
 
 def _weights(draft: Draft, op: Operation, source: int, arranged: NDArray[Any]) -> list[str]:
@@ -65,9 +65,9 @@ def _weights(draft: Draft, op: Operation, source: int, arranged: NDArray[Any]) -
         bias, made = draft.names[op.inputs[2]], draft.names[op.outputs[0]]
         units = draft.scale(source)[0] * scale
         stored = draft.constant(bias, draft.values(op, 2))
-        early = _steps_early(draft, op, source)
-        if early.any():
-            stored = draft.node("Add", [stored, draft.constant(f"{made}:early", early)], f"{made}:bias_early")
+        steps = _steps_early(draft, op, source)
+        if steps.any():
+            stored = draft.node("Add", [stored, draft.constant(f"{made}:steps", steps)], f"{made}:bias_early")
         parameters = [stored, draft.constant(f"{made}:bias_scale", units)]
         inputs.append(draft.node("DequantizeLinear", parameters, f"{made}:bias", axis=0))
     return inputs
@@ -87,7 +87,7 @@ def _steps_early(draft: Draft, op: Operation, source: int) -> NDArray[np.int32]:
     is closer to that than none.
     """
     multiplier = _multiplier(draft, op, source)
-    if not _is_never_negative(draft, op) or _early(draft, op, source):
+    if not _is_never_negative(draft, op) or _sum_distance(draft, op, source):
         return np.zeros(len(multiplier), np.int32)
     return ((multiplier >= _COARSE) & (multiplier < 0.5)).astype(np.int32)
 
@@ -96,22 +96,20 @@ def _is_never_negative(draft: Draft, op: Operation) -> bool:
     return draft.limits(op)[0] >= int(draft.scale(op.outputs[0])[1])
 
 
-def _early(draft: Draft, op: Operation, source: int) -> float:
+def _sum_distance(draft: Draft, op: Operation, source: int) -> float:
     """How early that is, in units of the output, where a whole step of the sum would leave too many values apart.
 
     Then the products are summed as floats, which takes longer; 0: in integers. Files of one scale for all channels,
     which nobody makes any more, have such layers.
     """
     multiplier = _multiplier(draft, op, source)
-    part, _ = math.frexp(multiplier[0])
-    return (
-        0.0
-        if len(multiplier) > 1
-        else early(draft, op, multiplier[0], part - 0.5 if _is_never_negative(draft, op) else 0.5)
-    )
+    if len(multiplier) > 1:
+        return 0.0
+    missed = math.frexp(multiplier[0])[0] - 0.5 if _is_never_negative(draft, op) else 0.5
+    return rounding_distance(draft, op, multiplier[0], missed)
 
 
-def early(draft: Draft, op: Operation, multiplier: np.float32, missed: float = 0.5) -> float:
+def rounding_distance(draft: Draft, op: Operation, multiplier: np.float32, missed: float = 0.5) -> float:
     """How early rounding away from zero begins, in units of the output, 0 where that hardly shows.
 
     missed: share of the values that are a step apart if nothing is done, in parts of the multiplier's power of two.

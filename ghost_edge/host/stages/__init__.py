@@ -28,6 +28,12 @@ class Work:
         """File names of this recipe."""
         return layout(self.recipe)
 
+    @property
+    def models(self) -> dict[str, Path]:
+        """The artifacts that run, by role; without a twin that could not be made."""
+        paths = {role: self.path(name) for role, name in self.names.models.items()}
+        return {role: path for role, path in paths.items() if path.is_file()}
+
     def path(self, name: str) -> Path:
         """A file in the output folder."""
         return self.folder / name

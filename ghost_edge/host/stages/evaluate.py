@@ -30,15 +30,11 @@ def run(work: Work) -> tuple[Path, ...]:
         return ()
     dataset = open_dataset(options, work.places)
     labels = dataset.labels + options.label_offset
-    models = work.names.models
+    models = work.models
     logits: dict[str, NDArray[np.float32]] = {}
-    for number, (role, name) in enumerate(models.items()):
-        logits[role] = predict(
-            work.path(name),
-            dataset.images,
-            work.recipe.preprocess,
-            say=functools.partial(_tell, work, name, number, len(models)),
-        )
+    for number, (role, path) in enumerate(models.items()):
+        say = functools.partial(_tell, work, path.name, number, len(models))
+        logits[role] = predict(path, dataset.images, work.recipe.preprocess, say=say)
     check_labels(labels, classes=logits["float"].shape[1], dataset=dataset)
     predictions, accuracy = work.path(work.names.predictions), work.path(work.names.accuracy)
     save_predictions(

@@ -14,7 +14,7 @@ from ghost_edge.host.stages import Work
 
 def run(work: Work) -> tuple[Path, ...]:
     """Write latency.json, the output of `ghost-edge bench --json -`, from a process without TensorFlow."""
-    files = [str(work.path(name)) for name in work.names.models.values()]
+    files = list(map(str, work.models.values()))
     command = [sys.executable, "-m", "ghost_edge", "bench", *files, "--max-seconds", "2", "--json", "-"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

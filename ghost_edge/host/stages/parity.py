@@ -28,12 +28,11 @@ def run(work: Work) -> tuple[Path, ...]:
     images = [store_image(each, preprocess) for each in spread(choose_pictures(work.recipe, work.places).images, count)]
     keras = _keras_logits(work, images)
     work.tell(0.3, "answers of Keras")
-    files = {role: work.path(name) for role, name in names.models.items()}
-    save_pictures(images, keras, files["float"], work.path(names.parity_pictures))
-    parity = measure_parity(files, images, preprocess, keras)
+    save_pictures(images, keras, work.models["float"], work.path(names.parity_pictures))
+    parity = measure_parity(work.models, images, preprocess, keras)
     write_json(dataclasses.asdict(parity), work.path(names.parity))
     write_bytes(draw_parity(parity).encode(), work.path(names.parity_chart))
-    check_parity(parity, files)
+    check_parity(parity, work.models)
     return work.path(names.parity_pictures), work.path(names.parity), work.path(names.parity_chart)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from ghost_edge.core.accuracy import sqnr_db
 from ghost_edge.core.card import Card, card_text
 from ghost_edge.core.dataset import Image
+from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.device.evaluate import predict
@@ -53,7 +54,10 @@ def _card(work: Work, content: bytes) -> Card:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / work.names.quantized
         path.write_bytes(content)
-        made = EXPORTERS[twins[0].kind].export(twins[0].options, path)
+        try:
+            made = EXPORTERS[twins[0].kind].export(twins[0].options, path)
+        except ConversionError:  # the stage export says so, when this file is there
+            return card
     return dataclasses.replace(card, twin_sha256=hashlib.sha256(made).hexdigest())
 
 

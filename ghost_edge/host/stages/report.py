@@ -65,8 +65,7 @@ def make_manifest(work: Work) -> Manifest:
         preprocess=work.recipe.preprocess,
         class_names=class_names(work.recipe, work.places),
         models=tuple(
-            _describe_model(role, work.path(name), accuracy.get(role), medians[name])
-            for role, name in work.names.models.items()
+            _describe_model(role, path, accuracy.get(role), medians[path.name]) for role, path in work.models.items()
         ),
         limits=work.recipe.gate,
         predictions=describe(work.path(work.names.predictions)) if judged else None,

@@ -38,13 +38,13 @@ def run(work: Work) -> tuple[Path, ...]:
     probe = read_npz(work.path(names.probe), ("inputs", "logits"))
     parity = {}
     reference = probe["logits"]
-    for role, name in names.models.items():
+    for role, path in work.models.items():
         if role in ("quantized", "int8_onnx"):
             continue  # rounding is no mistake: see the stage parity
-        logits = _run(work.path(name), probe["inputs"])
-        parity[f"{'keras' if role == 'float' else 'float'} to {role}"] = check_close(logits, reference, name)
+        logits = _run(path, probe["inputs"])
+        parity[f"{'keras' if role == 'float' else 'float'} to {role}"] = check_close(logits, reference, path.name)
         reference = logits if role == "float" else reference
-        work.tell(0.6, name)
+        work.tell(0.6, path.name)
     delegate = open_model(work.path(names.quantized)).delegate
     report: dict[str, Any] = {
         "largest_difference": parity,
@@ -52,9 +52,8 @@ def run(work: Work) -> tuple[Path, ...]:
         "delegate_partitions": delegate.partitions if delegate else None,
         "delegated_operations": delegate.delegated_ops if delegate else None,
     }
-    path = work.path(names.verified)
-    write_json(report, path)
-    return (path,)
+    write_json(report, work.path(names.verified))
+    return (work.path(names.verified),)
 
 
 def check_dtypes(graph: Graph, dtypes: Dtypes, name: str) -> None:
