@@ -24,6 +24,7 @@ COMMANDS = {
     "doctor": "What is wrong with the pictures that a recipe calibrates with.",
     "evaluate": "Top-1 and top-5 of model files on a recipe's evaluation pictures.",
     "export": "The ONNX twin of an int8 .tflite file, whoever made it.",
+    "fit": "GhostNets that fit into a microcontroller's memory.",
     "gate": "Exit 7 when a converted model lost more than its limits allow.",
     "inspect": "What a model costs by layer, and what its ghost modules save.",
     "micro": "Sources for TFLite Micro that prove themselves on the target.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any, Optional
 
@@ -10,7 +9,6 @@ import click
 
 from ghost_edge.cli.options import data_option
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.files import write_json
 from ghost_edge.core.report import Column, as_text
 
 _Path = click.Path(path_type=Path)
@@ -30,7 +28,6 @@ _COLUMNS = (
 @click.option("--prefix", help="Of the names in the sources.  [default: made of the file's name]")
 @click.option("--recipe", type=_Path, help="Golden vectors are pictures of its [evaluation].  [default: noise]")
 @click.option("--images", default=3, show_default=True, type=click.IntRange(1, 100), help="Golden vectors.")
-@click.option("--json", "json_file", type=_Path, help="Write the memory plan as JSON.")
 @click.option("--verify", type=_Path, help="Instead: prove a kit that was written before.")
 @data_option
 def micro(tflite: Optional[Path], verify: Optional[Path], **options: Any) -> None:
@@ -54,7 +51,6 @@ def _write(
     prefix: Optional[str],
     recipe: Optional[Path],
     images: int,
-    json_file: Optional[Path],
     data: Optional[Path],
 ) -> None:
     from ghost_edge.host.datasets.places import places_for
@@ -82,7 +78,4 @@ def _write(
     click.echo(shrink_advice(plans[32], read_graph(tflite)))
     for line in verify_kit(folder):
         click.echo(line)
-    if json_file is not None:
-        document = {f"bits_{bits}": dataclasses.asdict(plan) for bits, plan in plans.items()}
-        write_json({"format": 1, **document}, json_file)
     click.echo(f"{folder}/: {', '.join(sorted(files))}")

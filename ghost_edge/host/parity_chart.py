@@ -14,7 +14,7 @@ _TWIN = tuple(label for label, (role, _, _) in RUNS.items() if role == "int8_onn
 def draw_parity(parity: Parity) -> str:
     """An SVG: the more outputs differ, the darker; a field is red where an operation of the twin is not its own."""
     apart, runs = first_apart(parity.operations), parity.runs
-    width, height = _LEFT + _SIDE * len(runs), _TOP + _SIDE * len(runs) + 40
+    width, height = _LEFT + _SIDE * len(runs) + 60, _TOP + _SIDE * len(runs) + 40
     made = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
         '<style>text{font:12px sans-serif}</style><rect width="100%" height="100%" fill="white"/>',

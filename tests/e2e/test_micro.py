@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.card import card_text, read_card
+from ghost_edge.core.card import Card, card_text, read_card
 from ghost_edge.core.errors import ArtifactError, ConversionError, GhostEdgeError, RecipeError
 from ghost_edge.core.preprocess import Preprocess, normalise
 from ghost_edge.core.tensor import TensorSpec, quantize
 from ghost_edge.host.micro import golden
-from ghost_edge.host.micro.feed import fixed_point
+from ghost_edge.host.micro.feed import fed_values, feed_parts, fixed_point
 from ghost_edge.host.micro.kit import c_string, make_kit, write_kit
 from ghost_edge.host.micro.names import default_prefix
 from ghost_edge.host.micro.ops import add_method, check_deployable
@@ -69,6 +69,47 @@ def test_it_proves_itself_on_every_runtime(kit: Path) -> None:
         "digits_golden.c: PASS, 2 vectors, the same bytes by reference kernels",
         "digits_golden.c: PASS, 2 vectors, the same bytes by tflite-micro",
     ]
+
+
+RUNNER = """#include "digits_runner.h"
+#include "digits_golden.h"
+#include <string.h>
+
+static uint8_t input[DIGITS_INPUT_BYTES], output[DIGITS_OUTPUT_BYTES_ALL];
+static unsigned number;
+digits_status digits_init(void) { return DIGITS_OK; }
+void *digits_input(void) { return input; }
+digits_status digits_invoke(void) {
+  memcpy(output, digits_golden_out[number++], sizeof(output));
+  output[4] = (uint8_t)(output[4] + STEPS);
+  return DIGITS_OK;
+}
+const void *digits_output(uint32_t index) { return index == 0u ? output : NULL; }
+uint32_t digits_arena_used(void) { return 7u; }
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("steps", "code", "first", "last"),
+    [
+        (0, 0, "PASS: 2 vectors, 0 bytes", "PASS: 2 vectors, 0 bytes one step beside, 7 bytes of the arena used"),
+        (-1, 0, "one step: vector 0, output 0, byte 4 is ", "PASS: 2 vectors, 2 bytes one step beside"),
+        (2, 1, "FAIL: vector 0, output 0, byte 4 is ", "FAIL: vector 0, output 0, byte 4 is "),
+    ],
+)
+def test_the_program_says_pass_or_the_first_byte(kit: Path, steps: int, code: int, first: str, last: str) -> None:
+    """The kit's own main.cc, on answers of which it is known how far they are."""
+    (kit / "runner.c").write_text(RUNNER)
+    for source in ("runner.c", "digits_golden.c"):
+        subprocess.run(["gcc", *C99, f"-DSTEPS={steps}", "-c", source, "-o", f"{source}.o"], cwd=kit, check=True)
+    objects = ("runner.c.o", "digits_golden.c.o")
+    subprocess.run(["g++", *CXX17, "main.cc", *objects, "-o", "program"], cwd=kit, check=True)
+    run = subprocess.run([kit / "program"], capture_output=True, text=True, check=False)
+    lines = run.stdout.splitlines()
+    assert run.returncode == code
+    assert lines[0].startswith(first)
+    assert lines[-1].startswith(last)
 
 
 @pytest.mark.slow
@@ -204,6 +245,7 @@ IMAGENET = Preprocess(size=2, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.2
 )
 def test_whole_numbers_feed_what_the_workstation_feeds(preprocess: Preprocess, spec: TensorSpec) -> None:
     line = fixed_point(preprocess, spec)
+    assert line is not None
     pixels = np.arange(256)[:, np.newaxis] * np.ones(len(line.mul), np.int64)
     shifted = pixels * line.mul + line.add
     assert shifted.min() >= 0
@@ -212,6 +254,16 @@ def test_whole_numbers_feed_what_the_workstation_feeds(preprocess: Preprocess, s
     found = np.clip((shifted >> line.shift) + line.offset, limits.min, limits.max)
     expected = quantize(normalise(pixels.astype(np.uint8)[:, np.newaxis], preprocess), spec)[:, 0]
     np.testing.assert_array_equal(found, expected)
+
+
+def test_halves_that_are_rounded_to_even_take_a_table(tmp_path: Path) -> None:
+    preprocess = Preprocess(size=2, mean=(0.5,), std=(0.25,), channels="GRAY")
+    spec = TensorSpec("", (1, 2, 2, 1), "int8", 0.01568627543747425, 0)
+    assert fixed_point(preprocess, spec) is None
+    parts = feed_parts("x", spec, Card(preprocess, ()), Path("x.tflite"))
+    table = re.search(r"#define X_PIXEL_TABLE \{ \{ (.*) \} \}", parts["preprocess"])
+    assert table is not None
+    assert list(map(int, table[1].split(", "))) == fed_values(preprocess, spec)[:, 0].tolist()
 
 
 @pytest.mark.data

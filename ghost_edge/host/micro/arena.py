@@ -73,11 +73,19 @@ def plan_arena(tflite: Path, bits: int) -> ArenaPlan:
     After MicroAllocator and GreedyMemoryPlanner of TFLite Micro 90b983c2 with reference kernels. Raises ArtifactError
     where the file is none, ConversionError for an operation, dtype or graph whose bookkeeping is not known.
     """
-    assert bits in (32, 64)
     graph = read_graph(tflite)
-    subgraphs = unpack(tflite.read_bytes()).subgraphs
-    _refuse(graph, subgraphs, tflite)
-    scales = [_scale_count(each) for each in subgraphs[0].tensors]
+    _refuse(graph, unpack(tflite.read_bytes()).subgraphs, tflite)
+    return plan_graph(graph, scale_counts(tflite), bits)
+
+
+def scale_counts(tflite: Path) -> list[int]:
+    """How many scales each tensor of the file has."""
+    return [_scale_count(each) for each in unpack(tflite.read_bytes()).subgraphs[0].tensors]
+
+
+def plan_graph(graph: Graph, scales: Sequence[int], bits: int) -> ArenaPlan:
+    """The same of a graph; scales: as scale_counts()."""
+    assert bits in (32, 64)
     lifetimes = _place(_buffers(graph))
     head = max((each.offset + each.size for each in lifetimes), default=0)
     tail, setup = _bookkeeping(graph, scales, len(lifetimes), wide=bits == 64)

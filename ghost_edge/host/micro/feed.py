@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_edge.core.card import Card
-from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.preprocess import CHANNELS, Preprocess, normalise
 from ghost_edge.core.tensor import TensorSpec, quantize
 from ghost_edge.device.evaluate import match_input
@@ -28,20 +27,16 @@ class FixedPoint:
     offset: int
 
 
-def fixed_point(preprocess: Preprocess, spec: TensorSpec) -> FixedPoint:
+def fixed_point(preprocess: Preprocess, spec: TensorSpec) -> FixedPoint | None:
     """For an integer input; equal to what the workstation feeds, for each of the 256 values of a pixel.
 
-    What is shifted is never negative: C leaves open what a right shift does then.
-    Raises ConversionError where 32 bits are not enough, which takes a scale far from the pictures.
+    What is shifted is never negative: C leaves open what a right shift does then. None: there is no such line, because
+    halves are rounded to even, up here and down there; see fed_values().
     """
-    channels = CHANNELS[preprocess.channels]
-    pixels = np.repeat(_PIXELS.astype(np.uint8)[:, np.newaxis, np.newaxis], channels, axis=2)
-    stored = quantize(normalise(pixels, dataclasses.replace(preprocess, layout="NHWC")), spec)[:, 0].astype(np.int64)
-    step = spec.scale or 1.0
-    gain = 1 / (np.broadcast_to(preprocess.std, channels) * preprocess.divide_by * step)
-    start = (
-        spec.zero_point - np.broadcast_to(preprocess.mean, channels) / np.broadcast_to(preprocess.std, channels) / step
-    )
+    channels, step = CHANNELS[preprocess.channels], spec.scale or 1.0
+    stored = fed_values(preprocess, spec)
+    mean, std = (np.broadcast_to(each, channels) for each in (preprocess.mean, preprocess.std))
+    gain, start = 1 / (std * preprocess.divide_by * step), spec.zero_point - mean / std / step
     offset = int(np.floor(start.min())) - 1  # of the line before its ends are cut off
     limits = np.iinfo(spec.dtype)
     for shift in range(_MOST_BITS + 1):
@@ -49,10 +44,13 @@ def fixed_point(preprocess: Preprocess, spec: TensorSpec) -> FixedPoint:
         found = [line for line in lines if line is not None]
         if len(found) == channels:
             return FixedPoint(tuple(mul for mul, _ in found), tuple(add for _, add in found), shift, offset)
-    raise ConversionError(
-        f"[preprocess] and the input's scale {spec.scale} cannot be written in whole numbers of 32 bits; convert again "
-        "with calibration pictures like those of the camera"
-    )
+    return None
+
+
+def fed_values(preprocess: Preprocess, spec: TensorSpec) -> NDArray[np.int64]:
+    """What the workstation feeds an integer input for each value of a pixel, [256, channels]."""
+    pixels = np.repeat(_PIXELS.astype(np.uint8)[:, np.newaxis, np.newaxis], CHANNELS[preprocess.channels], axis=2)
+    return quantize(normalise(pixels, dataclasses.replace(preprocess, layout="NHWC")), spec)[:, 0].astype(np.int64)
 
 
 def _line(
@@ -77,29 +75,39 @@ def feed_parts(prefix: str, spec: TensorSpec, card: Card | None, tflite: Path) -
         return {"preprocess": "", "feed": "", "feed_definition": "", "example": example}
     preprocess = match_input(tflite, spec, card.preprocess)
     order = f"{preprocess.size} x {preprocess.size} {preprocess.channels} pixels, row by row, channels together"
-    is_float = spec.dtype == "float32"
-    macros = _float_macros(preprocess) if is_float else _integer_macros(fixed_point(preprocess, spec), spec)
-    upper = prefix.upper()
-    lines = [f"#define {upper}_PIXEL_{name} {value}" for name, value in macros.items()]
-    names = {"feed": feed, "PREFIX": upper, "prefix": prefix, "type": "float" if is_float else f"std::{spec.dtype}_t"}
-    channels = CHANNELS[preprocess.channels]
+    kind, macros = _macros(preprocess, spec)
+    upper, channels = prefix.upper(), CHANNELS[preprocess.channels]
     head = [
-        f"\n/* {order}; {_FORMULAS[is_float]} */",
+        f"\n/* {order}; {_FORMULAS[kind]} */",
         f"#define {upper}_CHANNELS {channels}u",
         f"#define {upper}_PIXELS {preprocess.size**2 * channels}u /* bytes of a picture */",
     ]
+    lines = [f"#define {upper}_PIXEL_{name} {value}" for name, value in macros.items()]
+    names = {"feed": feed, "PREFIX": upper, "prefix": prefix, "type": f"std::{spec.dtype}_t"}
     return {
         "preprocess": "\n".join([*head, *lines]),
         "feed": f"\n/* {order}: normalised and quantized into the input. */\nvoid {feed}(const uint8_t *pixels);\n",
-        "feed_definition": (_FEED_FLOAT if is_float else _FEED_INTEGER) % names,
+        "feed_definition": _CODE[kind] % names,
         "example": f"    {feed}(pixels); /* {order} */",
     }
 
 
-_FORMULAS = (
-    "stored = ((pixel * MUL + ADD) >> SHIFT) + OFFSET, limited to LOW and HIGH; exact for all values of a pixel",
-    "input = (pixel - MEAN) / STD",
-)
+def _macros(preprocess: Preprocess, spec: TensorSpec) -> tuple[str, dict[str, str]]:
+    """How pixels are fed, a key of _CODE, and what it takes."""
+    if spec.dtype == "float32":
+        return "float", _float_macros(preprocess)
+    line = fixed_point(preprocess, spec)
+    if line is not None:
+        return "line", _integer_macros(line, spec)
+    columns = ", ".join(f"{{ {', '.join(map(str, column))} }}" for column in fed_values(preprocess, spec).T)
+    return "table", {"TABLE": f"{{ {columns} }}"}
+
+
+_FORMULAS = {
+    "line": "stored = ((pixel * MUL + ADD) >> SHIFT) + OFFSET, from LOW to HIGH; exact for all values of a pixel",
+    "table": "stored = TABLE[channel][pixel]",
+    "float": "input = (pixel - MEAN) / STD",
+}
 
 
 def _integer_macros(line: FixedPoint, spec: TensorSpec) -> dict[str, str]:
@@ -123,7 +131,7 @@ def _float_macros(preprocess: Preprocess) -> dict[str, str]:
     return {name: f"{{ {', '.join(f'{float(x).hex()}f' for x in row)} }}" for name, row in rows.items()}
 
 
-_FEED_INTEGER = """
+_LINE = """
 void %(feed)s(const uint8_t* pixels) {
   static constexpr std::int32_t kMul[%(PREFIX)s_CHANNELS] = %(PREFIX)s_PIXEL_MUL;
   static constexpr std::int32_t kAdd[%(PREFIX)s_CHANNELS] = %(PREFIX)s_PIXEL_ADD;
@@ -138,7 +146,7 @@ void %(feed)s(const uint8_t* pixels) {
   }
 }
 """
-_FEED_FLOAT = """
+_FLOAT = """
 void %(feed)s(const uint8_t* pixels) {
   static constexpr float kMean[%(PREFIX)s_CHANNELS] = %(PREFIX)s_PIXEL_MEAN;
   static constexpr float kStd[%(PREFIX)s_CHANNELS] = %(PREFIX)s_PIXEL_STD;
@@ -149,3 +157,13 @@ void %(feed)s(const uint8_t* pixels) {
   }
 }
 """
+_TABLE = """
+void %(feed)s(const uint8_t* pixels) {
+  static constexpr %(type)s kTable[%(PREFIX)s_CHANNELS][256] = %(PREFIX)s_PIXEL_TABLE;
+  auto* const input = static_cast<%(type)s*>(%(prefix)s_input());
+  for (std::uint32_t index = 0U; (input != nullptr) && (index < %(PREFIX)s_PIXELS); ++index) {
+    input[index] = kTable[index %% %(PREFIX)s_CHANNELS][pixels[index]];
+  }
+}
+"""
+_CODE = {"line": _LINE, "table": _TABLE, "float": _FLOAT}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 import string
 from collections.abc import Iterable, Mapping
@@ -18,6 +20,7 @@ from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device.runtime import check_model_file, open_model
 from ghost_edge.host.graph import Graph
 from ghost_edge.host.micro.arena import ArenaPlan, plan_arena, shrink_advice
+from ghost_edge.host.micro.arena_chart import draw_arena
 from ghost_edge.host.micro.feed import feed_parts
 from ghost_edge.host.micro.golden import Golden
 from ghost_edge.host.micro.names import check_prefix
@@ -65,7 +68,13 @@ def make_kit(tflite: Path, prefix: str, golden: Golden) -> dict[str, bytes]:
         "golden_in": ",\n".join(f"{{\n{_array(given.tobytes())}\n}}" for given in golden.inputs),
         "golden_out": ",\n".join(f"{{\n{_array(content)}\n}}" for content in expected),
     }
-    return {_file_name(path, prefix): _filled(path, values) for path in sorted(_TEMPLATES.iterdir())}
+    files = {_file_name(path, prefix): _filled(path, values) for path in sorted(_TEMPLATES.iterdir())}
+    document = {f"bits_{bits}": dataclasses.asdict(plan) for bits, plan in plans.items()}
+    return {
+        **files,
+        f"{prefix}_arena.json": json.dumps({"format": 1, **document}, indent=1).encode() + b"\n",
+        f"{prefix}_arena.svg": draw_arena(plans[32], graph).encode(),
+    }
 
 
 def write_kit(files: Mapping[str, bytes], folder: Path) -> list[Path]:
@@ -115,10 +124,10 @@ def _input(spec: TensorSpec) -> dict[str, Any]:
 
 
 def _outputs(upper: str, specs: Iterable[TensorSpec]) -> str:
-    lines, sizes = [], []
+    lines, sizes, is_stepped = [], [], True
     for number, spec in enumerate(specs):
         sizes.append(int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize)
-        name = f"{upper}_OUTPUT{number}"
+        name, is_stepped = f"{upper}_OUTPUT{number}", is_stepped and spec.dtype in ("int8", "uint8")
         lines += [
             f"/* output {number}: {spec.dtype} */",
             f"#define {name}_SHAPE {{ {_list(spec.shape)} }}",
@@ -130,6 +139,7 @@ def _outputs(upper: str, specs: Iterable[TensorSpec]) -> str:
             f"\n#define {upper}_OUTPUTS {len(sizes)}u",
             f"#define {upper}_OUTPUT_BYTES {{ {_list(f'{size}u' for size in sizes)} }}",
             f"#define {upper}_OUTPUT_BYTES_ALL {sum(sizes)}u",
+            f"#define {upper}_OUTPUT_STEP {int(is_stepped)} /* 1: a byte is a step of an output */",
             *lines,
         ]
     )
