@@ -36,6 +36,8 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
         run_chain(loaded, places_for(loaded.path.parent, data), folder, progress)
     manifest = read_manifest(folder)
     click.echo(f"\n{as_text(summary_rows(manifest), COLUMNS)}\n\nfiles: {folder}/ (manifest.json, report.md)")
+    if loaded.micro:
+        click.echo(f"kit for TFLite Micro, proved here: {folder / layout(loaded).micro}/")
     for finding in read_findings(folder / layout(loaded).doctor):
         click.echo(f"warning: {finding.sentence}")
     parity = load_parity(folder / layout(loaded).parity)

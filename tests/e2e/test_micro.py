@@ -13,12 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.card import Card, card_text, read_card
+from ghost_edge.core.card import card_text, read_card
 from ghost_edge.core.errors import ArtifactError, ConversionError, GhostEdgeError, RecipeError
-from ghost_edge.core.preprocess import Preprocess, normalise
-from ghost_edge.core.tensor import TensorSpec, quantize
 from ghost_edge.host.micro import golden
-from ghost_edge.host.micro.feed import fed_values, feed_parts, fixed_point
 from ghost_edge.host.micro.kit import c_string, make_kit, write_kit
 from ghost_edge.host.micro.names import default_prefix
 from ghost_edge.host.micro.ops import add_method, check_deployable
@@ -226,46 +223,6 @@ def test_labels_of_the_file_compile(int8: Path, repository: Path, tmp_path: Path
     assert '"; system(' not in (tmp_path / "kit" / "nasty_config.h").read_text()
 
 
-IMAGENET = Preprocess(size=2, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-
-
-@pytest.mark.parametrize(
-    ("preprocess", "spec"),
-    [
-        (IMAGENET, TensorSpec("", (1, 2, 2, 3), "int8", 0.0186584480, -14)),
-        (IMAGENET, TensorSpec("", (1, 2, 2, 3), "int8", 0.003, 20)),  # both ends are cut off
-        (IMAGENET, TensorSpec("", (1, 2, 2, 3), "int16", 8e-5, 0)),
-        (Preprocess(size=2), TensorSpec("", (1, 2, 2, 3), "uint8", 1 / 255, 0)),
-        (Preprocess(size=2, divide_by=1), TensorSpec("", (1, 2, 2, 3), "int8", 1.0, -128)),
-        (
-            Preprocess(size=2, mean=(0.5,), std=(0.5,), channels="GRAY"),
-            TensorSpec("", (1, 2, 2, 1), "int8", 0.0078, -1),
-        ),
-    ],
-)
-def test_whole_numbers_feed_what_the_workstation_feeds(preprocess: Preprocess, spec: TensorSpec) -> None:
-    line = fixed_point(preprocess, spec)
-    assert line is not None
-    pixels = np.arange(256)[:, np.newaxis] * np.ones(len(line.mul), np.int64)
-    shifted = pixels * line.mul + line.add
-    assert shifted.min() >= 0
-    assert shifted.max() < 2**31
-    limits = np.iinfo(spec.dtype)
-    found = np.clip((shifted >> line.shift) + line.offset, limits.min, limits.max)
-    expected = quantize(normalise(pixels.astype(np.uint8)[:, np.newaxis], preprocess), spec)[:, 0]
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_halves_that_are_rounded_to_even_take_a_table(tmp_path: Path) -> None:
-    preprocess = Preprocess(size=2, mean=(0.5,), std=(0.25,), channels="GRAY")
-    spec = TensorSpec("", (1, 2, 2, 1), "int8", 0.01568627543747425, 0)
-    assert fixed_point(preprocess, spec) is None
-    parts = feed_parts("x", spec, Card(preprocess, ()), Path("x.tflite"))
-    table = re.search(r"#define X_PIXEL_TABLE \{ \{ (.*) \} \}", parts["preprocess"])
-    assert table is not None
-    assert list(map(int, table[1].split(", "))) == fed_values(preprocess, spec)[:, 0].tolist()
-
-
 @pytest.mark.data
 @pytest.mark.slow
 def test_golden_vectors_are_what_tflite_micro_answered(data_folder: Path, repository: Path, tmp_path: Path) -> None:
@@ -336,6 +293,7 @@ def test_convert_writes_a_kit_of_evaluation_pictures(
     out = Path(shutil.copytree(converted, tmp_path / "out"))
     run = ghost_edge("convert", tmp_path / "ghostnet_mnist.toml", "--out", out)
     assert run.returncode == 0, run.stderr
+    assert f"kit for TFLite Micro, proved here: {out / 'ghostnet_mnist_micro'}/" in run.stdout
     assert (out / "ghostnet_mnist_int8.onnx").is_file()
     assert "2u /* pictures of [evaluation] */" in (out / "ghostnet_mnist_micro" / "ghostnet_mnist_golden.h").read_text()
     run = ghost_edge("micro", "--verify", out / "ghostnet_mnist_micro")

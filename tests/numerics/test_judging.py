@@ -73,6 +73,7 @@ def test_a_model_has_a_role_for_each_file() -> None:
         "float": "m_float.tflite",
         "quantized": "m_int8.tflite",
         "float_onnx": "m_float.onnx",
+        "int8_onnx": "m_int8.onnx",
     }
 
 

@@ -74,11 +74,9 @@ def _leaky_relu(draft: Draft, op: Operation) -> None:
     distance = rounding_distance(draft, op, alpha * draft.scale(source)[0] / draft.scale(made)[0])
     real, name = draft.real(source), draft.names[made]
     if not distance:
-        draft.finish(op, "LeakyRelu", [real], alpha=float(alpha))
-        return
+        return draft.finish(op, "LeakyRelu", [real], alpha=float(alpha))
     zero = draft.constant("float:0", np.float32(0))
-    positive = draft.node("Max", [real, zero], f"{name}:positive")
-    negative = draft.node("Min", [real, zero], f"{name}:negative")
+    positive, negative = (draft.node(kind, [real, zero], f"{name}:{kind}") for kind in ("Max", "Min"))
     down: list[Step] = [("Mul", (draft.constant(f"{name}:alpha", alpha),), {}), away_from_zero(distance)]
     draft.finish(op, "Add", [positive, draft.chain(negative, down, f"{name}:shrunk")])
 

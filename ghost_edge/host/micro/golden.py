@@ -15,6 +15,7 @@ from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.tensor import quantize
 from ghost_edge.device.bench import random_input
 from ghost_edge.device.evaluate import match_input
+from ghost_edge.device.model import Model
 from ghost_edge.device.runtime import check_model_file, open_model
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe import Recipe
@@ -27,6 +28,13 @@ class Golden:
 
     inputs: Sequence[NDArray[Any]]
     source: str
+
+
+def answer(model: Model, values: NDArray[Any]) -> bytes:
+    """All outputs for one input, one after the other, as they are stored."""
+    model.set_inputs([values])
+    model.invoke()
+    return b"".join(output.tobytes() for output in model.outputs_now())
 
 
 def noise(tflite: Path, count: int) -> Golden:

@@ -22,7 +22,7 @@ from ghost_edge.host.graph import Graph
 from ghost_edge.host.micro.arena import ArenaPlan, plan_arena, shrink_advice
 from ghost_edge.host.micro.arena_chart import draw_arena
 from ghost_edge.host.micro.feed import feed_parts
-from ghost_edge.host.micro.golden import Golden
+from ghost_edge.host.micro.golden import Golden, answer
 from ghost_edge.host.micro.names import check_prefix
 from ghost_edge.host.micro.ops import REVISION, add_method, check_deployable
 
@@ -39,14 +39,8 @@ def make_kit(tflite: Path, prefix: str, golden: Golden) -> dict[str, bytes]:
     check_prefix(prefix)
     check_model_file(tflite)
     graph = check_deployable(tflite)
-    model = open_model(tflite, kernels="reference")
-    expected = []
-    for given in golden.inputs:
-        model.set_inputs([given])
-        model.invoke()
-        expected.append(b"".join(output.tobytes() for output in model.outputs_now()))
+    model, card = open_model(tflite, kernels="reference"), read_card(tflite)
     plans = {bits: plan_arena(tflite, bits) for bits in (32, 64)}
-    card = read_card(tflite)
     values = {
         "prefix": prefix,
         "PREFIX": prefix.upper(),
@@ -63,18 +57,13 @@ def make_kit(tflite: Path, prefix: str, golden: Golden) -> dict[str, bytes]:
         "outputs": _outputs(prefix.upper(), model.outputs),
         "labels": _labels(prefix.upper(), card),
         **feed_parts(prefix, model.inputs[0], card, tflite),
-        "golden_count": len(expected),
+        "golden_count": len(golden.inputs),
         "golden_source": golden.source,
-        "golden_in": ",\n".join(f"{{\n{_array(given.tobytes())}\n}}" for given in golden.inputs),
-        "golden_out": ",\n".join(f"{{\n{_array(content)}\n}}" for content in expected),
+        "golden_in": _arrays(given.tobytes() for given in golden.inputs),
+        "golden_out": _arrays(answer(model, given) for given in golden.inputs),
     }
     files = {_file_name(path, prefix): _filled(path, values) for path in sorted(_TEMPLATES.iterdir())}
-    document = {f"bits_{bits}": dataclasses.asdict(plan) for bits, plan in plans.items()}
-    return {
-        **files,
-        f"{prefix}_arena.json": json.dumps({"format": 1, **document}, indent=1).encode() + b"\n",
-        f"{prefix}_arena.svg": draw_arena(plans[32], graph).encode(),
-    }
+    return {**files, f"{prefix}_arena.json": _json(plans), f"{prefix}_arena.svg": draw_arena(plans[32], graph).encode()}
 
 
 def write_kit(files: Mapping[str, bytes], folder: Path) -> list[Path]:
@@ -97,6 +86,15 @@ def _filled(template: Path, values: Mapping[str, Any]) -> bytes:
 def _array(content: bytes) -> str:
     numbers = [f"0x{byte:02x}" for byte in content]
     return ",\n".join(",".join(numbers[start : start + _PER_LINE]) for start in range(0, len(numbers), _PER_LINE))
+
+
+def _arrays(contents: Iterable[bytes]) -> str:
+    return ",\n".join(f"{{\n{_array(content)}\n}}" for content in contents)
+
+
+def _json(plans: Mapping[int, ArenaPlan]) -> bytes:
+    document = {f"bits_{bits}": dataclasses.asdict(plan) for bits, plan in plans.items()}
+    return json.dumps({"format": 1, **document}, indent=1).encode() + b"\n"
 
 
 def _arena(plans: Mapping[int, ArenaPlan]) -> dict[str, int]:

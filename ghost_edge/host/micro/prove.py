@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ArtifactError, ConversionError
 from ghost_edge.device.evaluate import RunOptions
-from ghost_edge.device.model import Model
 from ghost_edge.device.runtime import INTERPRETERS, open_model
 from ghost_edge.host.graph import read_graph
 from ghost_edge.host.micro.arena import bisect_arena, plan_arena
+from ghost_edge.host.micro.golden import answer
 from ghost_edge.host.micro.ops import add_method, check_deployable
 from ghost_edge.host.quantizers.rebuild import pack, unpack
 
@@ -121,7 +121,7 @@ def _run_vectors(
     model = open_model(tflite, runtime=how.runtime, kernels=how.kernels)
     for number, (content, wanted) in enumerate(zip(given, expected, strict=True)):
         values = np.frombuffer(content, model.inputs[0].dtype).reshape(model.inputs[0].shape)
-        found = _answer(model, values)
+        found = answer(model, values)
         if found == wanted:
             continue
         reason = f"{path.name}: vector {number} by {label}: {_first_apart(found, wanted)}"
@@ -139,7 +139,7 @@ def first_other_operation(tflite: Path, values: NDArray[Any]) -> str:
         for number, op in enumerate(graph.operations):
             part.write_bytes(_cut(tflite.read_bytes(), number))
             answers = [
-                _answer(open_model(part, runtime=how.runtime, kernels=how.kernels), values)
+                answer(open_model(part, runtime=how.runtime, kernels=how.kernels), values)
                 for _, how in (_REFERENCE, _MICRO)
             ]
             if answers[0] != answers[1]:
@@ -154,12 +154,6 @@ def _cut(content: bytes, last: int) -> bytes:
     main.operators = main.operators[: last + 1]
     main.outputs = main.operators[-1].outputs
     return pack(model)
-
-
-def _answer(model: Model, values: NDArray[Any]) -> bytes:
-    model.set_inputs([values])
-    model.invoke()
-    return b"".join(output.tobytes() for output in model.outputs_now())
 
 
 def _steps(found: bytes, wanted: bytes) -> int:
