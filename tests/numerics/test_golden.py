@@ -59,6 +59,8 @@ def made(name: str, golden_folder: Path, tmp_path_factory: pytest.TempPathFactor
         weights = "from_pth.safetensors"
         [preprocess]
         size = 224
+        [[export]]
+        kind = "onnx_float"
         """
     )
     stages = tuple(stage for stage in STAGES if stage.name in ("build", "float", "export"))
