@@ -59,7 +59,7 @@ def _write(
     from ghost_edge.host.micro.arena import plan_arena, shrink_advice
     from ghost_edge.host.micro.kit import make_kit, write_kit
     from ghost_edge.host.micro.names import default_prefix
-    from ghost_edge.host.micro.prove import verify_kit
+    from ghost_edge.host.micro.prove import prove_kit
     from ghost_edge.host.recipe import load_recipe
 
     name = prefix or default_prefix(tflite.stem)
@@ -69,6 +69,7 @@ def _write(
         vectors = golden.pictures(tflite, load_recipe(recipe), places_for(recipe.parent, data), images)
     files, folder = make_kit(tflite, name, vectors), out or Path(f"{name}_micro")
     plans = {bits: plan_arena(tflite, bits) for bits in (32, 64)}
+    proofs = prove_kit(files)
     write_kit(files, folder)
     rows = [
         {**vars(plan), "bits": f"{bits} bits", "total": plan.total, "advised": plan.advised}
@@ -76,6 +77,6 @@ def _write(
     ]
     click.echo(as_text(rows, _COLUMNS))
     click.echo(shrink_advice(plans[32], read_graph(tflite)))
-    for line in verify_kit(folder):
+    for line in proofs:
         click.echo(line)
     click.echo(f"{folder}/: {', '.join(sorted(files))}")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -17,7 +20,7 @@ _ARENA_BYTES = 64 << 20  # of the workstation's memory; what firmware needs is a
 
 
 class MicroModel:
-    """Of one input and one output; it has its own reference kernels, one thread and no delegate."""
+    """Of one input; it has its own reference kernels, one thread and no delegate."""
 
     def __init__(self, name: str, path: Path, module: Any, kernels: str, threads: int) -> None:
         if kernels != "default" or threads != 1:
@@ -29,7 +32,7 @@ class MicroModel:
                 f"{path}: {name} refuses it ({one_line(error)}); ghost-edge micro {path.name} names the operation"
             ) from error
         self.inputs: tuple[TensorSpec, ...] = (_spec("input", micro.get_input_details(0)),)
-        self.outputs: tuple[TensorSpec, ...] = (_spec("output", micro.get_output_details(0)),)
+        self.outputs: tuple[TensorSpec, ...] = tuple(_output_specs(micro))
         self.interpreter, self.version = name, version(module)
         self.delegate: Optional[DelegateShare] = None
         self.invoke: Callable[[], Any] = micro.invoke
@@ -40,8 +43,23 @@ class MicroModel:
         self._micro.set_input(arrays[0], 0)
 
     def outputs_now(self) -> list[NDArray[Any]]:
-        """A copy of the output."""
-        return [np.array(self._micro.get_output(0))]
+        """Copies of the outputs."""
+        return [np.array(self._micro.get_output(number)) for number in range(len(self.outputs))]
+
+
+def _output_specs(micro: Any) -> Iterator[TensorSpec]:
+    """All of them: it does not say how many there are, and prints from C++ when asked for one too many."""
+    with open(os.devnull, "wb") as silent, contextlib.ExitStack() as stack:
+        kept = os.dup(2)
+        stack.callback(os.close, kept)
+        stack.callback(os.dup2, kept, 2)
+        os.dup2(silent.fileno(), 2)
+        for number in itertools.count():
+            try:
+                details = micro.get_output_details(number)
+            except IndexError:
+                return
+            yield _spec(f"output {number}" if number else "output", details)
 
 
 def _spec(name: str, detail: Mapping[str, Any]) -> TensorSpec:

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ghost_edge.cli.main import main
 from ghost_edge.core.card import card_text, read_card
 from ghost_edge.core.errors import ArtifactError, ConversionError, GhostEdgeError, RecipeError
-from ghost_edge.host.micro import golden
+from ghost_edge.host.micro import golden, prove
 from ghost_edge.host.micro.kit import c_string, make_kit, write_kit
 from ghost_edge.host.micro.names import default_prefix
 from ghost_edge.host.micro.ops import add_method, check_deployable
@@ -238,6 +239,19 @@ def test_golden_vectors_are_what_tflite_micro_answered(data_folder: Path, reposi
 
 
 @pytest.mark.data
+@pytest.mark.slow
+def test_a_model_of_three_outputs_proves_all_of_them(
+    data_folder: Path, repository: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = data_folder / "models" / "mcunet_detection_int8.tflite"
+    write_kit(make_kit(model, "boxes", golden.noise(model, 1)), tmp_path)
+    assert "#define BOXES_OUTPUTS 3u" in (tmp_path / "boxes_config.h").read_text()
+    compile_kit(tmp_path, repository)
+    assert "the same bytes by tflite-micro" in verify_kit(tmp_path)[-1]
+    assert "out of range" not in capfd.readouterr().err
+
+
+@pytest.mark.data
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -245,6 +259,10 @@ def test_golden_vectors_are_what_tflite_micro_answered(data_folder: Path, reposi
         (
             "models/tfls_coco_ssd_mobilenet_v1_quant",
             r"operation 57, CONCATENATION concat: BoxPredictor_1/Reshape has another scale or zero point",
+        ),
+        (
+            "models/coral_mobilenet_v1_0.25_128_quant",
+            r"CONV_2D .*: it has no kernels for uint8 activations and weights",
         ),
         ("models/mlperf_tiny_ic_resnet8_cifar10_float", r"it computes in float, and the kit is for integers"),
     ],
@@ -258,6 +276,17 @@ def test_methods_are_spelt_as_the_resolver_has_them() -> None:
     names = ("CONV_2D", "L2_POOL_2D", "BATCH_MATMUL", "ADD_N", "BATCH_TO_SPACE_ND", "RELU6", "PADV2")
     methods = ["AddConv2D", "AddL2Pool2D", "AddBatchMatMul", "AddAddN", "AddBatchToSpaceNd", "AddRelu6", "AddPadV2"]
     assert list(map(add_method, names)) == methods
+
+
+@pytest.mark.slow
+def test_a_kit_that_does_not_prove_itself_is_not_written(
+    int8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prove, "_check_vectors", lambda *_: (_ for _ in ()).throw(ConversionError("no")))
+    with pytest.raises(SystemExit) as stopped:
+        main(["micro", str(int8), "-o", str(tmp_path / "kit")])
+    assert stopped.value.code == 6
+    assert not (tmp_path / "kit").exists()
 
 
 @pytest.mark.slow

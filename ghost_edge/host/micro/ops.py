@@ -91,6 +91,8 @@ def _reason(place: _Place) -> str:
         return "it has no such operation; replace it in the network"
     if op.name in _WEIGHTED and place.dtype(op.inputs[0]) == "float32" and place.dtype(op.inputs[1]) != "float32":
         return 'it has no kernels for int8 weights with float activations; quantize with kind = "int8"'
+    if op.name in _WEIGHTED and place.dtype(op.inputs[0]) == "uint8":
+        return "it has no kernels for uint8 activations and weights; quantize to int8, or convert the network again"
     computing = op.name not in ("QUANTIZE", "DEQUANTIZE")
     if computing and any(place.dtype(index).startswith("float") for index in op.outputs):
         return 'it computes in float, and the kit is for integers; quantize with kind = "int8"'

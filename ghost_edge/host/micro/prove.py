@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ghost_edge.device.runtime import INTERPRETERS, open_model
 from ghost_edge.host.graph import read_graph
 from ghost_edge.host.micro.arena import bisect_arena, plan_arena
 from ghost_edge.host.micro.golden import answer
+from ghost_edge.host.micro.kit import write_kit
 from ghost_edge.host.micro.ops import add_method, check_deployable
 from ghost_edge.host.quantizers.rebuild import pack, unpack
 
@@ -50,6 +51,13 @@ def verify_kit(folder: Path) -> list[str]:
         lines.append(_check_operations(tflite, texts["ops.h"], folder / f"{prefix}_ops.h"))
         lines += _check_arena(tflite, config, folder / f"{prefix}_config.h")
         return lines + _check_vectors(tflite, texts["golden.c"], folder / f"{prefix}_golden.c")
+
+
+def prove_kit(files: Mapping[str, bytes]) -> list[str]:
+    """The same of a kit that is not written yet."""
+    with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
+        write_kit(files, Path(scratch))
+        return verify_kit(Path(scratch))
 
 
 def _prefix(folder: Path) -> str:

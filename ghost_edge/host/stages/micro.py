@@ -7,13 +7,13 @@ from pathlib import Path
 from ghost_edge.host.micro import golden
 from ghost_edge.host.micro.kit import make_kit, write_kit
 from ghost_edge.host.micro.names import default_prefix
-from ghost_edge.host.micro.prove import verify_kit
+from ghost_edge.host.micro.prove import prove_kit
 from ghost_edge.host.stages import Work
 from ghost_edge.host.stages.calibrate import choose_pictures, spread
 
 
 def run(work: Work) -> tuple[Path, ...]:
-    """Write the folder of the kit; nothing where no [[export]] has kind "micro". Raises as make_kit(), verify_kit()."""
+    """Write the folder of the kit; nothing where no [[export]] has kind "micro". Raises as make_kit(), prove_kit()."""
     recipe, tflite = work.recipe, work.path(work.names.quantized)
     if recipe.micro is None:
         return ()
@@ -24,6 +24,5 @@ def run(work: Work) -> tuple[Path, ...]:
         vectors = golden.feed(tflite, images, recipe.preprocess, "pictures of [calibration]")
     files = make_kit(tflite, recipe.micro.prefix or default_prefix(recipe.name), vectors)
     work.tell(0.5, "golden vectors")
-    paths = write_kit(files, work.path(work.names.micro))
-    verify_kit(work.path(work.names.micro))
-    return tuple(paths)
+    prove_kit(files)
+    return tuple(write_kit(files, work.path(work.names.micro)))
