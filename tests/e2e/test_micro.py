@@ -7,16 +7,15 @@ import dataclasses
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ghost_edge.cli.main import main
 from ghost_edge.core.card import card_text, read_card
 from ghost_edge.core.errors import ArtifactError, ConversionError, GhostEdgeError, RecipeError
-from ghost_edge.host.micro import golden, prove
+from ghost_edge.host.micro import golden
 from ghost_edge.host.micro.kit import c_string, make_kit, write_kit
 from ghost_edge.host.micro.names import default_prefix
 from ghost_edge.host.micro.ops import add_method, check_deployable
@@ -257,12 +256,8 @@ def test_a_model_of_three_outputs_proves_all_of_them(
     [
         ("micro/v_gelu", r"operation \d+, GELU .*: it has no such operation"),
         (
-            "models/tfls_coco_ssd_mobilenet_v1_quant",
-            r"operation 57, CONCATENATION concat: BoxPredictor_1/Reshape has another scale or zero point",
-        ),
-        (
             "models/coral_mobilenet_v1_0.25_128_quant",
-            r"CONV_2D .*: it has no kernels for uint8 activations and weights",
+            r"CONV_2D .*: it has no kernels for uint8 activations",
         ),
         ("models/mlperf_tiny_ic_resnet8_cifar10_float", r"it computes in float, and the kit is for integers"),
     ],
@@ -276,55 +271,3 @@ def test_methods_are_spelt_as_the_resolver_has_them() -> None:
     names = ("CONV_2D", "L2_POOL_2D", "BATCH_MATMUL", "ADD_N", "BATCH_TO_SPACE_ND", "RELU6", "PADV2")
     methods = ["AddConv2D", "AddL2Pool2D", "AddBatchMatMul", "AddAddN", "AddBatchToSpaceNd", "AddRelu6", "AddPadV2"]
     assert list(map(add_method, names)) == methods
-
-
-@pytest.mark.slow
-def test_a_kit_that_does_not_prove_itself_is_not_written(
-    int8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(prove, "_check_vectors", lambda *_: (_ for _ in ()).throw(ConversionError("no")))
-    with pytest.raises(SystemExit) as stopped:
-        main(["micro", str(int8), "-o", str(tmp_path / "kit")])
-    assert stopped.value.code == 6
-    assert not (tmp_path / "kit").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "code", "sentence"),
-    [
-        ((), 2, "micro needs the path of an int8 .tflite, or --verify FOLDER; give one of the two"),
-        (("M.tflite", "--verify", "x"), 2, "give one of the two"),
-        (("nope.tflite",), 4, "nope.tflite cannot be read"),
-        (("F.tflite",), 6, "TFLite Micro does not run operation 0, CONV_2D"),
-        (("M.tflite", "--prefix", "int"), 2, "'int' cannot stand in front of C names"),
-        (("--verify", "nowhere"), 4, "nowhere holds 0 files *_model_data.c"),
-    ],
-)
-def test_a_mistake_gets_one_line(
-    arguments: Sequence[str], code: int, sentence: str, converted: Path, ghost_edge: Command, tmp_path: Path
-) -> None:
-    shutil.copy(converted / "ghostnet_mnist_int8.tflite", tmp_path / "M.tflite")
-    shutil.copy(converted / "ghostnet_mnist_float.tflite", tmp_path / "F.tflite")
-    run = ghost_edge("micro", *(tmp_path / each if "." in each else each for each in arguments))
-    assert run.returncode == code, run.stderr
-    assert sentence in run.stderr
-    assert run.stderr.count("\n") == 1
-
-
-@pytest.mark.slow
-def test_convert_writes_a_kit_of_evaluation_pictures(
-    repository: Path, converted: Path, ghost_edge: Command, tmp_path: Path
-) -> None:
-    text = (repository / "models" / "ghostnet_mnist.toml").read_text().replace('"../', f'"{repository}/')
-    weights = text.replace('"weights/', f'"{repository}/models/weights/')
-    (tmp_path / "ghostnet_mnist.toml").write_text(weights + '\n[[export]]\nkind = "micro"\nimages = 2\n')
-    out = Path(shutil.copytree(converted, tmp_path / "out"))
-    run = ghost_edge("convert", tmp_path / "ghostnet_mnist.toml", "--out", out)
-    assert run.returncode == 0, run.stderr
-    assert f"kit for TFLite Micro, proved here: {out / 'ghostnet_mnist_micro'}/" in run.stdout
-    assert (out / "ghostnet_mnist_int8.onnx").is_file()
-    assert "2u /* pictures of [evaluation] */" in (out / "ghostnet_mnist_micro" / "ghostnet_mnist_golden.h").read_text()
-    run = ghost_edge("micro", "--verify", out / "ghostnet_mnist_micro")
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.count("PASS, 2 vectors") == 2
