@@ -48,7 +48,7 @@ def fully_connected(draft: Draft, op: Operation) -> None:
     weights, source = draft.values(op, 1), op.inputs[0]
     rows = math.prod(draft.shape(source)) // weights.shape[1]
     inputs = [draft.real(source, (rows, weights.shape[1])), *_weights(draft, op, source, weights)]
-    draft.finish(op, "Gemm", inputs, (rows, len(weights)), early=_sum_distance(draft, op, source), transB=1)
+    draft.finish(op, "Gemm", inputs, (rows, len(weights)), transB=1)
 
 
 def _weights(draft: Draft, op: Operation, source: int, arranged: NDArray[Any]) -> list[str]:
@@ -65,8 +65,7 @@ def _weights(draft: Draft, op: Operation, source: int, arranged: NDArray[Any]) -
         bias, made = draft.names[op.inputs[2]], draft.names[op.outputs[0]]
         units = draft.scale(source)[0] * scale
         stored = draft.constant(bias, draft.values(op, 2))
-        steps = _steps_early(draft, op, source)
-        if steps.any():
+        if op.name != "FULLY_CONNECTED" and (steps := _steps_early(draft, op, source)).any():
             stored = draft.node("Add", [stored, draft.constant(f"{made}:steps", steps)], f"{made}:bias_early")
         parameters = [stored, draft.constant(f"{made}:bias_scale", units)]
         inputs.append(draft.node("DequantizeLinear", parameters, f"{made}:bias", axis=0))
@@ -84,7 +83,7 @@ def _steps_early(draft: Draft, op: Operation, source: int) -> NDArray[np.int32]:
 
     TFLite rounds the product with the multiplier, m * 2**-n with m in [0.5, 1), to 2**-n and then to a whole number
     (gemmlowp): all from 0.5 - 2**-n / 2 on goes up, 0.5 / m steps early. In outputs that are never negative one step
-    is closer to that than none.
+    is closer to that than none. Its FULLY_CONNECTED rounds once, which is what was measured.
     """
     multiplier = _multiplier(draft, op, source)
     if not _is_never_negative(draft, op) or _sum_distance(draft, op, source):
