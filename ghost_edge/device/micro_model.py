@@ -49,7 +49,7 @@ class MicroModel:
 
 def _output_specs(micro: Any) -> Iterator[TensorSpec]:
     """All of them: it does not say how many there are, and prints from C++ when asked for one too many."""
-    with open(os.devnull, "wb") as silent, contextlib.ExitStack() as stack:
+    with Path(os.devnull).open("wb") as silent, contextlib.ExitStack() as stack:
         kept = os.dup(2)
         stack.callback(os.close, kept)
         stack.callback(os.dup2, kept, 2)

@@ -74,7 +74,8 @@ def _leaky_relu(draft: Draft, op: Operation) -> None:
     distance = rounding_distance(draft, op, alpha * draft.scale(source)[0] / draft.scale(made)[0])
     real, name = draft.real(source), draft.names[made]
     if not distance:
-        return draft.finish(op, "LeakyRelu", [real], alpha=float(alpha))
+        draft.finish(op, "LeakyRelu", [real], alpha=float(alpha))
+        return
     zero = draft.constant("float:0", np.float32(0))
     positive, negative = (draft.node(kind, [real, zero], f"{name}:{kind}") for kind in ("Max", "Min"))
     down: list[Step] = [("Mul", (draft.constant(f"{name}:alpha", alpha),), {}), away_from_zero(distance)]
