@@ -146,7 +146,7 @@ class _Bench:
 
     work: Work
     ranges: Ranges
-    refine: Sequence[Callable[[bytes], bytes]]
+    steps: Sequence[tuple[str, stage.Refine]]
     parts: tuple[Span, ...]
     folder: Path
     precision: str
@@ -170,7 +170,16 @@ class _Bench:
         path = self.folder / f"{self.precision}{''.join(str(int(leaves)) for leaves in plan)}.tflite"
         if not path.exists():
             content = quantize(self.options(plan), self.source, self.ranges)
-            path.write_bytes(functools.reduce(lambda made, refine: refine(made), self.refine, content))
+            for _, refine in self.steps:
+                content = refine(content)
+            path.write_bytes(content)
+        return path
+
+    def make_final(self, plan: Plan) -> Path:
+        """The file that convert makes of a plan: it keeps of the refinements those that help."""
+        path = self.folder / "final.tflite"
+        content = quantize(self.options(plan), self.source, self.ranges)
+        path.write_bytes(stage.refined(self.work, self.source, content, self.steps))
         return path
 
 
@@ -180,10 +189,10 @@ def _open_benches(work: Work, folder: Path) -> list[_Bench]:
     float32 is none on a Cortex-A9 (see docs/zynq.md).
     """
     source = work.path(work.names.source)
-    refine = [step for _, step in stage.refinements(work, source)]
+    steps = stage.refinements(work, source)
     parts = segments(read_graph(source))
     precisions = PRECISIONS[1:] if work.recipe.target == "zynq7000" else PRECISIONS
-    benches = [_Bench(work, stage.estimated(work, source), refine, parts, folder, each) for each in precisions]
+    benches = [_Bench(work, stage.estimated(work, source), steps, parts, folder, each) for each in precisions]
     times = alternate([bench.make(bench.everything) for bench in benches], rounds=_ROUNDS)
     return [bench for bench, _ in sorted(zip(benches, times), key=lambda pair: pair[1].median_ms)]
 
@@ -192,7 +201,7 @@ def _first_that_reaches(benches: Sequence[_Bench], target: Target, judge: Judge)
     """The first that meets the target with every operation in its precision."""
     reached = []
     for bench in benches:
-        got = judge(bench.make(bench.everything))
+        got = judge(bench.make_final(bench.everything))
         if target.is_met(got):
             return bench
         weights = " and int8 weights" if bench.precision == "int16" else ""
@@ -235,7 +244,7 @@ def _first_that_meets(bench: _Bench, plans: Sequence[Plan], target: Target, judg
     while low < high:
         middle = (low + high) // 2
         bench.work.tell(1 - (1 - _SEARCH) * (high - low) / len(plans), f"{high - low} mixes to choose from")
-        met = target.is_met(judge(bench.make(plans[middle])))
+        met = target.is_met(judge(bench.make_final(plans[middle])))
         low, high = (low, middle) if met else (middle + 1, high)
     return plans[high]
 

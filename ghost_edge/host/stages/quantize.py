@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ghost_edge.core.accuracy import sqnr_db
@@ -38,7 +38,7 @@ def run(work: Work) -> tuple[Path, ...]:
     scheme, source = work.recipe.quantization, work.path(work.names.source)
     row = QUANTIZERS[scheme.kind]
     content = row.quantize(scheme.options, source, estimated(work, source))
-    content = _refined(work, source, content)
+    content = refined(work, source, content, refinements(work, source))
     content = row.finish(content, work.recipe.preprocess) if row.finish else content
     path = work.path(work.names.quantized)
     write_bytes(add_card(content, card_text(_card(work, content))), path)
@@ -93,9 +93,9 @@ def refinements(work: Work, source: Path) -> list[tuple[str, Refine]]:
     return steps
 
 
-def _refined(work: Work, source: Path, content: bytes) -> bytes:
+def refined(work: Work, source: Path, content: bytes, steps: Sequence[tuple[str, Refine]]) -> bytes:
     """Refined step by step, each step where it raises the SQNR of the logits on pictures that are held back."""
-    steps, held, preprocess = refinements(work, source), held_back(work), work.recipe.preprocess
+    held, preprocess = held_back(work), work.recipe.preprocess
     if not steps:
         return content
     reference = predict(source, held, preprocess)
