@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
+from ghost_edge.host import mixing
+from ghost_edge.host.datasets.places import places_for
+from ghost_edge.host.graph import read_graph
+from ghost_edge.host.planner import segments
+from ghost_edge.host.quantizers.flat import Flat
+from ghost_edge.host.recipe import load_recipe
+from ghost_edge.host.stages import Work
+from ghost_edge.host.stages import quantize as stage
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -49,6 +59,30 @@ def test_a_mix_meets_its_target_and_its_recipe_makes_the_same_file_again(quantiz
     again = quantize("--out", tmp_path / "again", changes=changes, command="convert")
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "again" / "ghostnet_mnist_mixed.tflite").read_bytes() == made
+
+
+def test_a_refinement_that_does_not_help_is_in_neither_file(converted: Path, repository: Path, tmp_path: Path) -> None:
+    """What the search judges are the bytes that convert would write; where it refined more, a target was missed."""
+    recipe = load_recipe(repository / "models" / "ghostnet_mnist.toml")
+    out = Path(shutil.copytree(converted, tmp_path / "out"))
+    work = Work(recipe, places_for(recipe.path.parent), out, lambda share, text: None)
+    source = work.path(work.names.source)
+
+    def spoil(content: bytes) -> bytes:
+        flat = Flat(content)
+        *_, bias = (op.inputs[2] for op in flat.ops if op.name == "CONV_2D")
+        flat.values(bias)[:] += 10_000
+        return bytes(flat.content)
+
+    steps = [("a step that spoils", spoil)]
+    parts = segments(read_graph(source))
+    bench = mixing._Bench(work, stage.estimated(work, source), steps, parts, tmp_path, "int16")
+    plan = tuple(number == 0 for number in range(len(parts)))
+    plain = mixing._Bench(work, bench.ranges, [], parts, tmp_path / "plain", "int16")
+    plain.folder.mkdir()
+    expected = plain.make(plan).read_bytes()
+    assert bench.make_final(plan).read_bytes() == expected
+    assert bench.make(plan).read_bytes() != expected
 
 
 def test_without_a_target_it_says_what_each_layer_loses(quantize: Command) -> None:
