@@ -45,6 +45,7 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
         *left_out_lines(folder / layout(loaded).left_out),
         *delegate_doubts(folder / layout(loaded).verified),
         *saturation_doubts(parity),
+        *parity.refused,
     ]:
         click.echo(line)
     if manifest.gate:

@@ -76,6 +76,11 @@ def is_runnable(path: Path) -> bool:
         return False
 
 
+def is_installed(runtime: str) -> bool:
+    """Whether the package of an interpreter is here; it is not imported."""
+    return importlib.util.find_spec(INTERPRETERS[runtime].module.partition(".")[0]) is not None
+
+
 def choose_interpreter(path: Path, runtime: str = "auto") -> str:
     """The name of the interpreter for this file: the one asked for, else the first of its kind that is installed."""
     if runtime != "auto" and path.suffix != pick(INTERPRETERS, runtime, kind="runtime").suffix:
@@ -83,7 +88,7 @@ def choose_interpreter(path: Path, runtime: str = "auto") -> str:
     known = [name for name, row in INTERPRETERS.items() if row.suffix == path.suffix and not row.only_if_asked]
     asked = known if runtime == "auto" else [runtime]
     for name in asked:
-        if importlib.util.find_spec(INTERPRETERS[name].module.partition(".")[0]):
+        if is_installed(name):
             return name
     armv7 = os.uname().machine.startswith("armv7")
     published = INTERPRETERS[asked[-1] if armv7 else asked[0]]

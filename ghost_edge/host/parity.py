@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import itertools
 import json
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ from ghost_edge.core.tensor import quantize
 from ghost_edge.device.bench import random_input
 from ghost_edge.device.evaluate import RunOptions, match_input, predict
 from ghost_edge.device.onnx_model import PRECISE
-from ghost_edge.device.runtime import INTERPRETERS, open_model
+from ghost_edge.device.runtime import INTERPRETERS, is_installed, open_model
 from ghost_edge.host.exporters import add_card
 from ghost_edge.host.exporters.onnx_int8 import OnnxInt8, export
 from ghost_edge.host.quantizers.rebuild import unpack
@@ -89,13 +88,12 @@ def measure_parity(
     """
     logits, refused = {KERAS: keras} if keras is not None else {}, []
     for label, (role, runtime, kernels) in RUNS.items():
-        row = INTERPRETERS[runtime]
-        if role not in files or not importlib.util.find_spec(row.module.partition(".")[0]):
+        if role not in files or not is_installed(runtime):
             continue
         try:
             logits[label] = predict(files[role], images, preprocess, RunOptions(runtime, kernels))
         except DeviceError as error:
-            if not row.only_if_asked:
+            if not INTERPRETERS[runtime].only_if_asked:
                 raise
             refused.append(str(error))
     operations: Sequence[OpDistance] = ()

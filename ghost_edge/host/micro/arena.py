@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import faulthandler
 import importlib
-import importlib.util
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.device.runtime import INTERPRETERS
+from ghost_edge.device.runtime import INTERPRETERS, is_installed
 from ghost_edge.host.graph import Graph, Operation, Tensor, read_graph
 from ghost_edge.host.micro.structs import OPS, STRUCTS, Layout
 from ghost_edge.host.quantizers.rebuild import unpack
@@ -100,7 +99,7 @@ def bisect_arena(tflite: Path) -> Optional[int]:
     Above plan_arena's least: the package counts its allocations and holds fields for compressed weights. Raises
     ConversionError where no arena up to 256 MiB does, so for an operation that TFLite Micro refuses.
     """
-    if importlib.util.find_spec("tflite_micro") is None:
+    if not is_installed("tflite-micro"):
         return None
     content, least, enough = tflite.read_bytes(), 0, 1024
     while not _initialises(content, enough):

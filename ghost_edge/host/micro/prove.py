@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ArtifactError, ConversionError
 from ghost_edge.device.evaluate import RunOptions
-from ghost_edge.device.runtime import INTERPRETERS, open_model
+from ghost_edge.device.runtime import is_installed, open_model
 from ghost_edge.host.graph import read_graph
 from ghost_edge.host.micro.arena import bisect_arena, plan_arena
 from ghost_edge.host.micro.golden import answer
@@ -116,7 +115,7 @@ def _check_vectors(tflite: Path, text: str, path: Path) -> list[str]:
     if not given or len(given) != len(expected):
         raise ArtifactError(f"{path} has {len(given)} inputs and {len(expected)} answers; write the kit again")
     lines = [_run_vectors(tflite, given, expected, path, _REFERENCE)]
-    if importlib.util.find_spec(INTERPRETERS[MICRO].module.partition(".")[0]):
+    if is_installed(MICRO):
         lines.append(_run_vectors(tflite, given, expected, path, _MICRO))
     return lines
 
