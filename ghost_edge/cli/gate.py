@@ -2,27 +2,103 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional, TypeVar
 
 import click
 
-from ghost_edge.core.comparison import COLUMNS, compare_manifests, row
-from ghost_edge.core.errors import GateError
+from ghost_edge.core.baseline import write_baseline
+from ghost_edge.core.comparison import check_run, open_run
+from ghost_edge.core.errors import GateError, RecipeError
+from ghost_edge.core.files import write_bytes
+from ghost_edge.core.gate import COLUMNS, Check
+from ghost_edge.core.gate_report import as_junit, as_summary, github_annotations
+from ghost_edge.core.regression import check_regression, describe_changes
 from ghost_edge.core.report import as_text
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_Path = click.Path(path_type=Path)
+_LIMITS = {
+    "max_drop": "Largest drop of top-1 against the float model, as a fraction.",
+    "min_agreement": "Least share of answers equal to the float model's.",
+    "min_sqnr_db": "Least SQNR against the float model, in dB.",
+    "max_size_bytes": "Largest quantized file.",
+    "max_loss": "Against the baseline: largest loss of top-1 or agreement beyond chance, as a fraction.",
+    "max_sqnr_loss_db": "Against the baseline: largest loss of SQNR, in dB.",
+    "max_size_ratio": "Against the baseline: largest ratio of bytes.",
+    "max_latency_ratio": "Against the baseline: largest ratio of median times, where its interval is surely over it.",
+}
+
+
+def _limits(command: Command) -> Command:
+    for name, text in reversed(_LIMITS.items()):
+        kind = int if name == "max_size_bytes" else float
+        option = click.option(f"--{name.replace('_', '-')}", name, type=kind, help=f"{text}  [default: the recipe's]")
+        command = option(command)
+    return command
 
 
 @click.command()
-@click.argument("manifest", type=click.Path(path_type=Path))
-@click.option("--max-drop", type=float, help="Largest drop of top-1, as a fraction.  [default: the recipe's]")
-@click.option("--min-agreement", type=float, help="Least share of equal answers.  [default: the recipe's]")
-@click.option("--baseline", type=click.Path(path_type=Path), help="Manifest of an earlier run to compare with as well.")
+@click.argument("manifest", type=_Path)
+@click.option(
+    "--baseline", type=_Path, help="baseline.json (or folder, manifest.json) of an earlier run to compare with."
+)
+@click.option("--update", type=_Path, metavar="FILE", help="Where the limits are kept, write this run as the baseline.")
+@click.option(
+    "--bench", type=_Path, metavar="FILE", help="A board's --json of bench.  [default: what convert measured]"
+)
+@click.option("--junit", type=_Path, metavar="FILE", help="Write the checks as JUnit XML.")
+@click.option("--markdown", type=_Path, metavar="FILE", help='Write a summary, such as to "$GITHUB_STEP_SUMMARY".')
 @click.option("--allow-few", is_flag=True, help="Judge even where the pictures are too few to see the limit.")
-def gate(manifest: Path, **options: Any) -> None:
-    """Compare the quantized model of MANIFEST with its float model, picture by picture."""
-    comparisons = compare_manifests(manifest, **options)
-    click.echo(as_text([row(comparison) for comparison in comparisons], COLUMNS))
-    refused = [f"{comparison.title}: {reason}" for comparison in comparisons for reason in comparison.verdict.reasons]
-    if refused:
-        raise GateError("; ".join(refused))
+@_limits
+def gate(
+    manifest: Path,
+    baseline: Optional[Path],
+    update: Optional[Path],
+    bench: Optional[Path],
+    junit: Optional[Path],
+    markdown: Optional[Path],
+    allow_few: bool,
+    **limits: Any,
+) -> None:
+    """Compare the quantized models of MANIFEST with their float model, and with an earlier run, picture by picture."""
+    from ghost_edge.device.baseline import hold_run, open_baseline
+
+    if bench and not (baseline or update):
+        raise RecipeError("--bench goes with --baseline or --update; give one of the two")
+    found, predictions = open_run(manifest)
+    kept = dataclasses.replace(found.limits, **{name: value for name, value in limits.items() if value is not None})
+    checks, changes = check_run(found, predictions, kept, allow_few=allow_few), list[str]()
+    if baseline or update:
+        now = hold_run(manifest, found, predictions, bench)
+    if baseline:
+        then = open_baseline(baseline)
+        changes = describe_changes(now, then)
+        checks += check_regression(now, then, kept, allow_few=allow_few)
+    _write(found.name, checks, changes, junit, markdown)
+    if any(check.reason for check in checks):
+        raise GateError("; ".join(f"{check.compared}: {check.reason}" for check in checks if check.reason))
+    if update:
+        write_baseline(now, update)
+        click.echo(f"baseline: {update}")
     click.echo("gate: passed")
+
+
+def _write(
+    name: str, checks: Sequence[Check], changes: Sequence[str], junit: Optional[Path], markdown: Optional[Path]
+) -> None:
+    click.echo(as_text([check.row() for check in checks], COLUMNS))
+    for check in checks:
+        if check.doubt:
+            click.echo(f"doubt: {check.compared}: {check.doubt}")
+    for change in changes:
+        click.echo(f"changed: {change}")
+    for line in github_annotations(checks) if os.environ.get("GITHUB_ACTIONS") == "true" else ():
+        click.echo(line)
+    if junit:
+        write_bytes(as_junit(name, checks, changes).encode(), junit)
+    if markdown:
+        write_bytes(as_summary(name, checks, changes).encode(), markdown)

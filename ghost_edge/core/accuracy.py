@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -72,3 +73,28 @@ def sqnr_db(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> f
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+
+
+def mcnemar_p(lost: int, won: int) -> float:
+    """One-sided exact p-value of "nothing is lost": the chance of so many lost or more among lost + won fair coins.
+
+    McNemar's test for paired proportions (Psychometrika 12, 1947), with the binomial distribution itself.
+    """
+    count = lost + won
+    term = tail = math.comb(count, lost)
+    for index in range(lost, count):
+        term = term * (count - index) // (index + 1)
+        tail += term
+    return float(tail / 2**count)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The same adjusted for their number: those under 5 % are false alarms, if all are, in 5 % of cases in all.
+
+    Holm's step-down (Scandinavian Journal of Statistics 6, 1979); needs no independence.
+    """
+    adjusted, worst = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        worst = max(worst, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = worst
+    return adjusted

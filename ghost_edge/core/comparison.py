@@ -1,83 +1,22 @@
-"""What the gate compares: a quantized model with its float model, and with that of an earlier run."""
+"""What the gate compares within one run: each quantized model with its float model, picture by picture."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Any, Optional
 
-from ghost_edge.core.accuracy import AccuracyDrop, compare
+from ghost_edge.core.accuracy import compare
 from ghost_edge.core.artifact import open_artifact
-from ghost_edge.core.errors import ArtifactError, DataError
-from ghost_edge.core.gate import Verdict, judge
-from ghost_edge.core.manifest import Manifest, read_manifest
+from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.gate import Check, Limits, judge
+from ghost_edge.core.manifest import Manifest, Model, read_manifest
 from ghost_edge.core.predictions import Predictions, answers_of, candidates, load_predictions
-from ghost_edge.core.report import Column
-
-COLUMNS = (
-    Column("compared", "title"),
-    Column("pictures", "images"),
-    Column("reference top-1", "reference_top1", ".2%"),
-    Column("top-1", "top1", ".2%"),
-    Column("drop (points)", "drop"),
-    Column("agreement", "agreement", ".2%"),
-    Column("verdict", "verdict"),
-)
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """One paired comparison and what the gate says about it."""
+def open_run(path: Path) -> tuple[Manifest, Predictions]:
+    """The manifest (file or folder) and the answers of its models; ArtifactError where a file is not the promised one.
 
-    title: str
-    drop: AccuracyDrop
-    verdict: Verdict
-
-
-def compare_manifests(
-    path: Path,
-    *,
-    max_drop: Optional[float] = None,
-    min_agreement: Optional[float] = None,
-    baseline: Optional[Path] = None,
-    allow_few: bool = False,
-) -> list[Comparison]:
-    """Judge the quantized models of a manifest (file or folder) by its limits, or by those given here.
-
-    Raises ArtifactError for a missing or damaged file, DataError where the baseline saw other pictures.
+    Raises ArtifactError for a recipe without [evaluation] too.
     """
-    manifest, predictions = _open(path)
-    given = {"max_drop": max_drop, "min_agreement": min_agreement}
-    limits = dataclasses.replace(manifest.limits, **{name: value for name, value in given.items() if value is not None})
-    reference = answers_of(predictions, "float")
-    pairs = {f"{role} / float": (reference, answers) for role, answers in candidates(predictions).items()}
-    if baseline is not None:
-        _, earlier = _open(baseline)
-        if predictions.digests != earlier.digests:
-            raise DataError(
-                f"the two were not evaluated on the same pictures ({len(predictions.digests)} and "
-                f"{len(earlier.digests)}); a paired comparison needs one evaluation list"
-            )
-        pairs["quantized / baseline"] = (answers_of(earlier, "quantized"), answers_of(predictions, "quantized"))
-    comparisons = []
-    for title, (reference, candidate) in pairs.items():
-        drop = compare(reference, candidate, predictions.labels)
-        comparisons.append(Comparison(title, drop, judge(drop, limits, allow_few=allow_few)))
-    return comparisons
-
-
-def row(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as a row of COLUMNS."""
-    drop = comparison.drop
-    return {
-        **dataclasses.asdict(drop),
-        "title": comparison.title,
-        "drop": f"{drop.drop * 100:.2f} ± {drop.margin * 100:.2f}",
-        "verdict": "passed" if comparison.verdict.passed else "NO",
-    }
-
-
-def _open(path: Path) -> tuple[Manifest, Predictions]:
     manifest = read_manifest(path)
     folder = path if path.is_dir() else path.parent
     if manifest.predictions is None:
@@ -85,3 +24,27 @@ def _open(path: Path) -> tuple[Manifest, Predictions]:
     for model in manifest.models:
         open_artifact(model.artifact, folder)  # answers count only for the files they were given by
     return manifest, load_predictions(open_artifact(manifest.predictions, folder))
+
+
+def check_run(manifest: Manifest, predictions: Predictions, limits: Limits, *, allow_few: bool = False) -> list[Check]:
+    """Drop and agreement of each quantized model, its noise and size where they have limits."""
+    reference, models = answers_of(predictions, "float"), {each.role: each for each in manifest.models}
+    checks: list[Check] = []
+    for role, answers in candidates(predictions).items():
+        drop, compared = compare(reference, answers, predictions.labels), f"{role} / float"
+        checks += judge(drop, limits, compared=compared, allow_few=allow_few)
+        checks += _check_model(models[role], limits, compared) if role in models else []
+    return checks
+
+
+def _check_model(model: Model, limits: Limits, compared: str) -> list[Check]:
+    checks: list[Check] = []
+    least, most, size = limits.min_sqnr_db, limits.max_size_bytes, model.artifact.size_bytes
+    noise = model.accuracy.sqnr_db if model.accuracy else None
+    if least is not None and noise is not None:
+        reason = f"SQNR is {noise:.1f} dB; the limit is {least:g} dB" if noise < least else ""
+        checks.append(Check(compared, "SQNR", "", f"{noise:.1f} dB", "", f"{least:g} dB", reason=reason))
+    if most is not None:
+        reason = f"it has {size:,} bytes; the limit is {most:,}" if size > most else ""
+        checks.append(Check(compared, "bytes", "", f"{size:,}", "", f"{most:,}", reason=reason))
+    return checks

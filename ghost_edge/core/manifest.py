@@ -49,7 +49,7 @@ class Model:
 class Manifest:
     """format: number of this layout. predictions: the answers, picture by picture (None: not evaluated).
 
-    gate: what the gate said when the model was made. tools: package name to version.
+    gate: what the gate said when the model was made. tools: package name to version. recipe: its tables.
     """
 
     format: int
@@ -63,6 +63,7 @@ class Manifest:
     recipe_sha256: str
     weights_sha256: str
     tools: dict[str, str]
+    recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> Path:

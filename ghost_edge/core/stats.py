@@ -103,19 +103,24 @@ def median_interval(values: NDArray[Any], processes: Sequence[int] = ()) -> Opti
 
 
 def ratio_interval(stats: LatencyStats, peer: LatencyStats) -> Optional[tuple[float, float]]:
-    """95 % interval of how many times as long the first takes as its peer; None for too few blocks.
+    """95 % interval of how many times as long the first takes as its peer; None for too few blocks."""
+    new, old = (block_medians(np.asarray(each.samples_ns), each.processes) for each in (stats, peer))
+    return ratio_of_blocks(new, old, min(len(stats.processes), len(peer.processes)))
+
+
+def ratio_of_blocks(new: NDArray[Any], old: NDArray[Any], processes: int) -> Optional[tuple[float, float]]:
+    """The same of block medians, of so many processes, see block_medians().
 
     Hodges & Lehmann's interval of a shift, of the logarithms of block medians: order statistics of all ratios between
     the two, at ranks from the normal approximation of Mann & Whitney's U (Hollander & Wolfe, section 4.3). What
     differs from process to process is only seen in several: with fewer than 6 it is widened by BETWEEN_PROCESSES.
     """
-    new, old = (block_medians(np.asarray(each.samples_ns), each.processes) for each in (stats, peer))
     ratios = np.sort(np.divide.outer(new, old).ravel())
     spread = _NORMAL_95 * math.sqrt(len(ratios) * (len(new) + len(old) + 1) / 12)
     rank = math.floor(len(ratios) / 2 - spread)
     if rank < 1:
         return None
-    allowed = 1 + (BETWEEN_PROCESSES if min(len(stats.processes), len(peer.processes)) < FEWEST_BLOCKS else 0)
+    allowed = 1 + (BETWEEN_PROCESSES if processes < FEWEST_BLOCKS else 0)
     return float(ratios[rank - 1]) / allowed, float(ratios[-rank]) * allowed
 
 

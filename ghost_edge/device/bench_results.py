@@ -223,23 +223,33 @@ def _by_name(results: Sequence[BenchResult]) -> dict[tuple[str, int], LatencySta
     return found
 
 
+def circumstances(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What else than the models decides the times in a document of --json."""
+    return {
+        "processor": document["board"]["cpu"],
+        "board": document["board"]["model"],
+        "kernels": document["plan"]["kernels"],
+        "cores": list(document["plan"]["cpus"]),
+        "interpreter": sorted(
+            {f"{row['interpreter']} {row['version']}" for row in document["results"] if row["stats"]}
+        ),
+    }
+
+
 def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
     """Sentences on what makes two documents of --json unequal but for speed: machine, plan, interpreter, models."""
-    sides = [
+    before, now = (
         {
-            "the processor": document["board"]["cpu"],
-            "the board": document["board"]["model"],
-            "--kernels": document["plan"]["kernels"],
-            "--cpu": list(document["plan"]["cpus"]),
-            "the interpreter": sorted(
-                {f"{row['interpreter']} {row['version']}" for row in document["results"] if row["stats"]}
-            ),
-            "the list of models": sorted({Path(row["path"]).name for row in document["results"] if row["stats"]}),
+            **circumstances(document),
+            "list of models": sorted({Path(row["path"]).name for row in document["results"] if row["stats"]}),
         }
         for document in (old, new)
-    ]
+    )
+    options = {"kernels": "--kernels", "cores": "--cpu"}
     return [
-        f"not alike: {what} was {was}, is {sides[1][what]}" for what, was in sides[0].items() if was != sides[1][what]
+        f"not alike: {options.get(what, f'the {what}')} was {was}, is {now[what]}"
+        for what, was in before.items()
+        if was != now[what]
     ]
 
 

@@ -10,12 +10,22 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.artifact import describe
-from ghost_edge.core.comparison import compare_manifests, row
-from ghost_edge.core.errors import ArtifactError, DataError
+from ghost_edge.core.comparison import check_run, open_run
+from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.gate import Check
 from ghost_edge.core.manifest import Manifest, read_manifest, write_manifest
 from ghost_edge.core.predictions import Predictions, answers_of, load_predictions, save_predictions
 
 Make = Callable[..., Manifest]
+
+
+def check(folder: Path, *, allow_few: bool = False, **limits: float) -> list[Check]:
+    manifest, predictions = open_run(folder)
+    return check_run(manifest, predictions, dataclasses.replace(manifest.limits, **limits), allow_few=allow_few)
+
+
+def reasons(folder: Path, **options: float) -> list[str]:
+    return [each.reason for each in check(folder, **options) if each.reason]
 
 
 def answer(folder: Path, **answers: np.ndarray) -> None:
@@ -28,23 +38,24 @@ def answer(folder: Path, **answers: np.ndarray) -> None:
 
 def test_the_gate_passes_a_model_without_loss(make_manifest: Make, tmp_path: Path) -> None:
     make_manifest(tmp_path)
-    assert [entry.verdict.passed for entry in compare_manifests(tmp_path)] == [True]
+    assert [(each.compared, each.metric, each.reason) for each in check(tmp_path)] == [
+        ("quantized / float", "top-1", ""),
+        ("quantized / float", "agreement", ""),
+    ]
 
 
 def test_the_gate_refuses_a_model_that_answers_worse(make_manifest: Make, tmp_path: Path) -> None:
     make_manifest(tmp_path, wrong=30)
-    (comparison,) = compare_manifests(tmp_path)
-    assert comparison.drop.drop == pytest.approx(0.03)
-    assert not comparison.verdict.passed
+    drop = "top-1 dropped by 3.00% ± 1.07%; the limit is 1.00%"  # 1.959964 * sqrt(31 - 900 / 1002) / 1002
+    assert reasons(tmp_path, allow_few=True)[0] == drop
 
 
 def test_the_gate_refuses_answers_in_another_order(make_manifest: Make, tmp_path: Path) -> None:
     make_manifest(tmp_path)
     quantized = answers_of(load_predictions(tmp_path / "predictions.npz"), "quantized")
     answer(tmp_path, quantized=np.roll(quantized, 1))
-    (comparison,) = compare_manifests(tmp_path, allow_few=True)
-    assert comparison.drop.agreement == 0  # labels count 0..9 round and round: every one meets its neighbour
-    assert not comparison.verdict.passed
+    # labels count 0..9 round and round: every one meets its neighbour
+    assert reasons(tmp_path, allow_few=True)[1] == "only 0.00% of the answers agree; the limit is 98.00%"
 
 
 def test_the_gate_refuses_a_model_that_is_as_good_but_answers_otherwise(make_manifest: Make, tmp_path: Path) -> None:
@@ -54,59 +65,44 @@ def test_the_gate_refuses_a_model_that_is_as_good_but_answers_otherwise(make_man
     reference[:15] += 1  # each is wrong on 15 pictures, and on other ones
     candidate[15:30] += 1
     answer(tmp_path, float=reference, quantized=candidate)
-    (comparison,) = compare_manifests(tmp_path, allow_few=True)
-    assert comparison.drop.drop == 0
-    assert comparison.verdict.reasons == ("only 97.00% of the answers agree; the limit is 98.00%",)
+    assert reasons(tmp_path, allow_few=True) == ["only 97.00% of the answers agree; the limit is 98.00%"]
 
 
 def test_file_and_folder_mean_the_same(make_manifest: Make, tmp_path: Path) -> None:
     make_manifest(tmp_path, wrong=3)
-    assert compare_manifests(tmp_path / "manifest.json") == compare_manifests(tmp_path)
-
-
-def test_a_baseline_is_compared_picture_by_picture(make_manifest: Make, tmp_path: Path) -> None:
-    make_manifest(tmp_path / "old"), make_manifest(tmp_path / "new", wrong=30)
-    by_title = {entry.title: entry for entry in compare_manifests(tmp_path / "new", baseline=tmp_path / "old")}
-    assert by_title["quantized / baseline"].drop.drop == pytest.approx(0.03)
-
-
-def test_a_baseline_of_other_pictures_is_refused(make_manifest: Make, tmp_path: Path) -> None:
-    make_manifest(tmp_path / "old", digests=("other", *map(str, range(1, 1000)))), make_manifest(tmp_path / "new")
-    with pytest.raises(DataError, match="not evaluated on the same pictures"):
-        compare_manifests(tmp_path / "new", baseline=tmp_path / "old")
-
-
-def test_a_baseline_of_the_same_pictures_in_another_order_is_refused(make_manifest: Make, tmp_path: Path) -> None:
-    make_manifest(tmp_path / "old", digests=tuple(map(str, reversed(range(1000))))), make_manifest(tmp_path / "new")
-    with pytest.raises(DataError, match="not evaluated on the same pictures"):
-        compare_manifests(tmp_path / "new", baseline=tmp_path / "old")
+    assert check(tmp_path / "manifest.json") == check(tmp_path)
 
 
 def test_a_limit_given_here_replaces_the_recipes(make_manifest: Make, tmp_path: Path) -> None:
     make_manifest(tmp_path, wrong=5)
-    (comparison,) = compare_manifests(tmp_path, min_agreement=0.999)
-    assert comparison.verdict.reasons == ("only 99.50% of the answers agree; the limit is 99.90%",)
+    assert reasons(tmp_path, min_agreement=0.999) == ["only 99.50% of the answers agree; the limit is 99.90%"]
 
 
 def test_a_limit_of_nothing_is_a_limit(make_manifest: Make, tmp_path: Path) -> None:
     make_manifest(tmp_path, wrong=1)
-    (comparison,) = compare_manifests(tmp_path, max_drop=0.0, allow_few=True)
     # 1 lost, 0 won of 1,000: 1.959964 * sqrt(2 - 1 / 1002) / 1002 = 0.277 points
-    assert comparison.verdict.reasons == ("top-1 dropped by 0.10% ± 0.28%; the limit is 0.00%",)
+    assert reasons(tmp_path, max_drop=0.0, allow_few=True) == ["top-1 dropped by 0.10% ± 0.28%; the limit is 0.00%"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ({"min_sqnr_db": 31.0}, "SQNR is 30.5 dB; the limit is 31 dB"),  # of the manifest that make_manifest writes
+        ({"max_size_bytes": 4}, "it has 5 bytes; the limit is 4"),
+    ],
+)
+def test_noise_and_size_have_limits_where_the_recipe_names_them(
+    make_manifest: Make, tmp_path: Path, limit: dict[str, float], reason: str
+) -> None:
+    make_manifest(tmp_path)
+    assert reasons(tmp_path, **limit) == [reason]
 
 
 def test_answers_of_a_changed_artifact_do_not_count(make_manifest: Make, tmp_path: Path) -> None:
     make_manifest(tmp_path)
     (tmp_path / "m_int8.tflite").write_bytes(b"modem")
     with pytest.raises(ArtifactError, match=r"m_int8\.tflite has SHA-256"):
-        compare_manifests(tmp_path)
-
-
-def test_a_changed_artifact_of_the_baseline_is_refused_too(make_manifest: Make, tmp_path: Path) -> None:
-    make_manifest(tmp_path / "old"), make_manifest(tmp_path / "new")
-    (tmp_path / "old" / "m_int8.tflite").unlink()
-    with pytest.raises(ArtifactError, match=r"old/m_int8\.tflite is promised and is not there"):
-        compare_manifests(tmp_path / "new", baseline=tmp_path / "old")
+        open_run(tmp_path)
 
 
 def test_changed_predictions_are_refused(make_manifest: Make, tmp_path: Path) -> None:
@@ -116,13 +112,13 @@ def test_changed_predictions_are_refused(make_manifest: Make, tmp_path: Path) ->
     content[-200] ^= 1
     path.write_bytes(content)
     with pytest.raises(ArtifactError, match=r"predictions\.npz has SHA-256"):
-        compare_manifests(tmp_path)
+        open_run(tmp_path)
 
 
 def test_a_model_that_was_not_evaluated_cannot_be_judged(make_manifest: Make, tmp_path: Path) -> None:
     write_manifest(dataclasses.replace(make_manifest(tmp_path), predictions=None), tmp_path)
     with pytest.raises(ArtifactError, match=r"m was not evaluated; add \[evaluation\] to its recipe"):
-        compare_manifests(tmp_path)
+        open_run(tmp_path)
 
 
 def test_a_role_without_answers_is_named_with_those_there_are(make_manifest: Make, tmp_path: Path) -> None:
@@ -139,6 +135,6 @@ def test_arrays_that_are_no_predictions_are_refused(tmp_path: Path) -> None:
 
 def test_the_row_says_the_drop_in_points_with_its_margin(make_manifest: Make, tmp_path: Path) -> None:
     make_manifest(tmp_path, wrong=5)
-    (comparison,) = compare_manifests(tmp_path)
+    row = check(tmp_path)[0].row()
     # 5 lost, 0 won of 1,000: 0.5 points; 1.959964 * sqrt(6 - 25 / 1002) / 1002 = 0.478 points
-    assert (row(comparison)["drop"], row(comparison)["verdict"]) == ("0.50 ± 0.48", "passed")
+    assert (row["change"], row["limit"], row["verdict"]) == ("drop 0.50 ± 0.48", "1.00", "passed")

@@ -13,41 +13,43 @@ GOOD = AccuracyDrop(images=5000, reference_top1=0.9, top1=0.899, drop=0.001, mar
 LIMITS = Limits(max_drop=0.005, min_agreement=0.98)
 
 
+def reasons(drop: AccuracyDrop, limits: Limits = LIMITS, *, allow_few: bool = False) -> list[str]:
+    return [check.reason for check in judge(drop, limits, allow_few=allow_few) if check.reason]
+
+
 def changed(**values: float) -> AccuracyDrop:
     return AccuracyDrop(**{**vars(GOOD), **values})  # type: ignore[arg-type]
 
 
 def test_a_model_within_its_limits_passes() -> None:
-    assert judge(GOOD, LIMITS).passed
+    assert reasons(GOOD) == []
 
 
 def test_a_drop_over_the_limit_is_refused() -> None:
-    verdict = judge(changed(drop=0.006), LIMITS)
-    assert verdict.reasons == ("top-1 dropped by 0.60% ± 0.30%; the limit is 0.50%",)
+    assert reasons(changed(drop=0.006)) == ["top-1 dropped by 0.60% ± 0.30%; the limit is 0.50%"]
 
 
 def test_too_little_agreement_is_refused() -> None:
-    verdict = judge(changed(agreement=0.97), LIMITS)
-    assert verdict.reasons == ("only 97.00% of the answers agree; the limit is 98.00%",)
+    assert reasons(changed(agreement=0.97)) == ["only 97.00% of the answers agree; the limit is 98.00%"]
 
 
 def test_too_few_pictures_are_refused_with_the_number_needed() -> None:
-    (reason,) = judge(changed(margin=0.01), LIMITS).reasons
+    (reason,) = reasons(changed(margin=0.01))
     assert "5000 pictures are too few" in reason
     assert "about 20000 would do" in reason  # four times as many for half the margin
 
 
 def test_allow_few_judges_all_the_same() -> None:
-    assert judge(changed(margin=0.01), LIMITS, allow_few=True).passed
+    assert reasons(changed(margin=0.01), allow_few=True) == []
 
 
 def test_no_number_of_pictures_shows_a_drop_of_nothing() -> None:
-    (reason,) = judge(changed(drop=0), Limits(max_drop=0, min_agreement=0)).reasons
+    (reason,) = reasons(changed(drop=0), Limits(max_drop=0, min_agreement=0))
     assert "no finite number would do" in reason
 
 
 def test_pictures_needed_is_where_the_margin_meets_the_limit() -> None:
-    (reason,) = judge(changed(margin=0.01), LIMITS).reasons
+    (reason,) = reasons(changed(margin=0.01))
     assert "about 20000 would do" in reason  # four times as many as there are, for half the margin
 
 
@@ -63,5 +65,5 @@ def test_without_a_true_drop_it_says_no_in_at_most_5_percent() -> None:
     for _ in range(1000):
         fate = rng.random(5000)  # one picture in a hundred lost, one in a hundred won
         reference, candidate = np.where(fate < 0.01, 1, 0), np.where(fate > 0.99, 1, 0)
-        refused += not judge(compare(reference, candidate, labels), Limits(max_drop=0.005, min_agreement=0)).passed
+        refused += bool(reasons(compare(reference, candidate, labels), Limits(max_drop=0.005, min_agreement=0)))
     assert refused <= 50

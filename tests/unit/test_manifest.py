@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ghost_edge.core.artifact import open_artifact
-from ghost_edge.core.comparison import compare_manifests
+from ghost_edge.core.comparison import open_run
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.manifest import Manifest, read_manifest, seal
 from ghost_edge.core.predictions import load_predictions
@@ -127,7 +127,7 @@ def test_a_flipped_bit_in_a_promised_hash_is_refused(make_manifest: Make, tmp_pa
     changed = path.read_text().replace(sha256, sha256[:-1] + chr(ord(sha256[-1]) ^ 1))
     path.write_text(json.dumps(seal(json.loads(changed))))
     with pytest.raises(ArtifactError, match=r"m_int8\.tflite has SHA-256"):
-        compare_manifests(tmp_path)
+        open_run(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../x.tflite", "a/../../x.tflite", "/etc/passwd", "..", "..\\x.tflite", "", "."])

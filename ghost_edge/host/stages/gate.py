@@ -18,8 +18,8 @@ def run(work: Work) -> tuple[Path, ...]:
     predictions = load_predictions(work.path(work.names.predictions))
     reference, reasons = answers_of(predictions, "float"), list[str]()
     for role, answers in candidates(predictions).items():
-        verdict = judge(compare(reference, answers, predictions.labels), work.recipe.gate)
-        reasons += [f"{work.names.models[role]}: {reason}" for reason in verdict.reasons]
+        checks = judge(compare(reference, answers, predictions.labels), work.recipe.gate)
+        reasons += [f"{work.names.models[role]}: {check.reason}" for check in checks if check.reason]
     path = work.path(work.names.verdict)
     write_json({"passed": not reasons, "reasons": reasons}, path)
     return (path,)

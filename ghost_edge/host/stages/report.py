@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import tomllib
+
 from ghost_edge.core.artifact import describe
 from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.files import write_bytes
@@ -73,6 +75,7 @@ def make_manifest(work: Work) -> Manifest:
         recipe_sha256=sha256_file(work.recipe.path),
         weights_sha256=sha256_file(weights) if weights else "",
         tools=tool_versions(),
+        recipe=tomllib.loads(work.recipe.path.read_text(encoding="utf-8")),
     )
 
 

@@ -1,0 +1,158 @@
+"""What became worse since a baseline, beyond chance, and what changed between the two runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.accuracy import holm, mcnemar_p
+from ghost_edge.core.baseline import Baseline, Held
+from ghost_edge.core.errors import DataError
+from ghost_edge.core.gate import Check, Limits, too_few
+from ghost_edge.core.stats import ratio_of_blocks
+
+ALPHA = 0.05  # false alarms of all paired tests of a run together
+_TESTED = ("float", "quantized", "int8_onnx")  # a float twin answers as the float model does
+_SAME_MACHINE = ("processor", "board", "kernels", "cores")
+
+
+class _Paired(NamedTuple):
+    """One yes or no a picture, bool [N], then and now."""
+
+    role: str
+    metric: str
+    then: NDArray[np.bool_]
+    now: NDArray[np.bool_]
+
+    @property
+    def changed(self) -> tuple[int, int]:
+        """How many pictures were lost, how many won."""
+        return int((self.then & ~self.now).sum()), int((~self.then & self.now).sum())
+
+
+def check_regression(now: Baseline, then: Baseline, limits: Limits, *, allow_few: bool = False) -> list[Check]:
+    """Each model's top-1, agreement, noise, size and time against the baseline's.
+
+    Raises DataError where the two saw other pictures, or have no model in common.
+    """
+    if now.pictures_sha256 != then.pictures_sha256:
+        raise DataError(
+            f"the two were not evaluated on the same pictures ({len(now.predictions.digests)} and "
+            f"{len(then.predictions.digests)}); a paired comparison needs one evaluation list, or a new baseline"
+        )
+    paired = list(_paired(now, then))
+    if not paired:
+        raise DataError(f"the baseline has no model that {now.name} has; write a new one with --update")
+    checks = _check_number(len(now.predictions.labels), len(paired), limits) if not allow_few else []
+    for each, p_value in zip(paired, holm([mcnemar_p(*each.changed) for each in paired])):
+        checks.append(_check_paired(each, p_value, limits))
+    for role in (role for role in now.models if role in then.models):
+        checks += _check_file(role, now.models[role], then.models[role], limits)
+        checks += _check_latency(role, now, then, limits)
+    return checks
+
+
+def describe_changes(now: Baseline, then: Baseline) -> list[str]:
+    """Sentences on what is not as it was: recipe keys, tool versions, weights, labels, the machine."""
+    sides = [
+        {
+            **{f"recipe {key}": value for key, value in _flat(run.recipe)},
+            **{f"tool {name}": version for name, version in run.tools.items()},
+            **{f"bench {name}": value for name, value in run.bench.items()},
+            "weights": run.weights_sha256[:16],
+        }
+        for run in (then, now)
+    ]
+    keys = sorted({*sides[0], *sides[1]})
+    changes = [
+        f"{key}: {sides[0].get(key, 'absent')} -> {sides[1].get(key, 'absent')}"
+        for key in keys
+        if sides[0].get(key) != sides[1].get(key)
+    ]
+    other = int((now.predictions.labels != then.predictions.labels).sum())
+    return [*changes, *([f"labels: {other} of {len(now.predictions.labels)} pictures have another"] if other else [])]
+
+
+def _paired(now: Baseline, then: Baseline) -> Iterator[_Paired]:
+    """By their own labels each: a label that was swapped since is a loss, as a wrong answer is."""
+    for role in _TESTED:
+        seen = then.predictions, now.predictions
+        if all(role in each.answers for each in seen):
+            right, still_right = (each.answers[role] == each.labels for each in seen)
+            yield _Paired(role, "top-1", right, still_right)
+            if role != "float":
+                alike, still_alike = (each.answers[role] == each.answers["float"] for each in seen)
+                yield _Paired(role, "agreement", alike, still_alike)
+
+
+def _check_paired(paired: _Paired, p_value: float, limits: Limits) -> Check:
+    then, now, (lost, won) = float(paired.then.mean()), float(paired.now.mean()), paired.changed
+    fell = (lost - won) / len(paired.now) > limits.max_loss and p_value < ALPHA
+    chance = f"p = {p_value:.2g}" if p_value >= 1e-4 else "p < 0.0001"
+    reason = f"{paired.metric} fell from {then:.2%} to {now:.2%} ({chance}); the limit is {limits.max_loss:.2%}"
+    return Check(
+        f"{paired.role} / baseline",
+        paired.metric,
+        f"{then:.2%}",
+        f"{now:.2%}",
+        f"{(now - then) * 100:+.2f} points, {chance}",
+        f"p < {ALPHA:g}" + (f", -{limits.max_loss * 100:.2f}" if limits.max_loss else ""),
+        reason=reason if fell else "",
+    )
+
+
+def _check_number(images: int, tests: int, limits: Limits) -> list[Check]:
+    """A no where even pictures that are all lost would be put down to chance until more are lost than max_drop."""
+    least = math.floor(math.log(ALPHA / tests, 0.5)) + 1  # lost, none won: p = 0.5 ** least
+    if least <= images * limits.max_drop:
+        return []
+    why = f"a loss under {least / images:.2%} would go unseen, and max_drop is {limits.max_drop:.2%}"
+    reason = too_few(images, why, least / limits.max_drop if limits.max_drop else math.inf)
+    return [Check("all / baseline", "pictures", "", f"{images}", "", f"{least} lost", reason=reason)]
+
+
+def _check_file(role: str, now: Held, then: Held, limits: Limits) -> list[Check]:
+    compared, ratio = f"{role} / baseline", now.size_bytes / then.size_bytes
+    grown = f"it grew from {then.size_bytes:,} to {now.size_bytes:,} bytes; the limit is {limits.max_size_ratio:g}x"
+    reason = grown if ratio > limits.max_size_ratio else ""
+    sizes = f"{then.size_bytes:,}", f"{now.size_bytes:,}", f"{ratio:.3f}x", f"{limits.max_size_ratio:g}x"
+    checks = [Check(compared, "bytes", *sizes, reason=reason)]
+    # a float twin's noise is nothing but the order of its sums
+    if not role.startswith("float") and now.sqnr_db is not None and then.sqnr_db is not None:
+        change, limit = now.sqnr_db - then.sqnr_db, limits.max_sqnr_loss_db
+        noise = f"SQNR fell from {then.sqnr_db:.1f} to {now.sqnr_db:.1f} dB; it may fall by {limit:g} dB"
+        values = f"{then.sqnr_db:.1f} dB", f"{now.sqnr_db:.1f} dB", f"{change:+.1f} dB", f"-{limit:.1f} dB"
+        checks.append(Check(compared, "SQNR", *values, reason=noise if -change > limit else ""))
+    return checks
+
+
+def _check_latency(role: str, now: Baseline, then: Baseline, limits: Limits) -> list[Check]:
+    new, old = now.models[role].latency, then.models[role].latency
+    if new is None or old is None:
+        return []
+    limit, ratio = limits.max_latency_ratio, new.median_ms / old.median_ms
+    values = f"{old.median_ms:.3f} ms", f"{new.median_ms:.3f} ms"
+    other = [key for key in _SAME_MACHINE if now.bench.get(key) != then.bench.get(key)]
+    if other:
+        doubt = f"times are not compared: {', '.join(other)} not as in the baseline"
+        return [Check(f"{role} / baseline", "latency", *values, "", f"{limit:g}x", doubt=doubt)]
+    processes = min(new.processes, old.processes)
+    low, high = ratio_of_blocks(np.array(new.block_ns), np.array(old.block_ns), processes) or (0.0, math.inf)
+    change = f"{ratio:.2f}x ({low:.2f} to {high:.2f})"
+    slower = f"latency is {change} of the baseline's; the limit is {limit:g}x"
+    reason = slower if low > limit else ""
+    doubt = f"{slower}: bench both with --rounds 6 or more" if low <= limit < ratio else ""
+    return [Check(f"{role} / baseline", "latency", *values, change, f"{limit:g}x", reason, doubt)]
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """[network] width = 0.5 as ("network.width", 0.5)."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
