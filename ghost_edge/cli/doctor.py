@@ -1,7 +1,8 @@
-"""ghost-edge doctor: what is wrong with a recipe's calibration pictures and [preprocess], before anything is made."""
+"""ghost-edge doctor: what is wrong with a recipe's pictures and [preprocess], or with what is installed here."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Optional
 
@@ -9,14 +10,21 @@ import click
 
 from ghost_edge.cli.options import data_option
 from ghost_edge.cli.progress import open_progress
+from ghost_edge.core.errors import MissingPackageError
+from ghost_edge.core.report import as_text
+from ghost_edge.device.environment import COLUMNS, check_installation
 
 
 @click.command()
 @click.argument("recipe", required=False, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for what it makes.  [default: out/<name>]")
+@click.option("--env", is_flag=True, help="Check the installation instead; exit 5 when something in it does not do.")
 @data_option
-def doctor(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -> None:
+def doctor(recipe: Optional[Path], out: Optional[Path], env: bool, data: Optional[Path]) -> None:
     """Examine the calibration pictures of RECIPE and what its float model says of them; exit 3 when they are unfit."""
+    if env:
+        _check_installation()
+        return
     from ghost_edge.host.chain import STAGES
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.layout import layout
@@ -36,3 +44,12 @@ def doctor(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) ->
         click.echo(f"warning: {finding.sentence}")
     if not findings:
         click.echo("healthy: nothing is wrong with the calibration pictures")
+
+
+def _check_installation() -> None:
+    parts = list(check_installation())
+    click.echo(as_text([dataclasses.asdict(part) for part in parts], COLUMNS))
+    broken = [f"{part.name} {part.version} {part.state}" for part in parts if part.broken]
+    if broken:
+        raise MissingPackageError("; ".join(broken))
+    click.echo("sound: what is installed fits, and what is missing is optional")

@@ -11,17 +11,21 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 import click
+from click.shell_completion import CompletionItem
 
 from ghost_edge import __version__
 from ghost_edge.core.errors import GhostEdgeError, MissingPackageError, RecipeError
 from ghost_edge.core.options import suggest
 
 COMMANDS = {
+    "init": "A first recipe from your pictures, Keras model or checkpoint.",
+    "recipes": "The recipes that come with ghost-edge, and whether their pictures are here.",
     "convert": "From a recipe to int8 artifacts, with the proof of what was lost.",
     "bench": "Time models with the interpreter that is installed here.",
     "bundle": "Pack converted models with all that a board without a network needs.",
     "compare": "MobileNet, EfficientNet, ShuffleNetV2 and GhostNet side by side on this machine.",
-    "doctor": "What is wrong with the pictures that a recipe calibrates with.",
+    "completion": "Completion of commands and options for bash, zsh or fish.",
+    "doctor": "What is wrong with the pictures that a recipe calibrates with; --env: with the installation.",
     "evaluate": "Top-1 and top-5 of model files on a recipe's evaluation pictures.",
     "export": "The ONNX twin of an int8 .tflite file, whoever made it.",
     "fit": "GhostNets that fit into a microcontroller's memory.",
@@ -30,7 +34,9 @@ COMMANDS = {
     "micro": "Sources for TFLite Micro that prove themselves on the target.",
     "parity": "One model in every runtime of this machine, and where two of them part.",
     "quantize": "What int8 costs each layer; with a target, the cheapest mix that meets it.",
+    "report": "One page that shows what a conversion did; of several folders, side by side.",
     "train": "Fit a recipe's network on its training pictures.",
+    "view": "Per-layer numbers on the graph, in Model Explorer.",
     "weights": "Import a PyTorch checkpoint for a recipe, or export one.",
 }
 
@@ -43,11 +49,18 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> Optional[click.Command]:
-        """Import the command; raises RecipeError that names the nearest one."""
+        """Import the command; raises RecipeError that names the nearest one, but while a shell completes a word."""
         if cmd_name not in COMMANDS:
+            if ctx.resilient_parsing:
+                return None
             raise RecipeError(f"there is no command {cmd_name!r}; {suggest(cmd_name, COMMANDS)}")
         command: click.Command = getattr(importlib.import_module(f"ghost_edge.cli.{cmd_name}"), cmd_name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command or an option without importing any command."""
+        names = [CompletionItem(name, help=told) for name, told in COMMANDS.items() if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list without importing any command."""
@@ -55,9 +68,32 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _say_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    click.echo(f"ghost-edge, version {__version__}")
+    if ctx.params["verbose"]:
+        from ghost_edge.device.environment import describe_environment
+
+        for name, value in describe_environment():
+            click.echo(f"{name}: {value}")
+    ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, "--version", "-V", prog_name="ghost-edge")
-@click.option("--verbose", "-v", is_flag=True, help="Say what happens inside, on stderr.")
+@click.option(
+    *("--version", "-V"),
+    is_flag=True,
+    expose_value=False,
+    callback=_say_version,
+    help="Say the version; with --verbose, also what a report of a fault needs.",
+)
+@click.option(
+    *("--verbose", "-v"),
+    is_flag=True,
+    is_eager=True,  # known when --version answers, wherever it stands
+    help="Say what happens inside, on stderr.",
+)
 def cli(verbose: bool) -> None:
     """GhostNet from a recipe to a ZYNQ board: train, convert to int8, prove, bench, gate."""
     logging.basicConfig(

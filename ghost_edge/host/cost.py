@@ -73,20 +73,20 @@ def weights(graph: Graph, operation: Operation) -> list[Tensor]:
     return [tensor for tensor in constants if tensor.dtype not in _INDICES and math.prod(tensor.shape) > 1]
 
 
-def peak_activation_bytes(graph: Graph) -> int:
-    """The largest sum of activations that are alive at once, in execution order.
+def activation_bytes(graph: Graph) -> list[int]:
+    """The sum of activations that are alive while each operation runs, in execution order.
 
     Alive: from the operation that makes it (an input: from the start) to the last that reads it (an output: to the
-    end). An arena in which no operation writes over its own input is at least as large.
+    end). An arena in which no operation writes over its own input is at least as large as the largest.
     """
     last_use = {tensor: index for index, op in enumerate(graph.operations) for tensor in op.inputs}
     last_use.update(dict.fromkeys(graph.outputs, len(graph.operations)))
-    alive, peak = set(graph.inputs), 0
+    alive, sums = set(graph.inputs), list[int]()
     for index, operation in enumerate(graph.operations):
         alive.update(operation.outputs)
-        peak = max(peak, sum(size_bytes(graph.tensors[tensor]) for tensor in alive))
+        sums.append(sum(size_bytes(graph.tensors[tensor]) for tensor in alive))
         alive = {tensor for tensor in alive if last_use.get(tensor, index) > index}
-    return peak
+    return sums
 
 
 def size_bytes(tensor: Tensor) -> int:

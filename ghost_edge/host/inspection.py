@@ -16,7 +16,7 @@ from ghost_edge.core.report import Column
 from ghost_edge.device.isolate import run_isolated
 from ghost_edge.device.model import DelegateShare
 from ghost_edge.device.runtime import check_model_file, open_model
-from ghost_edge.host.cost import Layer, count_layers, peak_activation_bytes
+from ghost_edge.host.cost import Layer, activation_bytes, count_layers
 from ghost_edge.host.ghosts import Ghost, find_ghosts
 from ghost_edge.host.graph import read_graph
 
@@ -93,7 +93,7 @@ def inspect_model(path: Path, data: Path | None, reporter: Reporter) -> Inspecti
         totals={key: sum(getattr(layer, key) for layer in layers) for key in _TOTALS},
         operations=_count(layer.operation for layer in layers),
         dtypes=_count(tensor.dtype for tensor in graph.tensors),
-        peak_activation_bytes=peak_activation_bytes(graph),
+        peak_activation_bytes=max(activation_bytes(graph), default=0),
         layers=layers,
         ghosts=find_ghosts(graph),
         delegate=share.value,

@@ -40,7 +40,8 @@ class LayerLoss:
 
     index: in the quantized file, None for the input. sqnr_db: of the tensor or of its median channel, the lower one;
     own_db: the same of rounding the float values to this tensor's scale and nothing else. noise: what enters here, as
-    a share of the signal's power. bits: that all but 0.2 % of the values need. clipped: a share.
+    a share of the signal's power. bits: that all but 0.2 % of the values need. clipped: a share. low, high: the real
+    numbers that its integers reach.
     """
 
     index: Optional[int]
@@ -51,6 +52,8 @@ class LayerLoss:
     own_db: Optional[float] = None
     bits: Optional[float] = None
     clipped: Optional[float] = None
+    low: Optional[float] = None
+    high: Optional[float] = None
     causes: tuple[str, ...] = ()
     healed: tuple[str, ...] = ()
 
@@ -118,7 +121,9 @@ def examine(
             bits, clipped, _ = use_of_range(held[name], each.spec)
             causes = find_causes(each, held[name], *ratios)
             healed = find_healed(_ratios(name, groups[name], old), ratios) if old else ()
-            row = dataclasses.replace(row, own_db=_db(own), bits=bits, clipped=clipped, causes=causes, healed=healed)
+            low, high = _reach(each.spec)
+            found = {"bits": bits, "clipped": clipped, "causes": causes, "healed": healed, "low": low, "high": high}
+            row = dataclasses.replace(row, own_db=_db(own), **found)
         rows.append(row)
     return tuple(rows)
 
@@ -126,6 +131,12 @@ def examine(
 def _ratios(name: str, group: Sequence[str], peaks: Mapping[str, NDArray[Any]]) -> tuple[Found, Found]:
     reach = {other: float(peaks[other].max()) for other in group if other in peaks}
     return widest_channel(peaks[name]), widest_partner(name, reach)
+
+
+def _reach(spec: TensorSpec) -> tuple[float, float]:
+    limits = np.iinfo(spec.dtype)
+    low, high = dequantize(np.array([limits.min, limits.max], spec.dtype), spec)
+    return float(low), float(high)
 
 
 def _db(noise: float) -> Optional[float]:

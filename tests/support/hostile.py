@@ -66,6 +66,7 @@ def hostile_network() -> keras.Model:
 
 def write_hostile(folder: Path) -> None:
     """The float file and 500 calibration pictures."""
+    keras.backend.clear_session()  # layers are numbered through a process: names of tensors must not depend on it
     content = tf.lite.TFLiteConverter.from_keras_model(hostile_network()).convert()
     (folder / "hostile_float.tflite").write_bytes(content)
     images, labels = pictures(500, seed=2)

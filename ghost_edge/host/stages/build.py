@@ -56,7 +56,7 @@ def find_weights(recipe: Recipe, places: Places) -> Path | None:
     try:
         path = places.find(network.weights)
     except DataError as error:
-        raise ArtifactError(f"[network] weights: {error}") from error
+        raise ArtifactError(f"[network] weights: {error}; ghost-edge train {recipe.path} makes them") from error
     if not path.is_file():
         raise ArtifactError(f"[network] weights: {path} is not a file; name a checkpoint")
     check_sha256(path, network.weights_sha256)

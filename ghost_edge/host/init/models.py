@@ -1,0 +1,76 @@
+"""What a trained model's own file says of its [network]."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ghost_edge.core.errors import ArtifactError, RecipeError
+from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.networks import NETWORKS, own
+from ghost_edge.host.networks.ghostnet import TABLE_7
+
+KERAS = ".keras"
+CHECKPOINTS = (".pth", ".pt", ".tar", ".safetensors")
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """The kind and keys of [network] but those that name files; size in pixels; how many classes it answers."""
+
+    kind: str
+    keys: Mapping[str, Any]
+    size: int
+    channels: int
+    classes: int
+
+
+def read_model(path: Path, size: int | None) -> Model:
+    """Recognise a .keras file or a checkpoint, and build it, so that convert will; size: pixels, where it takes any.
+
+    Raises ArtifactError for a damaged file, RecipeError for one that the chain cannot take as it is.
+    """
+    return _keras(path, size) if path.suffix == KERAS else _checkpoint(path, size or 224)
+
+
+def _keras(path: Path, size: int | None) -> Model:
+    shape = getattr(own.load_keras(path), "input_shape", None)
+    given = shape[1:4] if isinstance(shape, tuple) and len(shape) == 4 else (None, None, None)
+    pixels = size or given[0] or given[1]
+    if not pixels:
+        raise RecipeError(f"{path} takes {shape}; the chain needs one input [batch, size, size, channels]: try --size")
+    options = own.OwnModel(str(path), pixels, given[2] or 3)
+    classes = int(own.build(options, Places((Path(),))).output_shape[-1])
+    return Model("keras", {"input_size": pixels, "input_channels": given[2] or 3}, pixels, given[2] or 3, classes)
+
+
+def _checkpoint(path: Path, size: int) -> Model:
+    from ghost_edge.host.networks.weights import assign_state, read_checkpoint
+
+    state = read_checkpoint(path)
+    try:
+        kind, keys = recognise({name: values.shape for name, values in state.items()})
+        options = NETWORKS[kind].options(input_size=size, **keys)
+        assign_state(NETWORKS[kind].build(options, Places((Path(),))), state, source=str(path))
+    except (ArtifactError, ValueError) as error:
+        raise RecipeError(
+            f"{path} holds {len(state)} tensors, first {', '.join(list(state)[:3])}, and is no GhostNet of the paper's "
+            f"table; `ghost-edge weights import {path} --network RECIPE.toml` takes other stages and names"
+        ) from error
+    return Model(kind, {"input_size": size, **keys}, size, keys["input_channels"], keys["classes"])
+
+
+def recognise(shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, dict[str, Any]]:
+    """Kind and keys of [network] by the shapes of a state dict (authors', timm's); ValueError where it is no GhostNet.
+
+    The width is that of the last convolution's input, 960 channels in the paper.
+    """
+    wanted = {"conv_stem.weight": 4, "conv_head.weight": 4, "classifier.weight": 2}
+    stem, head, classifier = (shapes.get(name, ()) for name in wanted)
+    if [len(stem), len(head), len(classifier)] != list(wanted.values()):
+        raise ValueError(f"no {', '.join(wanted)}")
+    kind = "ghostnet_v2" if any(".short_conv." in name for name in shapes) else "ghostnet"
+    width = round(head[1] / TABLE_7[-1][1], 3)
+    return kind, {"input_channels": stem[1], "classes": classifier[0], "width": width}

@@ -1,0 +1,114 @@
+"""Look once at every picture, and deal the distinct ones into lists."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.accuracy import compare
+from ghost_edge.core.dataset import Dataset, image_digest
+from ghost_edge.core.errors import DataError
+from ghost_edge.core.preprocess import check_image
+
+Indices = NDArray[np.int64]
+_SIZES = (224, 192, 160, 128, 96, 64, 48, 32)  # pixels
+_ENOUGH = 256  # rows and columns of a picture that its mean is taken from
+_CALIBRATION = (50, 300)  # pictures: fewer say little of ranges, more cost time
+_STEP = 0.005  # of max_drop
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """A data set, picture by picture.
+
+    sides: the shorter one, in pixels [N]; moments: float64 [N, 2, 3], means of pixel / 255 and of its square by
+    channel; grey: all channels of every picture are the same.
+    """
+
+    digests: tuple[str, ...]
+    labels: Indices
+    sides: Indices
+    moments: NDArray[np.float64]
+    grey: bool
+
+
+def look(dataset: Dataset, say: Callable[[float, str], None]) -> Survey:
+    """Decode every picture once; raises DataError naming one that is unreadable."""
+    digests, sides, moments, grey = [], [], [], True
+    for index, image in enumerate(map(check_image, dataset.images)):
+        side = min(image.shape[:2])
+        step = max(1, side // _ENOUGH)
+        pixels = image[::step, ::step] / 255
+        grey = grey and bool((image == image[..., :1]).all())
+        digests.append(image_digest(image))
+        sides.append(side)
+        means = [np.broadcast_to(values.mean(axis=(0, 1)), 3) for values in (pixels, pixels**2)]
+        moments.append(means)
+        say((index + 1) / len(dataset), f"{index + 1:,} of {len(dataset):,} pictures of {dataset.name}")
+    return Survey(tuple(digests), dataset.labels, np.asarray(sides), np.asarray(moments), grey)
+
+
+def distinct(surveys: Sequence[Survey]) -> list[Indices]:
+    """Positions in each survey without copies: the last one keeps a picture, and one of two classes is nowhere."""
+    classes = defaultdict(set)
+    for survey in surveys:
+        for digest, label in zip(survey.digests, survey.labels):
+            classes[digest].add(int(label))
+    taken = {digest for digest, labels in classes.items() if len(labels) > 1}
+    kept = []
+    for survey in reversed(surveys):
+        positions = [index for index, digest in enumerate(survey.digests) if digest not in taken]
+        first = {survey.digests[index]: index for index in reversed(positions)}
+        kept.append(np.asarray(sorted(first.values()), np.int64))
+        taken |= set(first)
+    return kept[::-1]
+
+
+def deal(
+    labels: Indices, pool: Indices, share: float, rng: np.random.Generator, *, least: int = 1
+) -> tuple[Indices, Indices]:
+    """Split positions [N] into about `share` of each class, at most half of it, and the others; both in order."""
+    taken = []
+    for label in np.unique(labels[pool]):
+        members = rng.permutation(pool[labels[pool] == label])
+        count = max(least, int(share * len(members) + rng.random()))  # rounded up as often as the fraction says
+        taken.append(members[: min(count, max(1, len(members) // 2))])
+    chosen = np.sort(np.concatenate(taken))
+    return chosen, np.setdiff1d(pool, chosen)
+
+
+def calibration_share(count: int, pool: int) -> float:
+    """The share of a pool of pictures that gives a tenth of `count` of them, but 50 to 300."""
+    return min(max(count / 10, _CALIBRATION[0]), _CALIBRATION[1]) / pool
+
+
+def check_classes(dataset: Dataset, labels: Indices, *, least: int) -> None:
+    """Raise DataError where there is one class, or one of fewer pictures than there are lists to fill."""
+    counts = np.bincount(labels, minlength=len(dataset.class_names))
+    names = dataset.class_names or [str(label) for label in range(len(counts))]
+    if len(counts) < 2:
+        raise DataError(f"{dataset.name} has one class, {names[0]!r}; a network tells two or more apart")
+    few = int(counts.argmin())
+    if counts[few] < least:
+        raise DataError(
+            f"class {names[few]!r} of {dataset.name} has {counts[few]} different pictures; {least} or more are needed, "
+            "for none may be in two of the lists: add some, or take the class out"
+        )
+
+
+def best_size(side: int) -> int:
+    """The largest usual input size that pictures of this side fill, in pixels."""
+    return next((size for size in _SIZES if size <= side), _SIZES[-1])
+
+
+def visible_drop(images: int) -> float:
+    """The smallest max_drop, in steps of 0.005, that so many pictures can see when 1 % of them turn right or wrong."""
+    index, changed = np.arange(images), math.ceil(images / 100)
+    was_wrong, is_wrong = index < changed // 2, (index >= changed // 2) & (index < changed)
+    margin = compare(was_wrong.astype(int), is_wrong.astype(int), np.zeros(images, int)).margin
+    return round(min(1.0, math.ceil(margin / _STEP) * _STEP), 3)

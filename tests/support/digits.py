@@ -1,0 +1,24 @@
+"""Digits of calibration/mnist as PNG files in class folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+MNIST = Path(__file__).resolve().parents[2] / "calibration" / "mnist" / "mnist.npz"
+EACH = 10  # pictures of a digit
+
+
+def write_digits(folder: Path, start: int = 0, count: int = EACH, colour: bool = False) -> Path:
+    with np.load(MNIST) as arrays:
+        images, labels = arrays["images"], arrays["labels"]
+    for label in range(10):
+        (folder / f"digit{label}").mkdir(parents=True)
+        for number in np.flatnonzero(labels == label)[start : start + count]:
+            picture = PIL.Image.fromarray(images[number].squeeze())
+            if colour:
+                picture = PIL.Image.merge("RGB", (picture, picture, picture.point(lambda value: value // 2)))
+            picture.save(folder / f"digit{label}" / f"{number}.png")
+    return folder
