@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from xml.etree import ElementTree
 from collections.abc import Sequence
+from xml.etree import ElementTree
 
 from ghost_edge.core.gate import COLUMNS, Check
 from ghost_edge.core.report import as_markdown

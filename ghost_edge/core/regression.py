@@ -60,7 +60,7 @@ def describe_changes(now: Baseline, then: Baseline) -> list[str]:
     """Sentences on what is not as it was: recipe keys, tool versions, weights, labels, the machine."""
     sides = [
         {
-            **{f"recipe {key}": value for key, value in _flat(run.recipe)},
+            **{f"recipe {key}": value for key, value in flatten(run.recipe)},
             **{f"tool {name}": version for name, version in run.tools.items()},
             **{f"bench {name}": value for name, value in run.bench.items()},
             "weights": run.weights_sha256[:16],
@@ -149,10 +149,10 @@ def _check_latency(role: str, now: Baseline, then: Baseline, limits: Limits) -> 
     return [Check(f"{role} / baseline", "latency", *values, change, f"{limit:g}x", reason, doubt)]
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """[network] width = 0.5 as ("network.width", 0.5)."""
+def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The keys of a recipe in a row: [network] width = 0.5 is ("network.width", 0.5)."""
     for key, value in table.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

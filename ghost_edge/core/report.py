@@ -23,7 +23,7 @@ class Column:
 
 def as_text(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     """A line of titles and a line a row, two spaces between columns, numbers to the right, None as "-"."""
-    table = _cells(rows, columns)
+    table = as_cells(rows, columns)
     widths = [max([column.width, *(len(line[index]) for line in table)]) for index, column in enumerate(columns)]
     return "\n".join(
         "  ".join(
@@ -36,7 +36,7 @@ def as_text(rows: Sequence[Row], columns: Sequence[Column]) -> str:
 
 def as_markdown(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     """Rows as a Markdown table; a "|" inside a cell is escaped."""
-    titles, *lines = [[cell.replace("|", "\\|") for cell in line] for line in _cells(rows, columns)]
+    titles, *lines = [[cell.replace("|", "\\|") for cell in line] for line in as_cells(rows, columns)]
     rule = ["---:" if _is_numeric(column, rows) else "---" for column in columns]
     return "\n".join("| " + " | ".join(line) + " |" for line in [titles, rule, *lines])
 
@@ -50,7 +50,8 @@ def as_csv(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     return text.getvalue()
 
 
-def _cells(rows: Sequence[Row], columns: Sequence[Column]) -> list[list[str]]:
+def as_cells(rows: Sequence[Row], columns: Sequence[Column]) -> list[list[str]]:
+    """A line of titles and a line a row, each value as text; None as "-"."""
     lines = [[_cell(row[column.key], column) for column in columns] for row in rows]
     return [[column.title for column in columns], *lines]
 

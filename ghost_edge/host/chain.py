@@ -26,6 +26,7 @@ from ghost_edge.host.stages import (
     latency,
     layers,
     micro,
+    page,
     parity,
     quantize,
     report,
@@ -118,6 +119,7 @@ STAGES: tuple[Stage, ...] = (
         lambda names: (names.float_tflite, names.source, names.ranges, names.quantized),
         _calibration,
         ("ai-edge-litert", "numpy", "Pillow"),
+        version=2,
     ),
     Stage(
         "export",
@@ -165,7 +167,7 @@ STAGES: tuple[Stage, ...] = (
         lambda names: tuple(names.models.values()),
         _evaluation,
         ("ai-edge-litert", "onnxruntime", "numpy", "Pillow"),
-        version=2,
+        version=3,
     ),
     # writes its verdict and lets the chain go on: the report of a model that failed is the one people need
     Stage("gate", gate.run, lambda names: (names.predictions,), lambda recipe, places: {"gate": recipe.gate}, ()),
@@ -175,7 +177,7 @@ STAGES: tuple[Stage, ...] = (
         lambda names: tuple(names.models.values()),
         lambda recipe, places: {"machine": (platform.node(), platform.machine(), os.cpu_count())},
         ("ai-edge-litert", "onnxruntime"),
-        version=2,
+        version=3,
     ),
     Stage(
         "report",
@@ -190,5 +192,16 @@ STAGES: tuple[Stage, ...] = (
         ),
         lambda recipe, places: {"recipe": sha256_file(recipe.path), **build.settings(recipe, places)},
         PACKAGES,
+        version=2,
+    ),
+    Stage(
+        "page",
+        page.run,
+        lambda names: (
+            *(names.manifest, names.layers, names.ranges, names.disagreements, names.parity),
+            *(names.doctor, names.verified, names.latency, names.operation_times),
+        ),
+        lambda recipe, places: {},
+        ("matplotlib", "Jinja2", "numpy"),
     ),
 )

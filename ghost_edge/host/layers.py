@@ -122,8 +122,8 @@ def examine(
             causes = find_causes(each, held[name], *ratios)
             healed = find_healed(_ratios(name, groups[name], old), ratios) if old else ()
             low, high = _reach(each.spec)
-            found = {"bits": bits, "clipped": clipped, "causes": causes, "healed": healed, "low": low, "high": high}
-            row = dataclasses.replace(row, own_db=_db(own), **found)
+            row = dataclasses.replace(row, own_db=_db(own), bits=bits, clipped=clipped, causes=causes, healed=healed)
+            row = dataclasses.replace(row, low=low, high=high)
         rows.append(row)
     return tuple(rows)
 

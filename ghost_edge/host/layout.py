@@ -5,8 +5,14 @@ from __future__ import annotations
 import dataclasses
 
 from ghost_edge.core.manifest import FILE_NAME
+from ghost_edge.device.baseline import LATENCY
 from ghost_edge.host.exporters import EXPORTERS
 from ghost_edge.host.recipe import Recipe
+
+# what is the same for every recipe
+DISAGREEMENTS, DOCTOR, LAYERS, PARITY = "disagreements.npz", "doctor.json", "layers.json", "parity.json"
+RANGES, VERIFIED, OPERATION_TIMES = "ranges.npz", "verify.json", "operation_times.json"
+NODES_SQNR, NODES_LATENCY = "nodes_sqnr.json", "nodes_latency.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,20 +32,25 @@ class Layout:
     quantized: str
     exports: tuple[str, ...]
     micro: str
-    doctor: str = "doctor.json"
-    layers: str = "layers.json"
+    doctor: str = DOCTOR
+    layers: str = LAYERS
     layers_chart: str = "layers.svg"
     left_out: str = "left_out.json"
-    verified: str = "verify.json"
-    parity: str = "parity.json"
+    verified: str = VERIFIED
+    parity: str = PARITY
     parity_chart: str = "parity.svg"
     parity_pictures: str = "parity.npz"
     predictions: str = "predictions.npz"
     accuracy: str = "accuracy.json"
     verdict: str = "gate.json"
-    latency: str = "latency.json"
+    disagreements: str = DISAGREEMENTS
+    latency: str = LATENCY
+    operation_times: str = OPERATION_TIMES
     manifest: str = FILE_NAME
     report: str = "report.md"
+    page: str = "report.html"
+    nodes_sqnr: str = NODES_SQNR
+    nodes_latency: str = NODES_LATENCY
 
     @property
     def models(self) -> dict[str, str]:
@@ -57,7 +68,7 @@ def layout(recipe: Recipe) -> Layout:
         probe="probe.npz",
         float_tflite=f"{name}_float.tflite",
         source=".equalized.tflite" if recipe.quantization.options.equalize else f"{name}_float.tflite",
-        ranges="ranges.npz",
+        ranges=RANGES,
         quantized=f"{name}_{recipe.quantization.kind}.tflite",
         exports=tuple(f"{name}{EXPORTERS[export.kind].suffix}" for export in recipe.exports),
         micro=f"{name}_micro",

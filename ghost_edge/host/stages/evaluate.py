@@ -18,13 +18,14 @@ from ghost_edge.core.manifest import Accuracy
 from ghost_edge.core.predictions import Predictions, save_predictions
 from ghost_edge.device.evaluate import predict
 from ghost_edge.host.datasets import open_dataset
+from ghost_edge.host.disagreements import save_disagreements
 from ghost_edge.host.judging import check_labels
 from ghost_edge.host.recipe import Evaluation
 from ghost_edge.host.stages import Work
 
 
 def run(work: Work) -> tuple[Path, ...]:
-    """Write predictions.npz and accuracy.json; nothing where the recipe has no [evaluation]."""
+    """Write predictions.npz, accuracy.json and disagreements.npz; nothing where the recipe has no [evaluation]."""
     options: Evaluation | None = work.recipe.evaluation
     if options is None:
         return ()
@@ -46,7 +47,9 @@ def run(work: Work) -> tuple[Path, ...]:
         predictions,
     )
     write_json({role: dataclasses.asdict(entry) for role, entry in judge_all(logits, labels).items()}, accuracy)
-    return predictions, accuracy
+    apart = work.path(work.names.disagreements)
+    save_disagreements(dataset.images, labels, logits["float"], logits["quantized"], apart)
+    return predictions, accuracy, apart
 
 
 def _tell(work: Work, name: str, number: int, models: int, done: int, total: int) -> None:

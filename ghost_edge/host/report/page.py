@@ -1,0 +1,249 @@
+"""report.html of one run, and the page of several side by side: contents and plots put into templates."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from ghost_edge import __version__
+from ghost_edge.core.regression import flatten
+from ghost_edge.core.report import Column, as_cells
+from ghost_edge.host.causes import label
+from ghost_edge.host.disagreements import MOST
+from ghost_edge.host.report import plots
+from ghost_edge.host.report.contents import Bench, Run
+from ghost_edge.host.stages.report import COLUMNS, accuracy_cells, summary_rows
+
+_WORST, _HISTOGRAMS, _NAME = 10, 4, 80  # layers, plots, characters of a name before it is cut
+_LAYERS = (
+    Column("op", "place"),
+    Column("operation", "operation"),
+    Column("layer", "layer"),
+    Column("noise that enters", "noise", ".2%"),
+    Column("SQNR dB", "sqnr_db", ".1f"),
+    Column("own dB", "own_db", ".1f"),
+    Column("why", "why"),
+)
+_LATENCY = (
+    Column("model", "model"),
+    Column("median ms", "median_ms", ".3f"),
+    Column("95 % interval", "interval"),
+    Column("p90", "p90_ms", ".3f"),
+    Column("p99", "p99_ms", ".3f"),
+    Column("runs", "runs", ",d"),
+)
+_SIDE_BY_SIDE = (
+    Column("", "number"),
+    Column("run", "label"),
+    Column("scheme", "scheme"),
+    Column("board", "board"),
+    *(column for column in COLUMNS if column.key not in ("file", "median_ms")),
+    Column("median ms", "median_ms", ".3f"),
+    Column("gate", "gate"),
+)
+_UNEXPLAINED = "rounded weights, or earlier noise that it amplifies"
+
+
+def render(runs: Sequence[Run]) -> str:
+    """The page of one run, or of several: HTML with all its pictures in it, without scripts."""
+    context = _one(runs[0]) if len(runs) == 1 else _several(runs)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cut"] = _cut
+    page: str = environment.get_template("run.html" if len(runs) == 1 else "runs.html").render(
+        version=__version__, **context
+    )
+    return page
+
+
+def _one(run: Run) -> dict[str, Any]:
+    numbers = itertools.count()
+    return {
+        "title": run.label,
+        "run": run,
+        "verdict": verdict(run),
+        "summary": list(_summary(run)),
+        "artifacts": table(summary_rows(run.manifest), COLUMNS),
+        "noise": plots.draw_noise(run.layers, next(numbers)),
+        "worst": table(_worst(run.layers), _LAYERS),
+        "histograms": list(_histograms(run, numbers)),
+        "pictures": list(_pictures(run)),
+        "most": MOST,
+        "benches": [_bench(bench, numbers) for bench in run.benches],
+        "memory": plots.draw_memory(run.alive, next(numbers)),
+        "parity": _parity(run),
+        "recipe": [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in flatten(run.manifest.recipe)],
+    }
+
+
+def _several(runs: Sequence[Run]) -> dict[str, Any]:
+    numbers = itertools.count()
+    rows = [_side(number, run, bench) for number, run in enumerate(runs, 1) for bench in run.benches]
+    points = [row["point"] for row in rows if row["point"]]
+    keys = [dict(flatten(run.manifest.recipe)) for run in runs]
+    unlike = [
+        [key, *(_text(each.get(key)) for each in keys)]
+        for key in dict.fromkeys(itertools.chain(*keys))
+        if len({_text(each.get(key)) for each in keys}) > 1
+    ]
+    names = [f"{number} {run.label}" for number, run in enumerate(runs, 1)]
+    times = {
+        f"{name}, {bench.board}"[:40]: bench.times[run.model("quantized").artifact.file]
+        for name, run in zip(names, runs)
+        for bench in run.benches
+        if run.model("quantized").artifact.file in bench.times
+    }
+    return {
+        "title": " / ".join(names),
+        "rows": table(rows, _SIDE_BY_SIDE),
+        "trade": plots.draw_trade(points, next(numbers)) if points else None,
+        "latency": plots.draw_latency(times, next(numbers)),
+        "noise": [(name, plots.draw_noise(run.layers, next(numbers))) for name, run in zip(names, runs)],
+        "memory": plots.draw_memory(
+            {name: run.alive[run.model("quantized").artifact.file] for name, run in zip(names, runs)}, next(numbers)
+        ),
+        "names": names,
+        "unlike": unlike,
+    }
+
+
+def _side(number: int, run: Run, bench: Bench) -> dict[str, Any]:
+    model = run.model("quantized")
+    stats, accuracy = bench.times.get(model.artifact.file), model.accuracy
+    label = f"{number}: {bench.board}"[:40] if len(run.benches) > 1 else f"{number}"
+    cells: Mapping[str, Any] = accuracy_cells(accuracy) if accuracy else dict.fromkeys(each.key for each in COLUMNS)
+    return {
+        **cells,
+        "number": number,
+        "label": run.label,
+        "point": plots.Point(label, stats.median_ms, accuracy.drop, accuracy.margin) if stats and accuracy else None,
+        "scheme": run.manifest.recipe.get("quantization", {}).get("kind", "int8"),
+        "board": bench.board,
+        "size_bytes": model.artifact.size_bytes,
+        "median_ms": stats.median_ms if stats else None,
+        "gate": verdict(run),
+    }
+
+
+def verdict(run: Run) -> str:
+    """What the gate said, in a word or two."""
+    if run.manifest.predictions is None:
+        return "not judged"
+    return "NOT passed" if run.manifest.gate else "passed"
+
+
+def _summary(run: Run) -> Iterator[str]:
+    """Sentences under the verdict: what was kept, what was won."""
+    reference, model = run.model("float"), run.model("quantized")
+    if model.accuracy and reference.accuracy:
+        drop = accuracy_cells(model.accuracy)["drop"]
+        yield (
+            f"{model.artifact.file} answers {model.accuracy.agreement:.2%} of the evaluation pictures as the float "
+            f"model does; top-1 is {model.accuracy.top1:.2%} after {reference.accuracy.top1:.2%}, a drop of {drop} "
+            "points."
+        )
+    size = model.artifact.size_bytes / reference.artifact.size_bytes
+    yield f"It has {model.artifact.size_bytes:,} bytes, {size:.2f} of float."
+    if model.median_ms and reference.median_ms:
+        yield (
+            f"It takes {model.median_ms:.3f} ms where it was made ({run.benches[0].board}), "
+            f"{model.median_ms / reference.median_ms:.2f} of float."
+        )
+
+
+def _worst(layers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    rows = sorted(layers, key=lambda row: -row["noise"])[:_WORST]
+    return [
+        {
+            **row,
+            "place": "input" if row["index"] is None else row["index"],
+            "layer": _cut(label(row["name"])),
+            "why": "; ".join([*row["causes"], *row["healed"]]) or _UNEXPLAINED,
+        }
+        for row in rows
+    ]
+
+
+def _histograms(run: Run, numbers: Iterator[int]) -> Iterator[dict[str, Any]]:
+    """Of the tensors in which most noise enters, that have a range."""
+    held = dict(zip(run.observed.names, run.observed.histograms))
+    ranged = [row for row in run.layers if row["low"] is not None and row["name"] in held]
+    for row in sorted(ranged, key=lambda row: -row["noise"])[:_HISTOGRAMS]:
+        name = f"{'input' if row['index'] is None else row['index']}: {_cut(label(row['name']))}"
+        plot = plots.draw_histogram(held[row["name"]], row["low"], row["high"], name, next(numbers))
+        yield {"plot": plot, "name": name, "clipped": row["clipped"], "bits": row["bits"]}
+
+
+def _pictures(run: Run) -> Iterator[dict[str, Any]]:
+    names = run.manifest.class_names
+
+    def said(answer: int) -> str:
+        return names[answer] if 0 <= answer < len(names) else f"class {answer}"
+
+    for each in run.disagreements:
+        yield {
+            "data": base64.b64encode(each.png).decode(),
+            "position": each.position,
+            "label": said(each.label),
+            "answers": [
+                {"model": model, "said": said(answer), "sure": sure, "right": answer == each.label}
+                for model, answer, sure in zip(("float", "quantized"), each.answers, each.confidence)
+            ],
+        }
+
+
+def _bench(bench: Bench, numbers: Iterator[int]) -> dict[str, Any]:
+    rows = [
+        {
+            **vars(stats),
+            "model": name,
+            "interval": f"{stats.low_ms:.3f} to {stats.high_ms:.3f}" if stats.low_ms and stats.high_ms else None,
+        }
+        for name, stats in bench.times.items()
+    ]
+    return {
+        "board": bench.board,
+        "plot": plots.draw_latency(bench.times, next(numbers)),
+        "table": table(rows, _LATENCY),
+        "doubts": bench.doubts,
+    }
+
+
+def _parity(run: Run) -> dict[str, Any]:
+    """The lower half of the matrix; shade: 0 to 4, the more outputs differ."""
+    parity, rows = run.parity, []
+    for number, first in enumerate(parity.runs[1:], 1):
+        pairs = [parity.pair(first, second) for second in parity.runs[:number]]
+        cells = [
+            {"text": f"{pair.max_lsb} / {pair.differ:.0%} / {pair.agreement:.0%}", "shade": round(4 * pair.differ)}
+            for pair in pairs
+            if pair
+        ]
+        rows.append({"name": first, "cells": cells, "empty": len(parity.runs) - 1 - number})
+    return {"columns": parity.runs[:-1], "rows": rows, "pictures": parity.pictures, "refused": parity.refused}
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> dict[str, Any]:
+    """Titles, cells as text, and which columns hold numbers."""
+    titles, *cells = as_cells(rows, columns)
+    numeric = [bool(column.format) or column.key == "drop" for column in columns]
+    return {"titles": titles, "rows": cells, "numeric": numeric}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _NAME else f"{text[: _NAME - 1]}…"
+
+
+def _text(value: Any) -> str:
+    return "-" if value is None else json.dumps(value, ensure_ascii=False)
