@@ -47,7 +47,6 @@ _SIDE_BY_SIDE = (
     Column("median ms", "median_ms", ".3f"),
     Column("gate", "gate"),
 )
-_UNEXPLAINED = "rounded weights, or earlier noise that it amplifies"
 
 
 def render(runs: Sequence[Run]) -> str:
@@ -169,7 +168,7 @@ def _worst(layers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             **row,
             "place": "input" if row["index"] is None else row["index"],
             "layer": _cut(label(row["name"])),
-            "why": "; ".join([*row["causes"], *row["healed"]]) or _UNEXPLAINED,
+            "why": "; ".join([*row["causes"], *row["healed"]]) or None,
         }
         for row in rows
     ]
@@ -237,7 +236,7 @@ def _parity(run: Run) -> dict[str, Any]:
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> dict[str, Any]:
     """Titles, cells as text, and which columns hold numbers."""
     titles, *cells = as_cells(rows, columns)
-    numeric = [bool(column.format) or column.key == "drop" for column in columns]
+    numeric = [bool(column.format) or column.key in ("drop", "interval") for column in columns]
     return {"titles": titles, "rows": cells, "numeric": numeric}
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from ghost_edge.core.stats import LatencyStats
 from ghost_edge.host.ranges.histograms import HALF, Histogram
-from ghost_edge.host.report.svg import COLOURS, INK, as_svg, new_figure, style
+from ghost_edge.host.report.svg import COLOURS, INK, add_legend, as_svg, new_figure, style
 
 _BINS = 96
 _SHOWN = 99.0  # percentile of the times up to which a violin is drawn; the rest would press it flat
@@ -34,7 +34,7 @@ def draw_noise(rows: Sequence[Mapping[str, Any]], number: int) -> Markup:
                 f"{_place(row)}", (_place(row), row["sqnr_db"]), (0, -12), textcoords="offset points", ha="center"
             )
         axes.set(xlabel="operation, in the order in which they run", ylabel="SQNR in dB")
-        axes.legend(frameon=False, loc="upper right")
+        add_legend(axes)
     places = ", ".join(f"{_place(row)} ({row['sqnr_db']:.0f} dB)" for row in worst)
     last = next((row["sqnr_db"] for row in reversed(rows) if row["sqnr_db"] is not None), None)
     return as_svg(
@@ -54,14 +54,13 @@ def draw_histogram(histogram: Histogram, low: float, high: float, name: str, num
     starts = np.arange(first, last, every)
     counts = np.add.reduceat(histogram.counts[:last], starts)
     with matplotlib.rc_context(style()):
-        figure, axes = new_figure(4.4, 2.4, left=0.16)
+        figure, axes = new_figure(4.4, 2.5, left=0.2)
         axes.axvspan(low, high, color=COLOURS[2], alpha=0.18, linewidth=0, label="what its integers reach")
         axes.stairs(np.maximum(counts, 0.5), edges[[*starts, last]], fill=True, color=COLOURS[0], baseline=0.5)
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:,.0f}")  # the usual 10^3 is mathematics, which is text here
         axes.set(xlabel="value", ylabel="how many")
-        axes.legend(frameon=False, fontsize=8, loc="upper right")
-        axes.set_ylim(top=8 * counts.max())  # room for the legend
+        add_legend(axes)
     words = f"Values of {name} over the calibration pictures, {histogram.low:.3g} to {histogram.high:.3g}"
     return as_svg(figure, f"{words}; its integers reach {low:.3g} to {high:.3g}", number)
 
@@ -69,8 +68,8 @@ def draw_histogram(histogram: Histogram, low: float, high: float, name: str, num
 def draw_latency(times: Mapping[str, LatencyStats], number: int) -> Markup:
     """The distribution of each model's times, every sample but the slowest 1 %, with the median and its interval."""
     with matplotlib.rc_context(style()):
-        figure, axes = new_figure(6.2, 0.9 + 0.55 * len(times), left=0.3)
-        figure.subplots_adjust(bottom=0.5 / (0.9 + 0.55 * len(times)))
+        figure, axes = new_figure(5.4, 0.9 + 0.5 * len(times), left=0.36)
+        figure.subplots_adjust(bottom=0.5 / (0.9 + 0.5 * len(times)))
         places = range(len(times), 0, -1)
         for place, (stats, colour) in zip(places, zip(times.values(), COLOURS * len(times))):
             values = np.asarray(stats.samples_ns) / 1e6
@@ -97,7 +96,7 @@ def draw_memory(alive: Mapping[str, Sequence[int]], number: int) -> Markup:
         for (name, sizes), colour in zip(alive.items(), COLOURS):
             axes.stairs(np.asarray(sizes) / 1024, color=colour, label=name, fill=True, alpha=0.35)
         axes.set(xlabel="operation, in the order in which they run", ylabel="KiB of activations alive")
-        axes.legend(frameon=False, loc="upper right")
+        add_legend(axes)
     words = "; ".join(
         f"{name}: at most {max(sizes):,} bytes, at operation {int(np.argmax(sizes))}" for name, sizes in alive.items()
     )

@@ -29,12 +29,17 @@ _STYLE = {
 }
 
 
-def new_figure(width: float = 6.2, height: float = 3.0, *, left: float = 0.11) -> tuple[Figure, Any]:
+def new_figure(width: float = 5.4, height: float = 3.0, *, left: float = 0.12) -> tuple[Figure, Any]:
     """A figure of so many inches with one pair of axes. matplotlib.rc_context(style()) has to be around it."""
     figure = Figure(figsize=(width, height))
     axes = figure.add_subplot()
-    figure.subplots_adjust(left=left, right=0.98, bottom=0.17, top=0.95)
+    figure.subplots_adjust(left=left, right=0.98, bottom=0.17, top=0.9)
     return figure, axes
+
+
+def add_legend(axes: Any) -> None:
+    """Above the axes, where it hides nothing."""
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 0.99), ncols=3, fontsize=8, borderaxespad=0)
 
 
 def style() -> dict[str, Any]:
