@@ -39,7 +39,7 @@ def test_a_second_run_touches_nothing(converted: Path, ghost_edge: Command) -> N
     before = state(converted)
     run = ghost_edge("convert", "--out", converted)
     assert run.returncode == 0
-    assert run.stderr.count("up to date") == 14
+    assert run.stderr.count("up to date") == 15
     assert state(converted) == before
 
 
@@ -54,7 +54,7 @@ def test_the_run_ends_with_a_table_of_what_each_artifact_costs(converted: Path, 
         r"ghostnet_mnist_int8\.tflite +\d+,\d+ +9\d\.\d\d% +\d+\.\d\d% +-?\d\.\d\d ± \d\.\d\d +\d+\.\d\d% +\d+\.\d +\d"
     )
     assert any(re.match(row, line) for line in lines)
-    assert f"files: {converted}/ (manifest.json, report.md)" in lines
+    assert f"files: {converted}/ (report.html, manifest.json, report.md)" in lines
 
 
 def test_two_runs_into_two_folders_give_the_same_bytes(converted: Path, tmp_path: Path, ghost_edge: Command) -> None:

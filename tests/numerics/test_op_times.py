@@ -1,0 +1,53 @@
+"""What is timed for an operation is that operation: cut out, it makes the same bytes of the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from ghost_edge.host.op_times import cut_out, time_operations
+from ghost_edge.host.quantizers.rebuild import pack, unpack
+
+pytestmark = pytest.mark.slow
+
+
+def interpreter(content: bytes) -> Any:
+    opened = Interpreter(
+        model_content=content,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+    )
+    opened.allocate_tensors()
+    return opened
+
+
+@pytest.fixture(scope="module")
+def tflite(converted: Path) -> Path:
+    return converted / "ghostnet_mnist_int8.tflite"
+
+
+def test_each_operation_alone_makes_what_it_makes_in_the_file(tflite: Path) -> None:
+    whole = interpreter(tflite.read_bytes())
+    given = whole.get_input_details()[0]
+    whole.set_tensor(given["index"], np.random.default_rng(0).integers(-128, 128, given["shape"], np.int8))
+    whole.invoke()
+    model, same = unpack(tflite.read_bytes()), []
+    for number, operator in enumerate(model.subgraphs[0].operators):
+        alone = interpreter(pack(cut_out(model, number)))
+        by_name = {model.subgraphs[0].tensors[index].name.decode(): index for index in operator.inputs if index >= 0}
+        for detail in alone.get_input_details():
+            alone.set_tensor(detail["index"], whole.get_tensor(by_name[detail["name"]]))
+        alone.invoke()
+        made = alone.get_tensor(alone.get_output_details()[0]["index"])
+        same.append(np.array_equal(made, whole.get_tensor(operator.outputs[0])))
+    assert same == [True] * len(model.subgraphs[0].operators)
+
+
+def test_every_operation_has_a_time(tflite: Path) -> None:
+    times = time_operations(tflite)
+    assert len(times) == len(unpack(tflite.read_bytes()).subgraphs[0].operators)
+    assert min(times) > 0
