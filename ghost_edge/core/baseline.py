@@ -125,7 +125,10 @@ def _model(table: Mapping[str, Any]) -> Held:
     if latency:
         blocks = [int(text) for text in latency["block_ns"].split()]
         latency = from_table(Latency, {**latency, "block_ns": blocks}, "latency")
-    return from_table(Held, {**table, "latency": latency}, "a model")
+    held = from_table(Held, {**table, "latency": latency}, "a model")
+    if held.size_bytes < 1 or (held.latency and not min((*held.latency.block_ns, held.latency.median_ms)) > 0):
+        raise ValueError("a size or a time is not over 0")
+    return held
 
 
 def _answers(text: str, labels: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -73,8 +73,12 @@ def test_a_changed_artifact_of_the_baseline_is_refused(file: Path, tmp_path: Pat
         (lambda table: seal({key: value for key, value in table.items() if key != "models"}), "is damaged: 'models'"),
         (lambda table: seal({**table, "predictions": {**table["predictions"], "labels": "AA=="}}), "is damaged"),
         (lambda table: [1], "has format 'list'"),
+        (
+            lambda table: seal({**table, "models": {"a": {"sha256": "", "size_bytes": 0, "latency": None}}}),
+            "not over 0",
+        ),
     ],
-    ids=["edited", "newer", "unknown key", "no models", "labels that are not packed", "a list"],
+    ids=["edited", "newer", "unknown key", "no models", "labels that are not packed", "a list", "no bytes"],
 )
 def test_a_damaged_baseline_is_refused(file: Path, change: Callable[..., object], message: str) -> None:
     file.write_text(json.dumps(change(json.loads(file.read_text()))))

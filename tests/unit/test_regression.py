@@ -146,8 +146,14 @@ def test_the_same_pictures_in_another_order_are_refused() -> None:
 
 
 def test_what_changed_is_said_key_by_key() -> None:
-    now = run(recipe={"network": {"width": 1.0, "ratio": 2}}, tools={"numpy": "2.1"}, weights_sha256="2")
+    now = run(
+        recipe={"network": {"width": 1.0, "ratio": 2}},
+        tools={"numpy": "2.1"},
+        weights_sha256="2",
+        models={"quantized": run().models["quantized"]},
+    )
     assert describe_changes(now, run()) == [
+        "models: float, quantized -> quantized",
         "recipe network.ratio: absent -> 2",
         "recipe network.width: 0.5 -> 1.0",
         "tool numpy: 2.0 -> 2.1",
