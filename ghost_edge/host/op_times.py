@@ -18,42 +18,59 @@ _ROUNDS, _RUNS = 9, 5  # of each operation, all in turn
 def time_operations(tflite: Path) -> list[float]:
     """Median ms of each operation, in order: one thread, default kernels; with what any invoke() costs, 1 to 5 us.
 
-    Their sum is not the whole file's time: an operation alone starts with cold caches. Raises what alternate() raises.
+    Their sum is not the whole file's time: an operation alone starts with cold caches. 0 for one that makes a constant,
+    such as the DEQUANTIZE of float16 weights: it runs once. Raises what alternate() raises.
     """
     model = unpack(tflite.read_bytes())
+    operators = model.subgraphs[0].operators
+    timed = [number for number, operator in enumerate(operators) if not _is_constant(model, operator)]
+    times = [0.0] * len(operators)
     with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder) / f"{number}.tflite" for number in range(len(model.subgraphs[0].operators))]
-        for number, file in enumerate(files):
+        files = [Path(folder) / f"{number}.tflite" for number in timed]
+        for number, file in zip(timed, files):
             write_bytes(pack(cut_out(model, number)), file)
-        return [stats.median_ms for stats in alternate(files, rounds=_ROUNDS, runs=_RUNS, warmup=2)]
+        for number, stats in zip(timed, alternate(files, rounds=_ROUNDS, runs=_RUNS, warmup=2)):
+            times[number] = stats.median_ms
+    return times
 
 
 def cut_out(model: Any, number: int) -> Any:
-    """A schema.ModelT with one operation of another's main graph: what it reads goes in, what it makes comes out."""
-    main, made = model.subgraphs[0], schema.ModelT()
+    """A schema.ModelT with one operation of another's main graph: what it reads goes in, what it makes comes out.
+
+    What makes its constants comes with it.
+    """
+    main, made, part = model.subgraphs[0], schema.ModelT(), schema.SubGraphT()
     operator = main.operators[number]
-    used = list(dict.fromkeys(index for index in (*operator.inputs, *operator.outputs) if index >= 0))
+    before = [each for each in main.operators if _is_constant(model, each) and {*each.outputs} & {*operator.inputs}]
+    chosen = [*before, operator]
+    used = list(dict.fromkeys(index for each in chosen for index in (*each.inputs, *each.outputs) if index >= 0))
     places = {index: place for place, index in enumerate(used)}
-    held = [model.buffers[main.tensors[index].buffer] for index in used]
-    given = [index for index, buffer in zip(used, held) if buffer.data is None or not len(buffer.data)]
-    part, alone = schema.SubGraphT(), schema.OperatorT()
-    for key, value in vars(operator).items():
-        setattr(alone, key, value)
-    alone.opcodeIndex = 0
-    alone.inputs = [places.get(index, -1) for index in operator.inputs]
-    alone.outputs = [places[index] for index in operator.outputs]
-    part.tensors = [_at(main.tensors[index], place + 1) for place, index in enumerate(used)]
-    part.operators = [alone]
-    part.inputs = [places[index] for index in given if index not in set(operator.outputs)]
-    part.outputs = list(alone.outputs)
-    made.version, made.operatorCodes = model.version, [model.operatorCodes[operator.opcodeIndex]]
-    made.subgraphs, made.buffers = [part], [schema.BufferT(), *held]
+    inner = {index for each in chosen for index in each.outputs}
+    part.tensors = [_copy(main.tensors[index], buffer=place + 1) for index, place in places.items()]
+    part.operators = [
+        _copy(
+            each, inputs=[places.get(index, -1) for index in each.inputs], outputs=[places[at] for at in each.outputs]
+        )
+        for each in chosen
+    ]
+    part.inputs = [places[index] for index in used if index not in inner and not _has_values(model, index)]
+    part.outputs = list(part.operators[-1].outputs)
+    made.version, made.operatorCodes, made.subgraphs = model.version, model.operatorCodes, [part]
+    made.buffers = [schema.BufferT(), *(model.buffers[main.tensors[index].buffer] for index in used)]
     return made
 
 
-def _at(tensor: Any, buffer: int) -> Any:
-    moved = schema.TensorT()
-    for key, value in vars(tensor).items():
-        setattr(moved, key, value)
-    moved.buffer = buffer
-    return moved
+def _is_constant(model: Any, operator: Any) -> bool:
+    return all(index < 0 or _has_values(model, index) for index in operator.inputs)
+
+
+def _has_values(model: Any, index: int) -> bool:
+    values = model.buffers[model.subgraphs[0].tensors[index].buffer].data
+    return values is not None and len(values) > 0
+
+
+def _copy(table: Any, **changes: Any) -> Any:
+    copied = type(table)()
+    for key, value in {**vars(table), **changes}.items():
+        setattr(copied, key, value)
+    return copied

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from ghost_edge.host.graph import read_graph
 from ghost_edge.host.op_times import cut_out, time_operations
+from ghost_edge.host.quantizers import QUANTIZERS
 from ghost_edge.host.quantizers.rebuild import pack, unpack
+from ghost_edge.host.ranges.observer import Ranges
 
 pytestmark = pytest.mark.slow
+NOTHING = Ranges((), *(np.zeros(0, np.float32) for _ in range(4)))  # float16 asks for no ranges
 
 
 def interpreter(content: bytes) -> Any:
@@ -51,3 +55,14 @@ def test_every_operation_has_a_time(tflite: Path) -> None:
     times = time_operations(tflite)
     assert len(times) == len(unpack(tflite.read_bytes()).subgraphs[0].operators)
     assert min(times) > 0
+
+
+def test_what_makes_a_constant_is_not_timed_and_comes_with_its_reader(tflite: Path, tmp_path: Path) -> None:
+    source = tflite.with_name("ghostnet_mnist_float.tflite")
+    float16 = QUANTIZERS["float16"]
+    path = tmp_path / "float16.tflite"
+    path.write_bytes(float16.quantize(float16.options(), source, NOTHING))
+    graph, times = read_graph(path), time_operations(path)
+    constant = [all(graph.tensors[index].constant for index in each.inputs) for each in graph.operations]
+    assert [time == 0 for time in times] == constant
+    assert any(constant)
