@@ -35,7 +35,9 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
     with open_progress(folder / "tools.log") as progress:
         run_chain(loaded, places_for(loaded.path.parent, data), folder, progress)
     manifest = read_manifest(folder)
-    click.echo(f"\n{as_text(summary_rows(manifest), COLUMNS)}\n\nfiles: {folder}/ (report.html, manifest.json, report.md)")
+    click.echo(
+        f"\n{as_text(summary_rows(manifest), COLUMNS)}\n\nfiles: {folder}/ (report.html, manifest.json, report.md)"
+    )
     if loaded.micro:
         click.echo(f"kit for TFLite Micro, proved here: {folder / layout(loaded).micro}/")
     for finding in read_findings(folder / layout(loaded).doctor):

@@ -31,15 +31,20 @@ def doctor(recipe: Optional[Path], out: Optional[Path], env: bool, data: Optiona
     from ghost_edge.host.pipeline import run_chain
     from ghost_edge.host.recipe import load_recipe
     from ghost_edge.host.shipped import default_recipe
-    from ghost_edge.host.stages.doctor import read_findings
+    from ghost_edge.host.stages.build import is_trained
+    from ghost_edge.host.stages.doctor import look_at_pictures, read_findings, refuse_fatal
 
     loaded = load_recipe(recipe or default_recipe())
-    folder = out or Path("out") / loaded.name
-    names = [stage.name for stage in STAGES]
-    with open_progress(folder / "tools.log") as progress:
-        stages = STAGES[: names.index("doctor") + 1]
-        run_chain(loaded, places_for(loaded.path.parent, data), folder, progress, stages=stages)
-    findings = read_findings(folder / layout(loaded).doctor)
+    places, folder = places_for(loaded.path.parent, data), out or Path("out") / loaded.name
+    if is_trained(loaded, places):
+        names = [stage.name for stage in STAGES]
+        with open_progress(folder / "tools.log") as progress:
+            run_chain(loaded, places, folder, progress, stages=STAGES[: names.index("doctor") + 1])
+        findings = read_findings(folder / layout(loaded).doctor)
+    else:
+        findings = look_at_pictures(loaded, places)[1]
+        refuse_fatal(findings)
+        click.echo("not trained yet: what the float model says of the pictures is looked at once it is")
     for finding in findings:
         click.echo(f"warning: {finding.sentence}")
     if not findings:

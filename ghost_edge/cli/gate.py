@@ -16,14 +16,14 @@ from ghost_edge.core.errors import GateError, RecipeError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.gate import COLUMNS, Check
 from ghost_edge.core.gate_report import as_junit, as_summary, github_annotations
-from ghost_edge.core.regression import check_regression, describe_changes
+from ghost_edge.core.regression import check_number, check_regression, describe_changes
 from ghost_edge.core.report import as_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _Path = click.Path(path_type=Path)
 _LIMITS = {
     "max_drop": "Largest drop of top-1 against the float model, as a fraction.",
-    "min_agreement": "Least share of answers equal to the float model's.",
+    "min_agreement": "Least share of answers equal to the float model's, as a fraction.",
     "min_sqnr_db": "Least SQNR against the float model, in dB.",
     "max_size_bytes": "Largest quantized file.",
     "max_loss": "Against the baseline: largest loss of top-1 or agreement beyond chance, as a fraction.",
@@ -33,9 +33,20 @@ _LIMITS = {
 }
 
 
+class _Fraction(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5 only
+    name = "fraction"
+
+    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> float:
+        """Parse the text; click's usage error where it is something else."""
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no fraction: write 0.01 for one per cent", param, ctx)
+
+
 def _limits(command: Command) -> Command:
     for name, text in reversed(_LIMITS.items()):
-        kind = int if name == "max_size_bytes" else float
+        kind: Any = int if name == "max_size_bytes" else _Fraction() if "fraction" in text else float
         option = click.option(f"--{name.replace('_', '-')}", name, type=kind, help=f"{text}  [default: the recipe's]")
         command = option(command)
     return command
@@ -82,6 +93,8 @@ def gate(
     if any(check.reason for check in checks):
         raise GateError("; ".join(f"{check.compared}: {check.reason}" for check in checks if check.reason))
     if update:
+        for few in check_number(now, kept):
+            click.echo(f"doubt: as a baseline: {few.reason}")
         write_baseline(now, update)
         click.echo(f"baseline: {update}")
     click.echo("gate: passed")

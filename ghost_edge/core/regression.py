@@ -16,6 +16,7 @@ from ghost_edge.core.gate import Check, Limits, too_few
 from ghost_edge.core.stats import ratio_of_blocks
 
 ALPHA = 0.05  # false alarms of all paired tests of a run together
+_ROUNDING = 1e-9  # of 200 * 0.035
 _TESTED = ("float", "quantized", "int8_onnx")  # a float twin answers as the float model does
 _SAME_MACHINE = ("processor", "board", "kernels", "cores")
 
@@ -47,7 +48,7 @@ def check_regression(now: Baseline, then: Baseline, limits: Limits, *, allow_few
     paired = list(_paired(now, then))
     if not paired:
         raise DataError(f"the baseline has no model that {now.name} has; write a new one with --update")
-    checks = _check_number(len(now.predictions.labels), len(paired), limits) if not allow_few else []
+    checks = [] if allow_few else check_number(now, limits)
     for each, p_value in zip(paired, holm([mcnemar_p(*each.changed) for each in paired])):
         checks.append(_check_paired(each, p_value, limits))
     for role in (role for role in now.models if role in then.models):
@@ -106,10 +107,15 @@ def _check_paired(paired: _Paired, p_value: float, limits: Limits) -> Check:
     )
 
 
-def _check_number(images: int, tests: int, limits: Limits) -> list[Check]:
-    """A no where even pictures that are all lost would be put down to chance until more are lost than max_drop."""
-    least = math.floor(math.log(ALPHA / tests, 0.5)) + 1  # lost, none won: p = 0.5 ** least
-    if least <= images * limits.max_drop:
+def least_lost(tests: int) -> int:
+    """How many pictures have to be lost, and none won, before one of so many paired tests says that it is no chance."""
+    return math.floor(math.log(ALPHA / tests, 0.5)) + 1  # p = 0.5 ** lost, times tests
+
+
+def check_number(run: Baseline, limits: Limits) -> list[Check]:
+    """A no where the pictures are so few that a loss of max_drop would be put down to chance."""
+    images, least = len(run.predictions.labels), least_lost(len(list(_paired(run, run))))
+    if least <= images * limits.max_drop + _ROUNDING:
         return []
     why = f"a loss under {least / images:.2%} would go unseen, and max_drop is {limits.max_drop:.2%}"
     reason = too_few(images, why, least / limits.max_drop if limits.max_drop else math.inf)

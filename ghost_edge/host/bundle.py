@@ -61,7 +61,8 @@ def make_bundle(
         if images:
             path = recipe or default_recipe()
             if sha256_file(path) != manifest.recipe_sha256:
-                raise RecipeError(f"{path} did not make {source}; give --recipe the one that did, or convert again")
+                why = f"{path} did not make {source}" if recipe else "--images needs the recipe's pictures"
+                raise RecipeError(f"{why}; give --recipe the one that made {source}, as it was then")
             comparable = [models[each.artifact.file] for each in manifest.models if _is_comparable(each, models)]
             pictures = sample_pictures(load_recipe(path), places_for(path.parent, data), images, comparable)
             save_pictures(pictures, work / "pictures.npz")

@@ -198,7 +198,7 @@ def columns(parity: Parity) -> tuple[Column, ...]:
 def rows(parity: Parity) -> list[dict[str, Any]]:
     """The lower half of the matrix: largest difference in steps, share of the outputs that differ, same answers."""
     made = []
-    for number, label in enumerate(parity.runs):
+    for number, label in enumerate(parity.runs[1:], 1):  # the first has nobody before it
         row: dict[str, Any] = {"run": label, **dict.fromkeys(parity.runs, "")}
         for other in parity.runs[:number]:
             pair = parity.pair(label, other)

@@ -139,7 +139,8 @@ def load_recipe(path: Path) -> Recipe:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path} cannot be read ({error}); give the path of a .toml file") from error
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise RecipeError(f"recipe {path} cannot be read ({reason}); give the path of a .toml file") from error
     except (ValueError, RecursionError) as error:
         raise RecipeError(f"recipe {path} is not TOML: {error}") from error
     try:

@@ -161,13 +161,10 @@ class Report(keras.callbacks.Callback):
         return float((logits.argmax(axis=1) == labels).mean())
 
     def _tell(self, what: str, done: float, logs: Any) -> None:
-        pace = np.median(self._seconds) if self._seconds else (time.perf_counter() - self._started) / (done % 1 or 1)
-        left = (self._epochs - done) * pace
-        self._say(
-            done / self._epochs,
-            f"epoch {math.ceil(done)}/{self._epochs}  loss {logs['loss']:.3f}  top-1 {logs['accuracy']:.1%}  "
-            f"{what}  {left / 60:.0f} min left",
-        )
+        # the first epoch says nothing of the others: its first step is compiled, which can take longer than all of them
+        left = f"  {(self._epochs - done) * np.median(self._seconds) / 60:.0f} min left" if self._seconds else ""
+        found = f"loss {logs['loss']:.3f}  top-1 {logs['accuracy']:.1%}"
+        self._say(done / self._epochs, f"epoch {math.ceil(done)}/{self._epochs}  {found}  {what}{left}")
 
 
 def stack(dataset: Dataset, preprocess: Preprocess) -> NDArray[np.uint8]:

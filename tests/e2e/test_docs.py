@@ -22,13 +22,13 @@ pytestmark = pytest.mark.slow
 
 CLASSES = ("zero", "one", "two", "three")  # digits of MNIST
 EACH = 250  # pictures of a class
-MOST_S = 180  # of the tutorial, issue 8
+MOST_S = 180  # issue 8; on a quiet machine it is under half of that
 
 # every line of a document that is not run, with the reason; a new one is a decision, and stands here
 NOT_RUN = {
     'python -m pip install ".[host]"': "the environment of this test was made so",
     'python -m pip install ".[host]" && ghost-edge convert': ".ci/run does it, in a fresh environment",
-    'python -m pip install ".[host,test]" && pytest': ".ci/run does it",
+    'python -m pip install ".[host,test]" && pytest -n 2 --dist loadfile': ".ci/run does it",
     "ghost-edge train widgets.toml": "80 epochs and more; the tutorial trains 10",
     "ghost-edge bench out/widgets --ssh root@board --images 50 --recipe widgets.toml": "tests/device/test_ssh.py",
     "ghost-edge bench out/widgets --ssh root@board --threads 1,2": "tests/device/test_ssh.py",
@@ -53,11 +53,12 @@ RUN = ("README.md", "docs/ci.md", "docs/troubleshooting.md", "docs/numbers.md", 
 
 
 class Done(NamedTuple):
-    """A command line that was run."""
+    """A command line that was run, and for how long."""
 
     line: Line
     code: int
     said: str
+    seconds: float
 
 
 def make_pictures(folder: Path) -> None:
@@ -72,25 +73,24 @@ def make_pictures(folder: Path) -> None:
 def run(line: Line, folder: Path, **variables: str) -> Done:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **variables}
     command = ["bash", "-e", "-o", "pipefail", "-c", line.text]
+    started = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
-    return Done(line, done.returncode, done.stdout + done.stderr)
+    return Done(line, done.returncode, done.stdout + done.stderr, time.monotonic() - started)
 
 
 class FirstHour(NamedTuple):
-    """What the tutorial left, what it said, and how long it took."""
+    """What the tutorial left, and what it said."""
 
     folder: Path
     done: list[Done]
-    seconds: float
 
 
 @pytest.fixture(scope="module")
 def first_hour(tmp_path_factory: pytest.TempPathFactory) -> FirstHour:
     folder = tmp_path_factory.mktemp("first_hour")
     make_pictures(folder / "widgets")
-    started = time.monotonic()
     done = [run(line, folder) for line in command_lines("docs/tutorial.md") if line.text not in NOT_RUN]
-    return FirstHour(folder, done, time.monotonic() - started)
+    return FirstHour(folder, done)
 
 
 def test_the_tutorial_ends_as_it_says(first_hour: FirstHour) -> None:
@@ -125,8 +125,11 @@ def test_the_tutorial_says_no_for_the_reason_that_it_tells(first_hour: FirstHour
     assert "changed: recipe calibration.samples: 100 -> 4" in refused.said
 
 
-def test_the_tutorial_takes_less_than_three_minutes(first_hour: FirstHour) -> None:
-    assert first_hour.seconds < MOST_S
+def test_from_a_folder_of_pictures_to_a_report_takes_less_than_three_minutes(first_hour: FirstHour) -> None:
+    seconds: dict[str, float] = {}
+    for done in first_hour.done:
+        seconds.setdefault(done.line.text.split()[1], done.seconds)
+    assert sum(seconds[name] for name in ("init", "train", "convert", "bench", "gate")) < MOST_S
 
 
 def test_the_tutorial_shows_what_is_printed(first_hour: FirstHour) -> None:
@@ -171,8 +174,8 @@ def test_no_line_is_left_out_that_no_document_has() -> None:
 @pytest.mark.parametrize(
     ("recipe", "given", "code", "summary"),
     [
-        ("widgets.toml", {"baseline": "baseline.json", "max-drop": "0.04"}, 0, "passed"),
-        ("few.toml", {"baseline": "baseline.json", "max-drop": "0.04"}, 7, "NOT passed"),
+        ("widgets.toml", {"baseline": "baseline.json"}, 0, "passed"),
+        ("few.toml", {"baseline": "baseline.json"}, 7, "NOT passed"),
         ("widgets.toml", {"max-drop": "0.001"}, 7, "NOT passed"),
         ("absent.toml", {}, 2, ""),
     ],

@@ -50,3 +50,17 @@ def test_few_pictures_are_a_warning_and_the_chain_goes_on(doctor: Command, tmp_p
     assert run.returncode == 0, run.stderr
     assert "warning: 20 calibration pictures are few" in run.stdout
     assert json.loads((tmp_path / "out" / "doctor.json").read_text())[0]["fatal"] is False
+
+
+def test_before_training_the_pictures_alone_are_looked_at(
+    repository: Path, tmp_path: Path, ghost_edge: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    text = (repository / "models" / "ghostnet_mnist.toml").read_text().replace("weights/", "none_yet/")
+    recipe = tmp_path / "digits.toml"
+    recipe.write_text(text.replace("../calibration", str(repository / "calibration")))
+    run = ghost_edge("doctor", recipe, "--out", tmp_path / "out")
+    assert (run.returncode, run.stdout.splitlines()[0][:16]) == (0, "not trained yet:")
+    recipe.write_text(recipe.read_text().replace("samples = 200", "samples = 1"))
+    run = ghost_edge("doctor", recipe, "--out", tmp_path / "out")
+    assert run.returncode == 3
+    assert "are all of one class" in run.stderr

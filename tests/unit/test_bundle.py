@@ -180,7 +180,9 @@ def test_the_recipe_has_to_be_the_one_that_made_the_folder(
     tmp_path: Path, make_manifest: Callable[..., Manifest]
 ) -> None:
     make_manifest(tmp_path / "out")
-    with pytest.raises(RecipeError, match=r"ghostnet_mnist\.toml did not make .*; give --recipe the one that did"):
+    with pytest.raises(
+        RecipeError, match=r"needs the recipe's pictures; give --recipe the one that made .*out, as it was"
+    ):
         make_bundle(tmp_path / "out", "zynqmp", out=tmp_path / "b.tar.gz", images=1, say=print)
     assert not (tmp_path / "b.tar.gz").exists()
 

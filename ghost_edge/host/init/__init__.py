@@ -185,5 +185,5 @@ def _next(recipe: Path, name: str, model: Model | None, dealt: Dealt | None) -> 
         yield f"ghost-edge train {recipe}"
     if dealt:
         yield f"ghost-edge convert {recipe}"
-        yield f"ghost-edge evaluate out/{name}/*.tflite --recipe {recipe}"
-        yield f"ghost-edge gate out/{name}"
+        yield f"ghost-edge gate out/{name} --update baseline.json"
+        yield f"ghost-edge bench out/{name}"

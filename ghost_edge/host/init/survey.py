@@ -14,12 +14,14 @@ from ghost_edge.core.accuracy import compare
 from ghost_edge.core.dataset import Dataset, image_digest
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.preprocess import check_image
+from ghost_edge.core.regression import least_lost
 
 Indices = NDArray[np.int64]
 _SIZES = (224, 192, 160, 128, 96, 64, 48, 32)  # pixels
 _ENOUGH = 256  # rows and columns of a picture that its mean is taken from
 _CALIBRATION = (50, 300)  # pictures: fewer say little of ranges, more cost time
 _STEP = 0.005  # of max_drop
+_TESTS = 5  # of the gate against a baseline: top-1 of float, int8 and its twin, agreement of the latter two
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,8 +109,12 @@ def best_size(side: int) -> int:
 
 
 def visible_drop(images: int) -> float:
-    """The smallest max_drop, in steps of 0.005, that so many pictures can see when 1 % of them turn right or wrong."""
+    """The smallest max_drop, in steps of 0.005, that so many pictures can see when 1 % of them turn right or wrong.
+
+    Against the float model by its margin, and against a baseline by what the paired tests put down to chance.
+    """
     index, changed = np.arange(images), math.ceil(images / 100)
     was_wrong, is_wrong = index < changed // 2, (index >= changed // 2) & (index < changed)
     margin = compare(was_wrong.astype(int), is_wrong.astype(int), np.zeros(images, int)).margin
-    return round(min(1.0, math.ceil(margin / _STEP) * _STEP), 3)
+    seen = max(margin, least_lost(_TESTS) / images)
+    return round(min(1.0, math.ceil(round(seen / _STEP, 6)) * _STEP), 3)

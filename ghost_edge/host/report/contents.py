@@ -32,12 +32,16 @@ class Bench:
     times: dict[str, LatencyStats]
     doubts: tuple[str, ...]
 
+    def of(self, file: str) -> LatencyStats | None:
+        """The times of a file; of several thread counts, those of the first."""
+        return next((stats for name, stats in self.times.items() if name.split(",")[0] == file), None)
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
     """A converted model. layers: rows of layers.json. alive: bytes of activations by operation, by file name."""
 
-    label: str
+    folder: Path
     manifest: Manifest
     layers: list[dict[str, Any]]
     observed: Observed
@@ -68,7 +72,7 @@ def read_run(folder: Path, benches: Sequence[Path] = ()) -> Run:
         raise ArtifactError(f"{folder} is not what convert of this version leaves ({error}); convert again") from error
     kept = folder / DISAGREEMENTS
     return Run(
-        label=manifest.name,
+        folder=folder,
         manifest=manifest,
         layers=layers,
         observed=load_observed(folder / RANGES),

@@ -39,8 +39,7 @@ _LATENCY = (
     Column("runs", "runs", ",d"),
 )
 _SIDE_BY_SIDE = (
-    Column("", "number"),
-    Column("run", "label"),
+    Column("run", "name"),
     Column("scheme", "scheme"),
     Column("board", "board"),
     *(column for column in COLUMNS if column.key not in ("file", "median_ms")),
@@ -69,7 +68,7 @@ def render(runs: Sequence[Run]) -> str:
 def _one(run: Run) -> dict[str, Any]:
     numbers = itertools.count()
     return {
-        "title": run.label,
+        "title": run.manifest.name,
         "run": run,
         "verdict": verdict(run),
         "summary": list(_summary(run)),
@@ -88,20 +87,23 @@ def _one(run: Run) -> dict[str, Any]:
 
 def _several(runs: Sequence[Run]) -> dict[str, Any]:
     numbers = itertools.count()
-    rows = [_side(number, run, bench) for number, run in enumerate(runs, 1) for bench in run.benches]
-    points = [row["point"] for row in rows if row["point"]]
     keys = [dict(flatten(run.manifest.recipe)) for run in runs]
     unlike = [
         [key, *(_text(each.get(key)) for each in keys)]
         for key in dict.fromkeys(itertools.chain(*keys))
         if len({_text(each.get(key)) for each in keys}) > 1
     ]
-    names = [f"{number} {run.label}" for number, run in enumerate(runs, 1)]
+    labels = [run.manifest.name for run in runs]
+    if len(set(labels)) < len(labels):
+        labels = [f"{label} ({run.folder.name})" for label, run in zip(labels, runs)]
+    names = [f"{number} {label}" for number, label in enumerate(labels, 1)]
+    rows = [_side(name, run, bench) for name, run in zip(names, runs) for bench in run.benches]
+    points = [row["point"] for row in rows if row["point"]]
     times = {
-        f"{name}, {bench.board}"[:40]: bench.times[run.model("quantized").artifact.file]
+        f"{name}, {bench.board}": stats
         for name, run in zip(names, runs)
         for bench in run.benches
-        if run.model("quantized").artifact.file in bench.times
+        if (stats := bench.of(run.model("quantized").artifact.file))
     }
     return {
         "title": " / ".join(names),
@@ -117,15 +119,14 @@ def _several(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def _side(number: int, run: Run, bench: Bench) -> dict[str, Any]:
+def _side(name: str, run: Run, bench: Bench) -> dict[str, Any]:
     model = run.model("quantized")
-    stats, accuracy = bench.times.get(model.artifact.file), model.accuracy
-    label = f"{number}: {bench.board}"[:40] if len(run.benches) > 1 else f"{number}"
+    stats, accuracy = bench.of(model.artifact.file), model.accuracy
+    label = f"{name}, {bench.board}" if len(run.benches) > 1 else name
     cells: Mapping[str, Any] = accuracy_cells(accuracy) if accuracy else dict.fromkeys(each.key for each in COLUMNS)
     return {
         **cells,
-        "number": number,
-        "label": run.label,
+        "name": name,
         "point": plots.Point(label, stats.median_ms, accuracy.drop, accuracy.margin) if stats and accuracy else None,
         "scheme": run.manifest.recipe.get("quantization", {}).get("kind", "int8"),
         "board": bench.board,

@@ -16,6 +16,7 @@ from ghost_edge.host.report.svg import COLOURS, INK, add_legend, as_svg, new_fig
 _BINS = 96
 _SHOWN = 99.0  # percentile of the times up to which a violin is drawn; the rest would press it flat
 _MARKED = 5  # layers
+_LABEL = 32  # characters
 
 
 def draw_noise(rows: Sequence[Mapping[str, Any]], number: int) -> Markup:
@@ -82,7 +83,7 @@ def draw_latency(times: Mapping[str, LatencyStats], number: int) -> Markup:
             axes.plot(stats.median_ms, place, marker="|", color=INK, markersize=12)
             if stats.low_ms is not None and stats.high_ms is not None:
                 axes.plot([stats.low_ms, stats.high_ms], [place, place], color=INK, linewidth=1.2)
-        axes.set_yticks(list(places), list(times))
+        axes.set_yticks(list(places), [name[:_LABEL] for name in times])
         axes.set(xlabel="ms")
         axes.set_xlim(left=0)
     words = "; ".join(f"{name}: median {stats.median_ms:.3f} ms" for name, stats in times.items())
@@ -119,7 +120,7 @@ def draw_trade(points: Sequence[Point], number: int) -> Markup:
         for point, colour in zip(points, COLOURS * len(points)):
             drop = point.drop * 100
             axes.errorbar(point.median_ms, drop, yerr=point.margin * 100, fmt="o", color=colour)
-            axes.annotate(point.label, (point.median_ms, drop), (6, 4), textcoords="offset points", fontsize=8)
+            axes.annotate(point.label[:_LABEL], (point.median_ms, drop), (6, 4), textcoords="offset points", fontsize=8)
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.set(xlabel="median ms", ylabel="drop of top-1 in points, with margin")
         axes.margins(x=0.15)

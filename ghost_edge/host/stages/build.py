@@ -56,11 +56,20 @@ def find_weights(recipe: Recipe, places: Places) -> Path | None:
     try:
         path = places.find(network.weights)
     except DataError as error:
-        raise ArtifactError(f"[network] weights: {error}; ghost-edge train {recipe.path} makes them") from error
+        raise ArtifactError(
+            f"[network] weights: {network.weights} is not beside {recipe.path}; `ghost-edge train {recipe.path}` makes "
+            "them, --data names the folder of some that are elsewhere"
+        ) from error
     if not path.is_file():
         raise ArtifactError(f"[network] weights: {path} is not a file; name a checkpoint")
     check_sha256(path, network.weights_sha256)
     return path
+
+
+def is_trained(recipe: Recipe, places: Places) -> bool:
+    """Whether the weights that [network] names are there, or none are needed."""
+    weights = recipe.network.weights if recipe.network else ""
+    return weights in ("", RANDOM) or any((folder / weights).exists() for folder in places.folders)
 
 
 def run(work: Work) -> tuple[Path, ...]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from ghost_edge.core.accuracy import top_k
+from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.files import write_json
 from ghost_edge.core.options import from_table
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.evaluate import predict
 from ghost_edge.host.datasets import open_dataset
+from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.doctor import Finding, examine_pictures, examine_preprocess
+from ghost_edge.host.recipe import Recipe
 from ghost_edge.host.stages import Work
 from ghost_edge.host.stages.build import find_weights
 from ghost_edge.host.stages.calibrate import choose_pictures
@@ -24,9 +28,7 @@ _ASKED = 200  # pictures that the float model answers
 def run(work: Work) -> tuple[Path, ...]:
     """Write doctor.json, the warnings; raises DataError with what makes the result worthless."""
     recipe = work.recipe
-    dataset = choose_pictures(recipe, work.places)
-    judges = open_dataset(recipe.evaluation, work.places).images if recipe.evaluation else ()
-    found = list(examine_pictures(dataset, judges))
+    dataset, found = look_at_pictures(recipe, work.places)
     images = [dataset.images[index] for index in range(0, len(dataset), -(-len(dataset) // _ASKED))]
     labels = dataset.labels[:: -(-len(dataset) // _ASKED)] + (
         recipe.evaluation.label_offset if recipe.evaluation else 0
@@ -38,10 +40,22 @@ def run(work: Work) -> tuple[Path, ...]:
     card_top1, trained = _card(work)
     found += examine_preprocess(recipe.preprocess, top1, card_top1, images, trained)
     write_json([dataclasses.asdict(finding) for finding in found], work.path(work.names.doctor))
+    refuse_fatal(found)
+    return (work.path(work.names.doctor),)
+
+
+def look_at_pictures(recipe: Recipe, places: Places) -> tuple[Dataset, list[Finding]]:
+    """The calibration pictures, and what can be said of them without a model."""
+    dataset = choose_pictures(recipe, places)
+    judges = open_dataset(recipe.evaluation, places).images if recipe.evaluation else ()
+    return dataset, list(examine_pictures(dataset, judges))
+
+
+def refuse_fatal(found: Sequence[Finding]) -> None:
+    """Raise DataError with what makes the result worthless."""
     fatal = [finding.sentence for finding in found if finding.fatal]
     if fatal:
         raise DataError("; also: ".join(fatal))
-    return (work.path(work.names.doctor),)
 
 
 def read_findings(path: Path) -> list[Finding]:
