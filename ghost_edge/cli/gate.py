@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,12 +10,10 @@ from typing import Any, Optional, TypeVar
 import click
 
 from ghost_edge.core.baseline import write_baseline
-from ghost_edge.core.comparison import check_run, open_run
 from ghost_edge.core.errors import GateError, RecipeError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.gate import COLUMNS, Check
 from ghost_edge.core.gate_report import as_junit, as_summary, github_annotations
-from ghost_edge.core.regression import check_number, check_regression, describe_changes
 from ghost_edge.core.report import as_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -62,7 +59,7 @@ def _limits(command: Command) -> Command:
     "--bench", type=_Path, metavar="FILE", help="A board's --json of bench.  [default: what convert measured]"
 )
 @click.option("--junit", type=_Path, metavar="FILE", help="Write the checks as JUnit XML.")
-@click.option("--markdown", type=_Path, metavar="FILE", help='Write a summary, such as to "$GITHUB_STEP_SUMMARY".')
+@click.option("--markdown", type=_Path, metavar="FILE", help='Write a summary; append it to "$GITHUB_STEP_SUMMARY".')
 @click.option("--allow-few", is_flag=True, help="Judge even where the pictures are too few to see the limit.")
 @_limits
 def gate(
@@ -76,26 +73,23 @@ def gate(
     **limits: Any,
 ) -> None:
     """Compare the quantized models of MANIFEST with their float model, and with an earlier run, picture by picture."""
-    from ghost_edge.device.baseline import hold_run, open_baseline
+    from ghost_edge.device.baseline import judge_run
 
     if bench and not (baseline or update):
         raise RecipeError("--bench goes with --baseline or --update; give one of the two")
-    found, predictions = open_run(manifest)
-    kept = dataclasses.replace(found.limits, **{name: value for name, value in limits.items() if value is not None})
-    checks, changes = check_run(found, predictions, kept, allow_few=allow_few), list[str]()
-    if baseline or update:
-        now = hold_run(manifest, found, predictions, bench)
-    if baseline:
-        then = open_baseline(baseline)
-        changes = describe_changes(now, then)
-        checks += check_regression(now, then, kept, allow_few=allow_few)
-    _write(found.name, checks, changes, junit, markdown)
-    if any(check.reason for check in checks):
-        raise GateError("; ".join(f"{check.compared}: {check.reason}" for check in checks if check.reason))
+    files = [file.resolve() for file in (junit, markdown, update) if file]
+    if len(set(files)) < len(files):
+        raise RecipeError(f"--junit, --markdown and --update need a file each, not all of them {files[0].name}")
+    given = {name: value for name, value in limits.items() if value is not None}
+    judged = judge_run(manifest, given, baseline=baseline, bench=bench, allow_few=allow_few)
+    _write(judged.name, judged.checks, judged.changes, junit, markdown)
+    refused = [f"{check.compared}: {check.reason}" for check in judged.checks if check.reason]
+    if refused:
+        raise GateError("; ".join(refused))
     if update:
-        for few in check_number(now, kept):
+        for few in judged.small:
             click.echo(f"doubt: as a baseline: {few.reason}")
-        write_baseline(now, update)
+        write_baseline(judged.run, update)
         click.echo(f"baseline: {update}")
     click.echo("gate: passed")
 
@@ -104,14 +98,14 @@ def _write(
     name: str, checks: Sequence[Check], changes: Sequence[str], junit: Optional[Path], markdown: Optional[Path]
 ) -> None:
     click.echo(as_text([check.row() for check in checks], COLUMNS))
-    for check in checks:
-        if check.doubt:
-            click.echo(f"doubt: {check.compared}: {check.doubt}")
-    for change in changes:
-        click.echo(f"changed: {change}")
+    doubts = [f"doubt: {check.compared}: {check.doubt}" for check in checks if check.doubt]
+    for line in (*doubts, *(f"changed: {change}" for change in changes)):
+        click.echo(" ".join(line.split()))  # one line each: what a baseline says is no command to GitHub
     for line in github_annotations(checks) if os.environ.get("GITHUB_ACTIONS") == "true" else ():
         click.echo(line)
     if junit:
         write_bytes(as_junit(name, checks, changes).encode(), junit)
     if markdown:
-        write_bytes(as_summary(name, checks, changes).encode(), markdown)
+        is_shared = str(markdown) == os.environ.get("GITHUB_STEP_SUMMARY") and markdown.is_file()
+        before = markdown.read_bytes() if is_shared else b""
+        write_bytes(before + as_summary(name, checks, changes).encode(), markdown)

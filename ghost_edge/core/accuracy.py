@@ -88,6 +88,17 @@ def mcnemar_p(lost: int, won: int) -> float:
     return float(tail / 2**count)
 
 
+def loss_p(lost: int, won: int, count: int, limit: float) -> float:
+    """One-sided p-value of "no more than this fraction of `count` pictures is lost".
+
+    limit 0: mcnemar_p(). Over 0: the normal approximation with Agresti & Min's variance, see compare().
+    """
+    if limit == 0:
+        return mcnemar_p(lost, won)
+    variance = (lost + won + 1) - (lost - won) ** 2 / (count + 2)
+    return 0.5 * math.erfc((lost - won - count * limit) / math.sqrt(2 * variance))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """The same adjusted for their number: those under 5 % are false alarms, if all are, in 5 % of cases in all.
 

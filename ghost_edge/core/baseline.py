@@ -26,8 +26,9 @@ _MOST = 2**26  # bytes of unpacked answers: a million pictures and more
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """block_ns: medians of blocks of samples, see stats.block_medians(), of so many processes."""
+    """block_ns: medians of blocks of samples, see stats.block_medians(), of so many processes; threads of each run."""
 
+    threads: int
     median_ms: float
     block_ns: tuple[int, ...]
     processes: int
@@ -35,7 +36,7 @@ class Latency:
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """One model of the run: its size, its noise, its time (None: not measured)."""
+    """One model of the run: its size, its noise (None: there is none), its time (None: not measured)."""
 
     sha256: str
     size_bytes: int
@@ -59,6 +60,11 @@ class Baseline:
     def pictures_sha256(self) -> str:
         """Of the pictures' digests, in order."""
         return hashlib.sha256("\n".join(self.predictions.digests).encode()).hexdigest()
+
+
+def say_sqnr(sqnr_db: Optional[float]) -> str:
+    """Held.sqnr_db in words."""
+    return "no noise" if sqnr_db is None else f"{sqnr_db:.1f} dB"
 
 
 def write_baseline(baseline: Baseline, path: Path) -> None:
@@ -105,12 +111,14 @@ def _parse(table: Mapping[str, Any]) -> Baseline:
     digests = _unpack(seen["digests"]).hex()
     width = len(digests) // max(len(labels), 1)
     answers = {role: _answers(text, labels) for role, text in seen["answers"].items()}
+    if "float" not in answers or len(digests) != width * len(labels) or not len(labels):
+        raise ValueError("it holds no answers of the float model, or not of every picture")
     values = {key: value for key, value in table.items() if key not in ("format", "sha256")}
     values["predictions"] = Predictions(
         tuple(digests[start : start + width] for start in range(0, len(digests), width)), labels, answers
     )
     values["models"] = {role: _model(model) for role, model in table["models"].items()}
-    return Baseline(**values)
+    return from_table(Baseline, values, "the baseline")
 
 
 def _table(model: Held) -> dict[str, Any]:
@@ -126,13 +134,17 @@ def _model(table: Mapping[str, Any]) -> Held:
         blocks = [int(text) for text in latency["block_ns"].split()]
         latency = from_table(Latency, {**latency, "block_ns": blocks}, "latency")
     held = from_table(Held, {**table, "latency": latency}, "a model")
-    if held.size_bytes < 1 or (held.latency and not min((*held.latency.block_ns, held.latency.median_ms)) > 0):
+    times = (*held.latency.block_ns, held.latency.median_ms) if held.latency else ()
+    if held.size_bytes < 1 or (held.latency and not (len(times) > 1 and min(times) > 0)):
         raise ValueError("a size or a time is not over 0")
     return held
 
 
 def _answers(text: str, labels: NDArray[np.int64]) -> NDArray[np.int32]:
-    return (np.frombuffer(_unpack(text), "<i4") + labels).astype(np.int32)
+    stored = np.frombuffer(_unpack(text), "<i4")
+    if len(stored) != len(labels):
+        raise ValueError(f"{len(stored)} answers for {len(labels)} labels")
+    return (stored + labels).astype(np.int32)
 
 
 def _pack(content: bytes) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ghost_edge.core.accuracy import compare
 from ghost_edge.core.artifact import open_artifact
+from ghost_edge.core.baseline import Held, say_sqnr
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.gate import Check, Limits, judge
-from ghost_edge.core.manifest import Manifest, Model, read_manifest
+from ghost_edge.core.manifest import Manifest, read_manifest
 from ghost_edge.core.predictions import Predictions, answers_of, candidates, load_predictions
 
 
@@ -26,10 +28,11 @@ def open_run(path: Path) -> tuple[Manifest, Predictions]:
     return manifest, load_predictions(open_artifact(manifest.predictions, folder))
 
 
-def check_run(manifest: Manifest, predictions: Predictions, limits: Limits, *, allow_few: bool = False) -> list[Check]:
-    """Drop and agreement of each quantized model, its noise and size where they have limits."""
-    reference, models = answers_of(predictions, "float"), {each.role: each for each in manifest.models}
-    checks: list[Check] = []
+def check_run(
+    models: Mapping[str, Held], predictions: Predictions, limits: Limits, *, allow_few: bool = False
+) -> list[Check]:
+    """Drop and agreement of each quantized model, its noise and size where they have limits; models: by role."""
+    reference, checks = answers_of(predictions, "float"), list[Check]()
     for role, answers in candidates(predictions).items():
         drop, compared = compare(reference, answers, predictions.labels), f"{role} / float"
         checks += judge(drop, limits, compared=compared, allow_few=allow_few)
@@ -37,13 +40,14 @@ def check_run(manifest: Manifest, predictions: Predictions, limits: Limits, *, a
     return checks
 
 
-def _check_model(model: Model, limits: Limits, compared: str) -> list[Check]:
+def _check_model(model: Held, limits: Limits, compared: str) -> list[Check]:
     checks: list[Check] = []
-    least, most, size = limits.min_sqnr_db, limits.max_size_bytes, model.artifact.size_bytes
-    noise = model.accuracy.sqnr_db if model.accuracy else None
-    if least is not None and noise is not None:
-        reason = f"SQNR is {noise:.1f} dB; the limit is {least:g} dB" if noise < least else ""
-        checks.append(Check(compared, "SQNR", "", f"{noise:.1f} dB", "", f"{least:g} dB", reason=reason))
+    least, most, size = limits.min_sqnr_db, limits.max_size_bytes, model.size_bytes
+    if least is not None:
+        noise = say_sqnr(model.sqnr_db)
+        reason = f"SQNR is {noise}; the limit is {least:g} dB"
+        is_noisy = model.sqnr_db is not None and model.sqnr_db < least
+        checks.append(Check(compared, "SQNR", "", noise, "", f"{least:g} dB", reason=reason if is_noisy else ""))
     if most is not None:
         reason = f"it has {size:,} bytes; the limit is {most:,}" if size > most else ""
         checks.append(Check(compared, "bytes", "", f"{size:,}", "", f"{most:,}", reason=reason))

@@ -15,10 +15,15 @@ from ghost_edge.core.errors import GhostEdgeError
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a path to write to, `<name>.part`, and move it to `path` when the block succeeds; remove it otherwise.
 
+    A link is followed; what is no file, such as a pipe or /dev/stdout, is written into.
     Raises GhostEdgeError with the system's reason, such as a full disk or a folder that may not be written to.
     """
     if not path.name or path.is_dir():
         raise GhostEdgeError(f"{path} is a folder and cannot be written as a file; name a file")
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        yield path
+        return
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -49,6 +49,9 @@ class Limits:
                     f"[gate] {field} is {getattr(self, field)}; it is a fraction: write 0.01 for one per cent"
                 )
         check_lowest(self, "[gate]", _LOWEST)
+        for field, value in vars(self).items():
+            if value is not None and not math.isfinite(value):  # no comparison with NaN is true: it would pass anything
+                raise RecipeError(f"[gate] {field} is {value}; it must be a finite number")
 
 
 @dataclasses.dataclass(frozen=True)

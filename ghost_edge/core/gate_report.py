@@ -35,12 +35,12 @@ def as_junit(name: str, checks: Sequence[Check], changes: Sequence[str]) -> str:
 
 def as_summary(name: str, checks: Sequence[Check], changes: Sequence[str]) -> str:
     """Markdown: the verdict, the reasons, the table, what changed."""
-    reasons = [f"- **{check.compared}**: {check.reason}" for check in checks if check.reason]
+    reasons = [f"- **{_text(check.compared)}**: {_text(check.reason)}" for check in checks if check.reason]
     parts = [f"## ghost-edge gate: {name} {'NOT passed' if reasons else 'passed'}", "\n".join(reasons)]
-    parts.append(as_markdown([check.row() for check in checks], COLUMNS))
-    parts.append(
-        "\n".join(["Changed since the baseline:", "", *(f"- `{line}`" for line in changes)]) if changes else ""
-    )
+    rows = [{key: _text(cell) for key, cell in check.row().items()} for check in checks]
+    parts.append(as_markdown(rows, COLUMNS))
+    if changes:
+        parts.append("\n".join(["Changed since the baseline:", "", *(f"- {_text(line)}" for line in changes)]))
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -56,6 +56,11 @@ def github_annotations(checks: Sequence[Check]) -> list[str]:
 
 def _escape(text: str, characters: str) -> str:
     return "".join(f"%{ord(each):02X}" if each in characters else each for each in text)
+
+
+def _text(text: str) -> str:
+    """On one line of Markdown, nothing of it markup."""
+    return re.sub(r"([\\`*{}\[\]#!<>&~])", r"\\\1", " ".join(text.split()))
 
 
 def _clean(text: str) -> str:

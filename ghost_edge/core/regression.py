@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.accuracy import holm, mcnemar_p
-from ghost_edge.core.baseline import Baseline, Held
+from ghost_edge.core.accuracy import holm, loss_p
+from ghost_edge.core.baseline import Baseline, Held, Latency, say_sqnr
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.gate import Check, Limits, too_few
 from ghost_edge.core.stats import ratio_of_blocks
@@ -18,6 +19,7 @@ from ghost_edge.core.stats import ratio_of_blocks
 ALPHA = 0.05  # false alarms of all paired tests of a run together
 _ROUNDING = 1e-9  # of 200 * 0.035
 _TESTED = ("float", "quantized", "int8_onnx")  # a float twin answers as the float model does
+_SHOWN = 200  # characters of a value
 _SAME_MACHINE = ("processor", "board", "kernels", "cores")
 
 
@@ -49,16 +51,25 @@ def check_regression(now: Baseline, then: Baseline, limits: Limits, *, allow_few
     if not paired:
         raise DataError(f"the baseline has no model that {now.name} has; write a new one with --update")
     checks = [] if allow_few else check_number(now, limits)
-    for each, p_value in zip(paired, holm([mcnemar_p(*each.changed) for each in paired])):
+    p_values = [loss_p(*each.changed, len(each.now), limits.max_loss) for each in paired]
+    for each, p_value in zip(paired, holm(p_values)):
         checks.append(_check_paired(each, p_value, limits))
-    for role in (role for role in now.models if role in then.models):
-        checks += _check_file(role, now.models[role], then.models[role], limits)
-        checks += _check_latency(role, now, then, limits)
+    for role, was in then.models.items():
+        if role not in now.models:
+            gone = "the baseline has this model, and the run has not"
+            checks.append(Check(f"{role} / baseline", "model", was.sha256[:16], "", "", "", doubt=gone))
+            continue
+        checks += _check_file(role, now.models[role], was, limits)
+        if was.latency is not None:
+            checks.append(_check_latency(role, now, then, was.latency, limits.max_latency_ratio))
     return checks
 
 
 def describe_changes(now: Baseline, then: Baseline) -> list[str]:
-    """Sentences on what is not as it was: recipe keys, tool versions, weights, labels, the machine."""
+    """Lines on what is not as it was: recipe keys, tool versions, weights, models, labels, the machine.
+
+    Values are JSON, cut: what somebody wrote into a recipe stays on its line.
+    """
     sides = [
         {
             **{f"recipe {key}": value for key, value in flatten(run.recipe)},
@@ -69,14 +80,17 @@ def describe_changes(now: Baseline, then: Baseline) -> list[str]:
         }
         for run in (then, now)
     ]
-    keys = sorted({*sides[0], *sides[1]})
     changes = [
-        f"{key}: {sides[0].get(key, 'absent')} -> {sides[1].get(key, 'absent')}"
-        for key in keys
+        f"{' '.join(key.split())[:_SHOWN]}: {_say(sides[0].get(key))} -> {_say(sides[1].get(key))}"
+        for key in sorted({*sides[0], *sides[1]})
         if sides[0].get(key) != sides[1].get(key)
     ]
     other = int((now.predictions.labels != then.predictions.labels).sum())
     return [*changes, *([f"labels: {other} of {len(now.predictions.labels)} pictures have another"] if other else [])]
+
+
+def _say(value: Any) -> str:
+    return "absent" if value is None else json.dumps(value, ensure_ascii=False).strip('"')[:_SHOWN]
 
 
 def _paired(now: Baseline, then: Baseline) -> Iterator[_Paired]:
@@ -92,8 +106,7 @@ def _paired(now: Baseline, then: Baseline) -> Iterator[_Paired]:
 
 
 def _check_paired(paired: _Paired, p_value: float, limits: Limits) -> Check:
-    then, now, (lost, won) = float(paired.then.mean()), float(paired.now.mean()), paired.changed
-    fell = (lost - won) / len(paired.now) > limits.max_loss and p_value < ALPHA
+    then, now, fell = float(paired.then.mean()), float(paired.now.mean()), p_value < ALPHA
     chance = f"p = {p_value:.2g}" if p_value >= 1e-4 else "p < 0.0001"
     reason = f"{paired.metric} fell from {then:.2%} to {now:.2%} ({chance}); the limit is {limits.max_loss:.2%}"
     return Check(
@@ -128,32 +141,35 @@ def _check_file(role: str, now: Held, then: Held, limits: Limits) -> list[Check]
     reason = grown if ratio > limits.max_size_ratio else ""
     sizes = f"{then.size_bytes:,}", f"{now.size_bytes:,}", f"{ratio:.3f}x", f"{limits.max_size_ratio:g}x"
     checks = [Check(compared, "bytes", *sizes, reason=reason)]
-    # a float twin's noise is nothing but the order of its sums
-    if not role.startswith("float") and now.sqnr_db is not None and then.sqnr_db is not None:
-        change, limit = now.sqnr_db - then.sqnr_db, limits.max_sqnr_loss_db
-        noise = f"SQNR fell from {then.sqnr_db:.1f} to {now.sqnr_db:.1f} dB; it may fall by {limit:g} dB"
-        values = f"{then.sqnr_db:.1f} dB", f"{now.sqnr_db:.1f} dB", f"{change:+.1f} dB", f"-{limit:.1f} dB"
-        checks.append(Check(compared, "SQNR", *values, reason=noise if -change > limit else ""))
+    if not role.startswith("float"):  # a float twin's noise is nothing but the order of its sums
+        checks.append(_check_noise(compared, now.sqnr_db, then.sqnr_db, limits.max_sqnr_loss_db))
     return checks
 
 
-def _check_latency(role: str, now: Baseline, then: Baseline, limits: Limits) -> list[Check]:
-    new, old = now.models[role].latency, then.models[role].latency
-    if new is None or old is None:
-        return []
-    limit, ratio = limits.max_latency_ratio, new.median_ms / old.median_ms
-    values = f"{old.median_ms:.3f} ms", f"{new.median_ms:.3f} ms"
-    other = [key for key in _SAME_MACHINE if now.bench.get(key) != then.bench.get(key)]
-    if other:
-        doubt = f"times are not compared: {', '.join(other)} not as in the baseline"
-        return [Check(f"{role} / baseline", "latency", *values, "", f"{limit:g}x", doubt=doubt)]
-    processes = min(new.processes, old.processes)
+def _check_noise(compared: str, now: Optional[float], then: Optional[float], limit: float) -> Check:
+    words = say_sqnr(then), say_sqnr(now)
+    change = None if now is None or then is None else now - then
+    is_worse = now is not None and (then is None or then - now > limit)
+    reason = f"SQNR fell from {words[0].removesuffix(' dB')} to {words[1]}; it may fall by {limit:g} dB" if is_worse else ""
+    return Check(
+        compared, "SQNR", *words, f"{change:+.1f} dB" if change is not None else "", f"-{limit:.1f} dB", reason
+    )
+
+
+def _check_latency(role: str, now: Baseline, then: Baseline, old: Latency, limit: float) -> Check:
+    new, compared = now.models[role].latency, f"{role} / baseline"
+    values = f"{old.median_ms:.3f} ms", f"{new.median_ms:.3f} ms" if new else ""
+    unlike = [key for key in _SAME_MACHINE if now.bench.get(key) != then.bench.get(key)]
+    unlike += ["threads"] if new and new.threads != old.threads else []
+    if new is None or unlike:
+        why = f"{', '.join(unlike)} not as in the baseline" if unlike else "none were measured"
+        return Check(compared, "latency", *values, "", f"{limit:g}x", doubt=f"times are not compared: {why}")
+    processes, ratio = min(new.processes, old.processes), new.median_ms / old.median_ms
     low, high = ratio_of_blocks(np.array(new.block_ns), np.array(old.block_ns), processes) or (0.0, math.inf)
     change = f"{ratio:.2f}x ({low:.2f} to {high:.2f})"
     slower = f"latency is {change} of the baseline's; the limit is {limit:g}x"
-    reason = slower if low > limit else ""
     doubt = f"{slower}: bench both with --rounds 6 or more" if low <= limit < ratio else ""
-    return [Check(f"{role} / baseline", "latency", *values, change, f"{limit:g}x", reason, doubt)]
+    return Check(compared, "latency", *values, change, f"{limit:g}x", slower if low > limit else "", doubt)
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

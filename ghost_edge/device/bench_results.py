@@ -189,6 +189,10 @@ def read_document(path: Path) -> dict[str, Any]:
         raise ArtifactError(f"{path} cannot be read ({error}); ghost-edge bench --json writes such a file") from error
     document = document["bench"] if isinstance(document, dict) and "bench" in document else document
     results_from_document(document, str(path))
+    try:
+        circumstances(document)
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"{path} is damaged: board or plan ({error}); bench again with --json") from error
     found: dict[str, Any] = document
     return found
 

@@ -170,7 +170,14 @@ STAGES: tuple[Stage, ...] = (
         version=3,
     ),
     # writes its verdict and lets the chain go on: the report of a model that failed is the one people need
-    Stage("gate", gate.run, lambda names: (names.predictions,), lambda recipe, places: {"gate": recipe.gate}, ()),
+    Stage(
+        "gate",
+        gate.run,
+        lambda names: (names.predictions, names.accuracy, *names.models.values()),
+        lambda recipe, places: {"gate": recipe.gate},
+        (),
+        version=2,
+    ),
     Stage(
         "bench",
         latency.run,

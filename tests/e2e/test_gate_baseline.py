@@ -214,3 +214,35 @@ def test_on_github_each_no_is_an_annotation(
     lines = ghost_edge("gate", folder, "--baseline", baseline).stdout.splitlines()
     title = "::error title=ghost-edge gate%2C quantized / baseline::latency is 1.30x"
     assert len([line for line in lines if line.startswith(title)]) == 1
+
+
+def test_a_summary_goes_behind_what_the_step_wrote_before(
+    converted: Path, tmp_path: Path, ghost_edge: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("# earlier\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    assert ghost_edge("gate", converted, "--markdown", summary).returncode == 0
+    assert summary.read_text().startswith("# earlier\n## ghost-edge gate: ghostnet_mnist passed")
+
+
+def test_one_file_for_two_outputs_is_refused(converted: Path, tmp_path: Path, ghost_edge: Command) -> None:
+    run = ghost_edge("gate", converted, "--junit", tmp_path / "a", "--markdown", tmp_path / "a")
+    assert (run.returncode, (tmp_path / "a").exists()) == (2, False)
+    assert "--junit, --markdown and --update need a file each, not all of them a" in run.stderr
+
+
+def test_a_percent_sign_is_answered_with_the_fraction(converted: Path, ghost_edge: Command) -> None:
+    run = ghost_edge("gate", converted, "--max-drop", "1%")
+    assert run.returncode == 2
+    assert "'1%' is no fraction: write 0.01 for one per cent" in run.stderr
+
+
+def test_convert_refuses_what_the_gate_refuses(repository: Path, tmp_path: Path, ghost_edge: Command) -> None:
+    text = (repository / "models" / "ghostnet_mnist.toml").read_text()
+    recipe = tmp_path / "ghostnet_mnist.toml"
+    recipe.write_text(text + "max_size_bytes = 1000\n")
+    run = ghost_edge("convert", recipe, "--data", repository / "models", "--out", tmp_path / "out")
+    assert run.returncode == 7
+    assert re.search(r"quantized / float: it has \d+,\d+ bytes; the limit is 1,000", run.stderr)
+    assert ghost_edge("gate", tmp_path / "out").returncode == 7

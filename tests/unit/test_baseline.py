@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from ghost_edge.core.comparison import open_run
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.manifest import Manifest, seal
 from ghost_edge.device.baseline import hold_run, open_baseline
+from ghost_edge.device.bench_results import read_document
 
 Make = Callable[..., Manifest]
 DIGESTS = tuple(f"{number:016x}" for number in range(1000))
@@ -30,6 +32,12 @@ def held(make_manifest: Make, tmp_path: Path) -> Baseline:
 def file(held: Baseline, tmp_path: Path) -> Path:
     write_baseline(held, tmp_path / "baseline.json")
     return tmp_path / "baseline.json"
+
+
+def without_float(table: dict[str, Any]) -> dict[str, Any]:
+    seen = table["predictions"]
+    answers = {role: text for role, text in seen["answers"].items() if role != "float"}
+    return {**table, "predictions": {**seen, "answers": answers}}
 
 
 def test_what_is_written_is_read(held: Baseline, file: Path) -> None:
@@ -72,13 +80,27 @@ def test_a_changed_artifact_of_the_baseline_is_refused(file: Path, tmp_path: Pat
         (lambda table: seal({**table, "more": 1}), "is damaged"),
         (lambda table: seal({key: value for key, value in table.items() if key != "models"}), "is damaged: 'models'"),
         (lambda table: seal({**table, "predictions": {**table["predictions"], "labels": "AA=="}}), "is damaged"),
+        (lambda table: seal({**table, "tools": [1]}), "tools must be a table"),
+        (lambda table: seal({**table, "weights_sha256": 1}), "weights_sha256 must be a text"),
+        (lambda table: seal(without_float(table)), "no answers of the float model"),
         (lambda table: [1], "has format 'list'"),
         (
             lambda table: seal({**table, "models": {"a": {"sha256": "", "size_bytes": 0, "latency": None}}}),
             "not over 0",
         ),
     ],
-    ids=["edited", "newer", "unknown key", "no models", "labels that are not packed", "a list", "no bytes"],
+    ids=[
+        "edited",
+        "newer",
+        "unknown key",
+        "no models",
+        "labels that are not packed",
+        "a list of tools",
+        "a number",
+        "no float",
+        "a list",
+        "no bytes",
+    ],
 )
 def test_a_damaged_baseline_is_refused(file: Path, change: Callable[..., object], message: str) -> None:
     file.write_text(json.dumps(change(json.loads(file.read_text()))))
@@ -101,7 +123,15 @@ def test_a_bench_of_another_file_is_refused(make_manifest: Make, tmp_path: Path,
     bench = tmp_path / "bench.json"
     row = {"path": "m_int8.tflite", "sha256": "0" * 64, "size_bytes": 5, "threads": 1, "doubts": [], "error": None}
     nothing = ("stats", "delegate", "before", "after", "interpreter", "version", "failure", "peak_rss_bytes")
-    document = {"format": 2, "board": {}, "plan": {}, "results": [{**row, **dict.fromkeys(nothing)}]}
+    board, plan = {"cpu": "x", "model": None}, {"kernels": "default", "cpus": []}
+    document = {"format": 2, "board": board, "plan": plan, "results": [{**row, **dict.fromkeys(nothing)}]}
     bench.write_text(json.dumps(document))
     with pytest.raises(ArtifactError, match=r"timed another m_int8\.tflite than the manifest's"):
         hold_run(tmp_path / "run", *open_run(tmp_path / "run"), bench)
+
+
+def test_a_bench_without_its_board_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps({"format": 2, "board": None, "plan": {}, "results": []}))
+    with pytest.raises(ArtifactError, match=r"is damaged: board or plan .*; bench again with --json"):
+        read_document(path)

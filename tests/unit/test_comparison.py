@@ -15,13 +15,15 @@ from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.gate import Check
 from ghost_edge.core.manifest import Manifest, read_manifest, write_manifest
 from ghost_edge.core.predictions import Predictions, answers_of, load_predictions, save_predictions
+from ghost_edge.device.baseline import hold_run
 
 Make = Callable[..., Manifest]
 
 
 def check(folder: Path, *, allow_few: bool = False, **limits: float) -> list[Check]:
     manifest, predictions = open_run(folder)
-    return check_run(manifest, predictions, dataclasses.replace(manifest.limits, **limits), allow_few=allow_few)
+    models = hold_run(folder, manifest, predictions).models
+    return check_run(models, predictions, dataclasses.replace(manifest.limits, **limits), allow_few=allow_few)
 
 
 def reasons(folder: Path, **options: float) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,21 @@ def test_a_number_that_json_does_not_have_is_our_bug_and_leaves_nothing(tmp_path
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json({"sqnr_db": value}, tmp_path / "a.json")
     assert names(tmp_path) == []
+
+
+def test_a_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "kept.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "kept.txt")
+    write_bytes(b"new", tmp_path / "link.txt")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "kept.txt").read_text() == "new"
+
+
+def test_a_pipe_is_written_into_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_bytes(b"text", pipe)
+    assert os.read(reader, 10) == b"text"
+    assert pipe.is_fifo()
+    os.close(reader)

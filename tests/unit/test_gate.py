@@ -59,6 +59,13 @@ def test_a_limit_that_is_no_fraction_is_an_error(name: str, value: float) -> Non
         Limits(**{name: value})
 
 
+@pytest.mark.parametrize("name", ["max_drop", "min_sqnr_db", "max_sqnr_loss_db", "max_size_ratio", "max_latency_ratio"])
+def test_a_limit_that_is_no_number_is_an_error(name: str) -> None:
+    # nothing compares as more than NaN: every model would pass
+    with pytest.raises(RecipeError, match=f"{name} is nan; it"):
+        Limits(**{name: float("nan")})
+
+
 def test_without_a_true_drop_it_says_no_in_at_most_5_percent() -> None:
     rng = np.random.default_rng(0)
     labels, refused = np.zeros(5000, np.int64), 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ghost_edge.core.accuracy import holm, mcnemar_p
+from ghost_edge.core.accuracy import holm, loss_p, mcnemar_p
 from ghost_edge.core.baseline import Baseline, Held, Latency
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.gate import Limits
@@ -24,7 +24,7 @@ BENCH = {"processor": "Cortex-A9", "board": "Zynq", "kernels": "default", "cores
 def run(quantized: np.ndarray = LABELS, *, labels: np.ndarray = LABELS, **changes: Any) -> Baseline:
     """A run whose float model is always right by LABELS."""
     blocks = tuple(range(9_990_000, 10_010_000, 1000))
-    model = Held("1", 1000, 30.0, Latency(10.0, blocks, 1))
+    model = Held("1", 1000, 30.0, Latency(1, 10.0, blocks, 1))
     answers = {"float": LABELS.astype(np.int32), "quantized": np.asarray(quantized, np.int32)}
     whole = Baseline(
         name="m",
@@ -100,7 +100,7 @@ def test_noise_and_size_within_their_limits_pass(change: dict[str, Any]) -> None
 def slower(times: float, spread: float = 0.0) -> Baseline:
     rng = np.random.default_rng(0)
     blocks = tuple(round(10e6 * times * (1 + spread * rng.standard_normal())) for _ in range(20))
-    return run(models=quantized_model(latency=Latency(10.0 * times, blocks, 1)))
+    return run(models=quantized_model(latency=Latency(1, 10.0 * times, blocks, 1)))
 
 
 def test_samples_that_are_30_percent_slower_are_refused() -> None:
@@ -123,6 +123,32 @@ def test_times_of_another_processor_are_not_compared() -> None:
     now = dataclasses.replace(slower(3.0), bench={**BENCH, "processor": "Cortex-A53"})
     doubts = {each.doubt for each in check_regression(now, run(), LIMITS)}
     assert doubts == {"", "times are not compared: processor not as in the baseline"}
+
+
+def test_times_of_other_threads_are_not_compared() -> None:
+    latency = run().models["quantized"].latency
+    assert latency is not None
+    now = run(models=quantized_model(latency=dataclasses.replace(latency, threads=4)))
+    assert "times are not compared: threads not as in the baseline" in {
+        each.doubt for each in check_regression(now, run(), LIMITS)
+    }
+
+
+@pytest.mark.parametrize(
+    ("models", "doubt"),
+    [
+        ({"float": run().models["float"]}, "the baseline has this model, and the run has not"),
+        (quantized_model(latency=None), "times are not compared: none were measured"),
+    ],
+)
+def test_what_is_gone_is_a_doubt(models: dict[str, Held], doubt: str) -> None:
+    assert doubt in {each.doubt for each in check_regression(run(models=models), run(), LIMITS)}
+
+
+def test_noise_where_there_was_none_is_refused() -> None:
+    then = run(models=quantized_model(sqnr_db=None))
+    assert reasons(run(), then) == ["SQNR fell from no noise to 30.0 dB; it may fall by 1 dB"]
+    assert reasons(then, run()) == []
 
 
 def test_too_few_pictures_are_refused_with_the_number_needed() -> None:
@@ -187,3 +213,25 @@ def test_on_1000_pairs_without_a_true_loss_it_says_no_in_at_most_5_percent() -> 
             sides.append(run(predictions=Predictions(run().predictions.digests, LABELS, answers)))
         refused += bool(reasons(*sides))
     assert 0 < refused <= 50
+
+
+def test_a_loss_at_the_limit_is_refused_in_at_most_5_percent_too() -> None:
+    rng, refused, limit = np.random.default_rng(0), 0, 0.005
+    for _ in range(1000):
+        fate = rng.random(COUNT)  # 2.25 % lost and 1.75 % won: half a point is lost
+        then, now = np.where(fate > 0.9825, -1, LABELS), np.where(fate < 0.0225, -1, LABELS)
+        lost, won = int((now != LABELS).sum()), int((then != LABELS).sum())
+        refused += loss_p(lost, won, COUNT, limit) < 0.05
+    assert 25 <= refused <= 60  # 50, and its deviation is 7
+
+
+def test_a_loss_over_the_limit_is_refused() -> None:
+    (reason, _) = reasons(run(wrong_on(0, 40)), limits=Limits(max_drop=0.01, max_loss=0.006))
+    assert reason.startswith("top-1 fell from 100.00% to 98.00% (p < 0.0001); the limit is 0.60%")
+
+
+def test_what_a_recipe_says_stays_on_its_line() -> None:
+    now = run(recipe={"name": "x\n::error file=x::pwned", "a\n::add-mask::b": 1})
+    lines = describe_changes(now, run())
+    assert [line for line in lines if "\n" in line or line.startswith("::")] == []
+    assert any("x\\n::error" in line for line in lines)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from ghost_edge.core.accuracy import compare
+from ghost_edge.core.baseline import Held
+from ghost_edge.core.comparison import check_run
+from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.files import write_json
-from ghost_edge.core.gate import judge
-from ghost_edge.core.predictions import answers_of, candidates, load_predictions
+from ghost_edge.core.predictions import load_predictions
 from ghost_edge.host.stages import Work
 
 
@@ -16,10 +18,13 @@ def run(work: Work) -> tuple[Path, ...]:
     if work.recipe.evaluation is None:
         return ()
     predictions = load_predictions(work.path(work.names.predictions))
-    reference, reasons = answers_of(predictions, "float"), list[str]()
-    for role, answers in candidates(predictions).items():
-        checks = judge(compare(reference, answers, predictions.labels), work.recipe.gate)
-        reasons += [f"{work.names.models[role]}: {check.reason}" for check in checks if check.reason]
+    accuracy = json.loads(work.path(work.names.accuracy).read_text(encoding="utf-8"))
+    models = {
+        role: Held(sha256_file(path), path.stat().st_size, accuracy[role]["sqnr_db"])
+        for role, path in work.models.items()
+    }
+    checks = check_run(models, predictions, work.recipe.gate)
+    reasons = [f"{check.compared}: {check.reason}" for check in checks if check.reason]
     path = work.path(work.names.verdict)
     write_json({"passed": not reasons, "reasons": reasons}, path)
     return (path,)
