@@ -8,7 +8,6 @@ from typing import Optional
 import click
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.files import write_bytes
 
 
 @click.command()
@@ -19,19 +18,14 @@ def report(paths: tuple[Path, ...], out: Optional[Path]) -> None:
 
     A .json of `ghost-edge bench`, from a board, adds its times to the folder that stands before it.
     """
-    from ghost_edge.host.report.contents import read_run
-    from ghost_edge.host.report.page import render
+    from ghost_edge.host.report.page import write_report
 
     groups: list[list[Path]] = []
     for path in paths:
-        if path.suffix == ".json" and path.name != "manifest.json":
-            if not groups:
-                raise RecipeError(f"{path} is a bench; name the folder of its models before it")
+        if path.suffix != ".json" or path.name == "manifest.json":
+            groups.append([path])
+        elif groups:
             groups[-1].append(path)
         else:
-            groups.append([path])
-    if len(groups) > 1 and out is None:
-        raise RecipeError("several folders make one page, and none of theirs; name it: -o comparison.html")
-    page = out or (groups[0][0] if groups[0][0].is_dir() else groups[0][0].parent) / "report.html"
-    write_bytes(render([read_run(folder, benches) for folder, *benches in groups]).encode(), page)
-    click.echo(page)
+            raise RecipeError(f"{path} is a bench; name the folder of its models before it")
+    click.echo(write_report(groups, out))

@@ -49,7 +49,8 @@ class Model:
 class Manifest:
     """format: number of this layout. predictions: the answers, picture by picture (None: not evaluated).
 
-    gate: what the gate said when the model was made. tools: package name to version. recipe: its tables.
+    gate: what the gate said when the model was made. tools: package name to version, ghost-edge's too. recipe: its
+    tables; recipe_file: its name.
     """
 
     format: int
@@ -64,6 +65,7 @@ class Manifest:
     weights_sha256: str
     tools: dict[str, str]
     recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
+    recipe_file: str = ""
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> Path:

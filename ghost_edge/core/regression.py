@@ -150,10 +150,9 @@ def _check_noise(compared: str, now: Optional[float], then: Optional[float], lim
     words = say_sqnr(then), say_sqnr(now)
     change = None if now is None or then is None else now - then
     is_worse = now is not None and (then is None or then - now > limit)
-    reason = f"SQNR fell from {words[0].removesuffix(' dB')} to {words[1]}; it may fall by {limit:g} dB" if is_worse else ""
-    return Check(
-        compared, "SQNR", *words, f"{change:+.1f} dB" if change is not None else "", f"-{limit:.1f} dB", reason
-    )
+    fell = f"SQNR fell from {words[0].removesuffix(' dB')} to {words[1]}; it may fall by {limit:g} dB"
+    told = f"{change:+.1f} dB" if change is not None else ""
+    return Check(compared, "SQNR", *words, told, f"-{limit:.1f} dB", reason=fell if is_worse else "")
 
 
 def _check_latency(role: str, now: Baseline, then: Baseline, old: Latency, limit: float) -> Check:

@@ -26,6 +26,7 @@ from ghost_edge.host.stages import (
     latency,
     layers,
     micro,
+    nodes,
     page,
     parity,
     quantize,
@@ -205,10 +206,18 @@ STAGES: tuple[Stage, ...] = (
         "page",
         page.run,
         lambda names: (
-            *(names.manifest, names.layers, names.ranges, names.disagreements, names.parity),
-            *(names.doctor, names.verified, names.latency, names.operation_times),
+            *(names.manifest, names.layers, names.ranges, names.disagreements),
+            *(names.doctor, names.verified, names.latency, names.parity),
         ),
         lambda recipe, places: {},
         ("matplotlib", "Jinja2", "numpy"),
+    ),
+    # last: an operation that does not run alone must not cost the rest
+    Stage(
+        "nodes",
+        nodes.run,
+        lambda names: (names.quantized, names.layers),
+        lambda recipe, places: {},
+        ("ai-edge-litert",),
     ),
 )

@@ -12,6 +12,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Image
+from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.npz import read_npz, save_npz
 
 MOST = 24  # pictures: the ones that the float model was surest of
@@ -42,7 +43,9 @@ def save_disagreements(
 ) -> None:
     """Write at most MOST, of pictures uint8 [H, W, C] and logits float32 [N, classes]; same input, same bytes."""
     answers = np.stack([reference.argmax(axis=1), candidate.argmax(axis=1)], axis=1)
-    confidence = np.stack([_probability(reference), _probability(candidate)], axis=1)
+    # of a network that ends in a softmax; decided by the float model alone: int8 steps of 1/256 do not sum up to 1
+    is_probability = bool((reference >= 0).all() and np.allclose(reference.sum(axis=1), 1.0, atol=1e-3))
+    confidence = np.stack([_confidence(each, is_probability) for each in (reference, candidate)], axis=1)
     apart = np.flatnonzero(answers[:, 0] != answers[:, 1])
     chosen = apart[np.argsort(-confidence[apart, 0], kind="stable")][:MOST]
     pngs = [_thumbnail(images[int(index)]) for index in chosen]
@@ -62,6 +65,9 @@ def save_disagreements(
 def load_disagreements(path: Path) -> tuple[Disagreement, ...]:
     """What save_disagreements() wrote; ArtifactError where it is damaged."""
     arrays = read_npz(path, _KEYS)
+    count = len(arrays["position"])
+    if any(arrays[key].shape != (count, 2) for key in ("answers", "confidence")) or len(arrays["ends"]) != count:
+        raise ArtifactError(f"{path} is not what convert of this version writes; run ghost-edge convert again")
     content, ends = arrays["png"].tobytes(), [0, *arrays["ends"].tolist()]
     rows = zip(*(arrays[key].tolist() for key in _KEYS[:4]), ends, ends[1:], strict=False)
     return tuple(
@@ -70,9 +76,9 @@ def load_disagreements(path: Path) -> tuple[Disagreement, ...]:
     )
 
 
-def _probability(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Softmax of the answer, float64 [N]; of a network that ends in a softmax, what it says itself."""
-    if (logits >= 0).all() and np.allclose(logits.sum(axis=1), 1.0, atol=0.02):  # int8 steps of 1/256
+def _confidence(logits: NDArray[np.float32], is_probability: bool) -> NDArray[np.float64]:
+    """The probability of the answer, float64 [N]: softmax of the logits, unless they are one."""
+    if is_probability:
         return np.asarray(logits.max(axis=1), np.float64)
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     return np.asarray(1.0 / np.exp(shifted).sum(axis=1))

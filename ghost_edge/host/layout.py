@@ -11,7 +11,7 @@ from ghost_edge.host.recipe import Recipe
 
 # what is the same for every recipe
 DISAGREEMENTS, DOCTOR, LAYERS, PARITY = "disagreements.npz", "doctor.json", "layers.json", "parity.json"
-RANGES, VERIFIED, OPERATION_TIMES = "ranges.npz", "verify.json", "operation_times.json"
+RANGES, VERIFIED, PAGE = "ranges.npz", "verify.json", "report.html"
 NODES_SQNR, NODES_LATENCY = "nodes_sqnr.json", "nodes_latency.json"
 
 
@@ -45,10 +45,9 @@ class Layout:
     verdict: str = "gate.json"
     disagreements: str = DISAGREEMENTS
     latency: str = LATENCY
-    operation_times: str = OPERATION_TIMES
     manifest: str = FILE_NAME
     report: str = "report.md"
-    page: str = "report.html"
+    page: str = PAGE
     nodes_sqnr: str = NODES_SQNR
     nodes_latency: str = NODES_LATENCY
 

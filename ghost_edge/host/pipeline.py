@@ -22,10 +22,9 @@ from ghost_edge.host.chain import STAGES, Stage
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.layout import layout
 from ghost_edge.host.recipe import Recipe
+from ghost_edge.host.records import RECORDS, Record, read_records
 from ghost_edge.host.stages import Work
 from ghost_edge.host.tools import tool_versions
-
-RECORDS = "chain.json"
 
 
 class Reporter:
@@ -39,14 +38,6 @@ class Reporter:
 
     def finished(self, stage: str, seconds: float | None) -> None:
         """A stage is done; seconds is None where it was up to date."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """What a stage made: its key, and the SHA-256 of each file by name."""
-
-    key: str
-    files: dict[str, str]
 
 
 def run_chain(
@@ -95,15 +86,6 @@ def stage_key(stage: Stage, settings: Mapping[str, Any], recipe: Recipe, folder:
         "tools": tool_versions(stage.tools),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=dataclasses.asdict).encode()).hexdigest()
-
-
-def read_records(folder: Path) -> dict[str, Record]:
-    """What earlier runs made here; a damaged file counts as nothing made, for everything can be made again."""
-    try:
-        table = json.loads((folder / RECORDS).read_text(encoding="utf-8"))
-        return {name: Record(str(entry["key"]), dict(entry["files"])) for name, entry in table.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
 
 
 @contextlib.contextmanager

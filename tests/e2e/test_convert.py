@@ -39,7 +39,7 @@ def test_a_second_run_touches_nothing(converted: Path, ghost_edge: Command) -> N
     before = state(converted)
     run = ghost_edge("convert", "--out", converted)
     assert run.returncode == 0
-    assert run.stderr.count("up to date") == 15
+    assert run.stderr.count("up to date") == 16
     assert state(converted) == before
 
 

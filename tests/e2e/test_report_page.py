@@ -13,16 +13,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tomllib
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium, open_page
 
+from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.manifest import read_manifest, write_manifest
 from ghost_edge.host.disagreements import load_disagreements, save_disagreements
+from ghost_edge.host.graph import read_graph
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SCRIPT = "<script>alert(1)</script>"
 LONG = "<b>" + 4090 * "x" + "</b>"
+OUTSIDE = """plot => {
+  const frame = plot.getBoundingClientRect();
+  return [...plot.querySelectorAll("text")].filter(text => {
+    const box = text.getBoundingClientRect();
+    return box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1;
+  }).map(text => text.textContent);
+}"""  # labels that are cut off
 PLOTS_OF_A_RUN = 7  # noise, four histograms, latency, memory
 
 
@@ -60,12 +70,21 @@ def hostile(converted: Path, folder: Path) -> Path:
     logits = 2 * np.eye(10, dtype=np.float32)[[0, 1, 2]]
     images = list(np.zeros((3, 28, 28, 1), np.uint8))
     save_disagreements(images, np.array([0, 1, 2]), logits, logits[[1, 0, 2]], folder / "disagreements.npz")
+    record(folder)
     return folder
+
+
+def record(folder: Path) -> None:
+    """Write chain.json as if the chain had made the files as they are now."""
+    table = json.loads((folder / "chain.json").read_text())
+    for made in table.values():
+        made["files"] = {name: sha256_file(folder / name) for name in made["files"]}
+    (folder / "chain.json").write_text(json.dumps(table))
 
 
 @pytest.mark.parametrize("name", ["run", "runs", "hostile"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_every_plot_is_visible_and_nothing_is_wider_than_the_window(
+def test_every_plot_is_whole_and_nothing_is_wider_than_the_window(
     browser: Any, pages: dict[str, Path], name: str, width: int
 ) -> None:
     page, _ = open_page(browser, pages[name], width=width)
@@ -74,6 +93,8 @@ def test_every_plot_is_visible_and_nothing_is_wider_than_the_window(
     for box in boxes:
         assert box["width"] >= 300
         assert box["height"] >= 80
+    assert [plot.evaluate(OUTSIDE) for plot in page.query_selector_all("figure svg")] == [[]] * len(boxes)
+    for box in boxes:
         assert 0 <= box["x"] <= box["x"] + box["width"] <= width
     assert page.evaluate("document.documentElement.scrollWidth") == width
     page.close()
@@ -123,12 +144,14 @@ def test_a_disagreement_shows_both_answers_and_how_sure_they_were(browser: Any, 
     page.close()
 
 
-def test_in_print_it_is_black_on_white(browser: Any, pages: dict[str, Path]) -> None:
-    page, _ = open_page(browser, pages["run"], scheme="dark")
+def test_in_print_it_is_the_light_theme_and_every_table_fits(browser: Any, pages: dict[str, Path]) -> None:
+    page, _ = open_page(browser, pages["run"], width=720, scheme="dark")  # A4 without its margins, in CSS pixels
     page.emulate_media(media="print")
-    colours = page.evaluate("(s => [s.color, s.backgroundColor])(getComputedStyle(document.body))")
-    assert colours == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+    style = "(s => [s.color, s.backgroundColor, s.getPropertyValue('--c4')])(getComputedStyle(document.body))"
+    assert page.evaluate(style) == ["rgb(27, 31, 36)", "rgb(255, 255, 255)", "#e69f00"]
     assert not page.is_visible("nav")
+    widths = [table.bounding_box() for table in page.query_selector_all("table")]
+    assert [box["x"] + box["width"] <= 720 for box in widths] == [True] * len(widths)
     page.close()
 
 
@@ -179,13 +202,16 @@ def test_the_pictures_are_those_on_which_the_models_disagree(converted: Path) ->
 
 
 def test_nodes_have_a_number_for_each_operation(converted: Path) -> None:
-    times = json.loads((converted / "operation_times.json").read_text())
     latency, noise = (
         json.loads((converted / f"nodes_{name}.json").read_text())["main"]["results"] for name in ("latency", "sqnr")
     )
-    assert [latency[str(index)]["value"] for index in range(len(times))] == times
-    rows = {row["index"]: row["sqnr_db"] for row in json.loads((converted / "layers.json").read_text())}
-    assert noise["0"]["value"] == pytest.approx(rows[0], abs=0.005)  # rounded to a hundredth of a dB
+    rows = {str(row["index"]): row["sqnr_db"] for row in json.loads((converted / "layers.json").read_text())}
+    graph = read_graph(converted / "ghostnet_mnist_int8.tflite")
+    assert list(latency) == [str(index) for index in range(len(graph.operations))]
+    assert min(each["value"] for each in latency.values()) > 0
+    assert {index: each["value"] for index, each in noise.items()} == {
+        index: pytest.approx(value, abs=1e-4) for index, value in rows.items() if index != "None" and value is not None
+    }
 
 
 @pytest.mark.parametrize(
@@ -204,13 +230,60 @@ def test_a_mistake_is_one_line(
     assert re.search(message, run.stderr)
 
 
+@pytest.mark.parametrize("name", ["layers.json", "parity.json", "disagreements.npz", "latency.json"])
+def test_a_file_of_another_run_is_refused(converted: Path, tmp_path: Path, ghost_edge: Command, name: str) -> None:
+    shutil.copytree(converted, tmp_path / "run")
+    path = tmp_path / "run" / name
+    path.write_bytes(path.read_bytes() + b" ")
+    run = ghost_edge("report", tmp_path / "run")
+    assert run.returncode == 4
+    assert f"{name} is not as ghost-edge convert left it here" in run.stderr
+
+
+@pytest.mark.parametrize("content", ["null", "[{}]", '[{"index": 0}]', "{"])
+def test_layers_of_another_version_are_refused(
+    converted: Path, tmp_path: Path, ghost_edge: Command, content: str
+) -> None:
+    shutil.copytree(converted, tmp_path / "run")
+    (tmp_path / "run" / "layers.json").write_text(content)
+    record(tmp_path / "run")
+    run = ghost_edge("report", tmp_path / "run")
+    assert (run.returncode, len(run.stderr.splitlines())) == (4, 1)
+    assert "layers.json is not what convert of this version writes" in run.stderr
+
+
+def test_ten_runs_and_a_sweep_of_threads_are_all_shown(
+    browser: Any, converted: Path, tmp_path: Path, ghost_edge: Command
+) -> None:
+    document = json.loads((converted / "latency.json").read_text())
+    document["results"] += [{**row, "threads": 2} for row in document["results"]]
+    (tmp_path / "sweep.json").write_text(json.dumps(document))
+    made = ghost_edge("report", *[converted] * 9, converted, tmp_path / "sweep.json", "-o", tmp_path / "page.html")
+    assert made.returncode == 0, made.stderr
+    page, _ = open_page(browser, tmp_path / "page.html")
+    rows = page.query_selector_all("table:first-of-type tbody tr")
+    assert len([row for row in rows if "ghostnet_mnist" in row.inner_text()]) == 9 + 3  # the last: three times
+    for plot, last in (("Memory", "10 ghostnet_mnist"), ("Distributions", "10.3 ghostnet_mnist"), ("Accuracy", "10.3")):
+        svg = page.query_selector(f"svg[aria-label^={plot}]")
+        assert any(text.inner_html().strip().startswith(last) for text in svg.query_selector_all("text"))
+        assert svg.evaluate(OUTSIDE) == []
+    page.close()
+
+
+def test_the_recipe_on_the_page_is_the_recipe(browser: Any, pages: dict[str, Path], converted: Path) -> None:
+    page, _ = open_page(browser, pages["run"])
+    shown = next(each.inner_text() for each in page.query_selector_all("pre") if "[network]" in each.inner_text())
+    assert tomllib.loads(shown) == read_manifest(converted).recipe
+    page.close()
+
+
 def test_a_folder_of_an_older_convert_says_to_convert_again(
     converted: Path, tmp_path: Path, ghost_edge: Command
 ) -> None:
     shutil.copytree(converted, tmp_path / "run")
-    (tmp_path / "run" / "parity.json").unlink()
+    (tmp_path / "run" / "chain.json").unlink()
     (tmp_path / "run" / "report.html").unlink()
     run = ghost_edge("report", tmp_path / "run")
     assert run.returncode == 4
-    assert "convert again" in run.stderr
+    assert "run it again" in run.stderr
     assert not (tmp_path / "run" / "report.html").exists()

@@ -13,7 +13,7 @@ from ghost_edge.core.dataset import Dataset, image_digest, select
 from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import DataError
 from ghost_edge.host.datasets import arrays, folder, packed, synthetic
-from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.datasets.places import Places, unreadable
 
 
 class Source(NamedTuple):
@@ -92,7 +92,10 @@ def fingerprint(table: DataTable, places: Places) -> dict[str, Any]:
     found = {"list": places.find(table.list, sha256=table.list_sha256)} if table.list else {}
     if settings["source"].get("path"):
         found["path"] = places.find(table.source.path, sha256=getattr(table.source, "sha256", ""))
-    digests = {name: sha256_file(path) if path.is_file() else _folder_digest(path) for name, path in found.items()}
+    try:
+        digests = {name: sha256_file(path) if path.is_file() else _folder_digest(path) for name, path in found.items()}
+    except OSError as error:
+        raise unreadable(Path(table.source.path), error) from error
     return {**settings, "source": {**settings["source"], "path": ""}, **digests}
 
 
@@ -106,4 +109,5 @@ def _folder_digest(folder: Path) -> str:
             (place / name, (Path(inside) / name).stat()) for name in sorted(files) if (Path(inside) / name).is_file()
         ]
         lines += [f"{path} {status.st_size} {status.st_mtime_ns}\n" for path, status in found]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    names = "".join(lines).encode(errors="surrogateescape")  # any bytes, in files that are no pictures
+    return hashlib.sha256(names).hexdigest()

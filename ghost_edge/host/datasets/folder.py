@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import functools
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from ghost_edge.core.dataset import Dataset, Image, LazyImages
 from ghost_edge.core.errors import DataError
 from ghost_edge.host.datasets.decode import decode_image
-from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.datasets.places import Places, is_utf8, unreadable
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -31,14 +33,22 @@ class Folder:
 
 
 def load(options: Folder, places: Places) -> Dataset:
-    """List the pictures, decoding each when asked for. Raises DataError for an empty folder or a bad line."""
+    """List the pictures, decoding each when asked for. Raises DataError for an empty folder, a bad line or name."""
     folder = places.find(options.path)
     if not folder.is_dir():
         raise DataError(f'{folder} is a file; kind = "folder" needs a folder, kind = "packed" takes .npz files')
     listing = folder / options.labels
-    files, labels, names = _from_csv(listing, folder / options.images) if listing.is_file() else _from_classes(folder)
+    try:
+        is_listed = listing.is_file()
+        files, labels, names = _from_csv(listing, folder / options.images) if is_listed else _from_classes(folder)
+    except OSError as error:
+        raise unreadable(folder, error) from error
     if not files:
-        raise DataError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}) in class sub-folders, and no labels.csv")
+        others = not_read(folder)
+        raise DataError(
+            f"{folder} holds no pictures ({', '.join(SUFFIXES)}) in class sub-folders, and no labels.csv"
+            + (f"; not read: {others}" if others else "")
+        )
     return Dataset(
         name=folder.name,
         images=LazyImages(functools.partial(_read, files), range(len(files))),
@@ -47,11 +57,33 @@ def load(options: Folder, places: Places) -> Dataset:
     )
 
 
+def not_read(folder: Path) -> str:
+    """What lies in class folders and is not read, by suffix: ".gif (12), .tiff (3)"; nothing beside a labels.csv."""
+    if (folder / Folder.labels).is_file():
+        return ""
+    others = [file for entry in _classes(folder) for file in entry.iterdir() if file.suffix.lower() not in SUFFIXES]
+    suffixes = [file.suffix.lower() for file in others if file.is_file()]
+    counts = Counter(suffix for suffix in suffixes if re.fullmatch(r"\.[a-z0-9]+", suffix))
+    return ", ".join(f"{suffix} ({counts[suffix]})" for suffix in sorted(counts))
+
+
+def _classes(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir())
+
+
+def _check_names(entries: Iterable[Path]) -> None:
+    for entry in entries:
+        if not is_utf8(entry.name):
+            raise DataError(f"{str(entry)!a} is not named in UTF-8, as recipes and reports are; rename it")
+
+
 def _from_classes(folder: Path) -> tuple[list[Path], list[int], tuple[str, ...]]:
-    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    classes = _classes(folder)
+    _check_names(classes)
     files, labels = [], []
     for label, entry in enumerate(classes):
         found = sorted(file for file in entry.iterdir() if file.suffix.lower() in SUFFIXES)
+        _check_names(found)
         files += found
         labels += [label] * len(found)
     return files, labels, tuple(entry.name for entry in classes)

@@ -12,6 +12,20 @@ from ghost_edge.core.errors import DataError
 VARIABLE = "GHOST_EDGE_DATA"
 
 
+def is_utf8(name: str) -> bool:
+    """Whether a name on the disk is UTF-8, as recipes, manifests and reports are; one from an old zip may not be."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """What to raise where the system refuses to read a folder or a file of pictures."""
+    return DataError(f"{error.filename or path} cannot be read ({error.strerror}); check its name and its permissions")
+
+
 @dataclasses.dataclass(frozen=True)
 class Places:
     """Folders in the order in which a relative path is tried: the recipe's, --data, GHOST_EDGE_DATA."""
@@ -20,7 +34,10 @@ class Places:
 
     def find(self, path: str, *, sha256: str = "") -> Path:
         """Return the existing file or folder; DataError says where it was looked for, or that the sum is another."""
-        found = next((folder / path for folder in self.folders if (folder / path).exists()), None)
+        try:
+            found = next((folder / path for folder in self.folders if (folder / path).exists()), None)
+        except OSError as error:
+            raise unreadable(Path(path), error) from error
         if found is None:
             tried = ", ".join(str(folder) for folder in self.folders)
             raise DataError(f"{path} was not found in {tried}; name the folder that holds it with --data or {VARIABLE}")

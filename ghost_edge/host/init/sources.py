@@ -12,8 +12,8 @@ from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.options import from_table
 from ghost_edge.host.datasets import DATASETS
-from ghost_edge.host.datasets.folder import SUFFIXES
-from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.datasets.folder import SUFFIXES, not_read
+from ghost_edge.host.datasets.places import Places, is_utf8, unreadable
 
 _LEARN, _JUDGE = ("train", "training"), ("test", "testing", "val", "validation", "valid")
 _ARRAYS = "images and labels, x_train and y_train, or <split>_bytes as in a packed set"
@@ -23,12 +23,18 @@ _ARRAYS = "images and labels, x_train and y_train, or <split>_bytes as in a pack
 class Pictures:
     """Keys of a recipe's tables but `kind`: pictures to learn from, and those that judge (None: one set, to be split).
 
-    path is absolute.
+    path is absolute. used: which of several sets these are, and which others are there.
     """
 
     kind: str
     learn: Mapping[str, str]
     judge: Mapping[str, str] | None = None
+    used: str = ""
+
+    def unread(self) -> list[str]:
+        """Of each set, which files in its class folders are no pictures to us."""
+        tables = filter(None, (self.learn, self.judge))
+        return [not_read(Path(table["path"])) if self.kind == "folder" else "" for table in tables]
 
     def load(self) -> list[Dataset]:
         """The one set, or both; raises DataError where they are empty, damaged, or not of the same classes."""
@@ -47,7 +53,12 @@ class Pictures:
 def check_source(path: Path, suffixes: Sequence[str]) -> None:
     """Raise RecipeError, with what to do instead, unless path is a folder, or a file with one of these suffixes."""
     wanted = "give a folder with a folder of pictures for each class, a .npz, a .keras file or a checkpoint"
-    if not path.exists():
+    check_encodable(path)
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read ({error.strerror}); {wanted}") from error
+    if not exists:
         raise RecipeError(f"{path} does not exist; {wanted}")
     if path.suffix in (".tflite", ".onnx"):
         raise RecipeError(f"{path} is converted already; `ghost-edge parity`, `export` and `bench` take it as it is")
@@ -56,9 +67,18 @@ def check_source(path: Path, suffixes: Sequence[str]) -> None:
         raise RecipeError(f"{path} is {what}; {wanted}")
 
 
+def check_encodable(path: Path) -> None:
+    """Raise RecipeError where a recipe, which is UTF-8, cannot name the path."""
+    if not is_utf8(str(path.absolute())):
+        raise RecipeError(f"{str(path.absolute())!a} is not named in UTF-8, as recipes are; rename it")
+
+
 def find_pictures(path: Path) -> Pictures:
     """Look at an absolute path of a folder or .npz; DataError where it is damaged, or its pictures have no classes."""
-    return _in_folder(path) if path.is_dir() else _in_npz(path)
+    try:
+        return _in_folder(path) if path.is_dir() else _in_npz(path)
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _in_folder(path: Path) -> Pictures:
@@ -71,7 +91,8 @@ def _in_folder(path: Path) -> Pictures:
     learn, judge = _first(_LEARN, with_classes), _first(_JUDGE, with_classes)
     if learn is None:
         return Pictures("folder", {"path": str(path)})
-    return Pictures("folder", {"path": str(path / learn)}, {"path": str(path / judge)} if judge else None)
+    judges = {"path": str(path / judge)} if judge else None
+    return Pictures("folder", {"path": str(path / learn)}, judges, _used(learn, judge, with_classes))
 
 
 def _in_npz(path: Path) -> Pictures:
@@ -81,18 +102,25 @@ def _in_npz(path: Path) -> Pictures:
         sha256 = sha256_file(path)
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is not a readable .npz file ({error}); make or fetch it again") from error
-    splits = sorted(key.removesuffix("_bytes") for key in keys if key.endswith("_bytes"))
+    used, splits = "", sorted(key.removesuffix("_bytes") for key in keys if key.endswith("_bytes"))
     if splits:
         learn, judge = _first(_LEARN, splits), _first(_JUDGE, splits)
         tables = [{"split": split} for split in ((learn, judge) if learn and judge else (learn or splits[0],))]
-        kind = "packed"
+        kind, used = "packed", _used(tables[0]["split"], tables[1]["split"] if tables[1:] else None, splits)
     else:
         pairs = (("images", "labels"), ("x_train", "y_train"), ("x_test", "y_test"))
         tables = [{"images": images, "labels": labels} for images, labels in pairs if {images, labels} <= keys]
         kind = "arrays"
     if not tables:
         raise DataError(f"{path} holds {', '.join(sorted(keys)) or 'nothing'}; expected {_ARRAYS}")
-    return Pictures(kind, *({"path": str(path), "sha256": sha256, **table} for table in tables[:2]))
+    sets = [{"path": str(path), "sha256": sha256, **table} for table in tables]
+    return Pictures(kind, sets[0], sets[1] if sets[1:] else None, used)
+
+
+def _used(learn: str, judge: str | None, there: Iterable[str]) -> str:
+    others = sorted(name.encode(errors="replace").decode() for name in {*there} - {learn, judge})
+    told = f"{learn} to learn from, {judge} to judge" if judge else f"{learn} alone, dealt out"
+    return f"used: {told}" + (f"; not used: {', '.join(others)}" if others else "")
 
 
 def _first(wanted: Iterable[str], there: Iterable[str]) -> str | None:

@@ -21,6 +21,8 @@ _SIZES = (224, 192, 160, 128, 96, 64, 48, 32)  # pixels
 _ENOUGH = 256  # rows and columns of a picture that its mean is taken from
 _CALIBRATION = (50, 300)  # pictures: fewer say little of ranges, more cost time
 _STEP = 0.005  # of max_drop
+FEW = 100  # evaluation pictures: with fewer, a max_drop that they can see passes almost anything
+ONE_POINT = 700  # evaluation pictures that see a drop of 0.01
 _TESTS = 5  # of the gate against a baseline: top-1 of float, int8 and its twin, agreement of the latter two
 
 
@@ -89,8 +91,11 @@ def calibration_share(count: int, pool: int) -> float:
     return min(max(count / 10, _CALIBRATION[0]), _CALIBRATION[1]) / pool
 
 
-def check_classes(dataset: Dataset, labels: Indices, *, least: int) -> None:
-    """Raise DataError where there is one class, or one of fewer pictures than there are lists to fill."""
+def check_classes(dataset: Dataset, labels: Indices, *, least: int, unread: str = "") -> None:
+    """Raise DataError where there is one class, or one of fewer pictures than there are lists to fill.
+
+    unread: what lies beside the pictures and may have been meant as such.
+    """
     counts = np.bincount(labels, minlength=len(dataset.class_names))
     names = dataset.class_names or [str(label) for label in range(len(counts))]
     if len(counts) < 2:
@@ -100,6 +105,7 @@ def check_classes(dataset: Dataset, labels: Indices, *, least: int) -> None:
         raise DataError(
             f"class {names[few]!r} of {dataset.name} has {counts[few]} different pictures; {least} or more are needed, "
             "for none may be in two of the lists: add some, or take the class out"
+            + (f"; not read: {unread}, save them as .png" if unread else "")
         )
 
 

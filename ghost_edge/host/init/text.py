@@ -8,7 +8,7 @@ from typing import Any
 
 from ghost_edge.core.preprocess import CHANNELS
 from ghost_edge.host.init.dealing import Dealt
-from ghost_edge.host.init.survey import visible_drop
+from ghost_edge.host.init.survey import FEW, ONE_POINT, visible_drop
 from ghost_edge.host.networks.ghostnet import TABLE_7
 
 _SMALL = 32  # pixels of one channel, for which the network of models/ghostnet_mnist.toml is enough
@@ -44,10 +44,16 @@ _COMMENTS = {
 
 
 def table(header: str, comment: str, keys: Mapping[str, Any], **comments: str) -> str:
-    """A table of TOML and an empty line; comments: of its keys, beside or instead of the usual ones."""
+    """A table of TOML and an empty line; comments: of its keys, with or instead of the usual ones, above long lines."""
     told = {**_COMMENTS, **comments}
     rows = [(header, comment), *((f"{key} = {_value(keys[key])}", told.get(key, "")) for key in keys)]
-    return "".join(f"{line:<{_COLUMN - 1}} # {note}\n" if note else f"{line}\n" for line, note in rows) + "\n"
+    return "".join(_row(line, note) for line, note in rows) + "\n"
+
+
+def _row(line: str, note: str) -> str:
+    if len(line) < _COLUMN:
+        return f"{line:<{_COLUMN - 1}} # {note}\n" if note else f"{line}\n"
+    return f"# {note}\n{line}\n" if note else f"{line}\n"
 
 
 def head(name: str, about: str) -> str:
@@ -79,6 +85,7 @@ def with_pictures(dealt: Dealt, tables: Mapping[str, Mapping[str, Any]], size: i
     calibration = {**tables["calibration"], "samples": count["calibration"]}
     limits = {"max_drop": visible_drop(count["evaluation"]), "min_agreement": 0.95}
     sees = f"of top-1, as a fraction: what {count['evaluation']:,} pictures can see when 1 % of them change"
+    sees += f"; {ONE_POINT} see 0.01" if count["evaluation"] < FEW else ""
     learn = ""
     if "training" in tables:
         how = _training(count["training"], size, dealt.names)
@@ -103,4 +110,4 @@ def _training(count: int, size: int, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML forbids DEL, JSON does not

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from ghost_edge.core.artifact import open_artifact
 from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.manifest import Manifest, Model, read_manifest
 from ghost_edge.core.stats import LatencyStats
@@ -17,33 +15,45 @@ from ghost_edge.device.bench_results import doubt_lines, read_document, results_
 from ghost_edge.host.cost import activation_bytes
 from ghost_edge.host.disagreements import Disagreement, load_disagreements
 from ghost_edge.host.graph import read_graph
+from ghost_edge.host.layers import LayerLoss
 from ghost_edge.host.layout import DISAGREEMENTS, DOCTOR, LAYERS, PARITY, RANGES, VERIFIED
 from ghost_edge.host.parity import Parity, load_parity, saturation_doubts
 from ghost_edge.host.ranges.observer import Observed, load_observed
+from ghost_edge.host.records import open_recorded
 from ghost_edge.host.stages.doctor import read_findings
+from ghost_edge.host.stages.layers import read_layers
 from ghost_edge.host.stages.report import delegate_doubts
+
+
+class Timed(NamedTuple):
+    """A file with so many threads."""
+
+    file: str
+    threads: int
+    stats: LatencyStats
 
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Times on one machine: by file name. board: in words. doubts: why not to trust them."""
+    """Times on one machine. board: in words. doubts: why not to trust them."""
 
     board: str
-    times: dict[str, LatencyStats]
+    timed: tuple[Timed, ...]
     doubts: tuple[str, ...]
 
-    def of(self, file: str) -> LatencyStats | None:
-        """The times of a file; of several thread counts, those of the first."""
-        return next((stats for name, stats in self.times.items() if name.split(",")[0] == file), None)
+    def named(self) -> list[tuple[str, LatencyStats]]:
+        """Each with its name; threads are said where there are several."""
+        sweep = len({each.threads for each in self.timed}) > 1
+        return [(each.file + (f", {each.threads} threads" if sweep else ""), each.stats) for each in self.timed]
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A converted model. layers: rows of layers.json. alive: bytes of activations by operation, by file name."""
+    """A converted model. alive: bytes of activations while each operation runs, by file name."""
 
     folder: Path
     manifest: Manifest
-    layers: list[dict[str, Any]]
+    layers: list[LayerLoss]
     observed: Observed
     disagreements: tuple[Disagreement, ...]
     parity: Parity
@@ -52,50 +62,48 @@ class Run:
     doubts: tuple[str, ...]
 
     def model(self, role: str) -> Model:
-        """The artifact of a role that every run has: float, quantized."""
-        return next(model for model in self.manifest.models if model.role == role)
+        """The artifact of a role that every run has, float or quantized; ArtifactError where it has not."""
+        found = [model for model in self.manifest.models if model.role == role]
+        if not found:
+            raise ArtifactError(f"{self.folder} has no {role} model; run ghost-edge convert again")
+        return found[0]
 
 
 def read_run(folder: Path, benches: Sequence[Path] = ()) -> Run:
     """Read what convert left in a folder, and benches of its files on other machines.
 
-    Raises ArtifactError where something is missing, damaged, or of an older convert.
+    Raises ArtifactError where something is missing, damaged, of another run, or of an older convert.
     """
     manifest = read_manifest(folder)
     folder = folder if folder.is_dir() else folder.parent
-    files = {model.artifact.file: open_artifact(model.artifact, folder) for model in manifest.models}
+    files = {model.artifact.file: open_recorded(folder, model.artifact.file) for model in manifest.models}
+    parity, findings = (open_recorded(folder, name) for name in (PARITY, DOCTOR))
     try:
-        layers, parity = json.loads((folder / LAYERS).read_text(encoding="utf-8")), load_parity(folder / PARITY)
-        findings = read_findings(folder / DOCTOR)
-        doubts = (*(finding.sentence for finding in findings), *delegate_doubts(folder / VERIFIED))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        loaded = load_parity(parity)
+        doubts = [finding.sentence for finding in read_findings(findings)]
+        doubts += delegate_doubts(open_recorded(folder, VERIFIED))
+    except (ValueError, KeyError, TypeError) as error:  # as an older convert has made it
         raise ArtifactError(f"{folder} is not what convert of this version leaves ({error}); convert again") from error
-    kept = folder / DISAGREEMENTS
+    judged = manifest.predictions is not None
     return Run(
         folder=folder,
         manifest=manifest,
-        layers=layers,
-        observed=load_observed(folder / RANGES),
-        disagreements=load_disagreements(kept) if manifest.predictions else (),
-        parity=parity,
-        benches=tuple(read_bench(path, manifest) for path in (folder / LATENCY, *benches)),
+        layers=read_layers(open_recorded(folder, LAYERS)),
+        observed=load_observed(open_recorded(folder, RANGES)),
+        disagreements=load_disagreements(open_recorded(folder, DISAGREEMENTS)) if judged else (),
+        parity=loaded,
+        benches=tuple(read_bench(path, manifest) for path in (open_recorded(folder, LATENCY), *benches)),
         alive={name: activation_bytes(read_graph(path)) for name, path in files.items() if path.suffix == ".tflite"},
-        doubts=(*doubts, *saturation_doubts(parity)),
+        doubts=(*doubts, *saturation_doubts(loaded)),
     )
 
 
 def read_bench(path: Path, manifest: Manifest) -> Bench:
     """The times of a manifest's files in a --json of `ghost-edge bench`; DataError where it timed none of them."""
     document, sums = read_document(path), {model.artifact.sha256 for model in manifest.models}
-    results = [each for each in results_from_document(document, str(path)) if each.stats and each.sha256 in sums]
-    if not results:
+    results = [each for each in results_from_document(document, str(path)) if each.sha256 in sums]
+    timed = tuple(Timed(each.path.name, each.threads, each.stats) for each in results if each.stats)
+    if not timed:
         raise DataError(f"{path} timed no file of {manifest.name}; bench the folder that the report is of")
-    board = document["board"]
-    words = ", ".join(str(board[key]) for key in ("model", "cpu") if board[key])
-    threads = {each.threads for each in results}
-    names = {
-        f"{each.path.name}{f', {each.threads} threads' if len(threads) > 1 else ''}": each.stats
-        for each in results
-        if each.stats
-    }
-    return Bench(words or "an unknown machine", names, tuple(doubt_lines(results)))
+    words = ", ".join(str(document["board"][key]) for key in ("model", "cpu") if document["board"][key])
+    return Bench(words or "an unknown machine", timed, tuple(doubt_lines(results)))

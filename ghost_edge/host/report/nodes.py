@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ghost_edge.core.artifact import open_artifact
 from ghost_edge.core.errors import ArtifactError, MissingPackageError
 from ghost_edge.core.files import write_json
 from ghost_edge.core.manifest import read_manifest
-from ghost_edge.host.layout import LAYERS, NODES_LATENCY, NODES_SQNR, OPERATION_TIMES
+from ghost_edge.host.layout import NODES_LATENCY, NODES_SQNR
 from ghost_edge.host.tools import optional_version
 
 _GRAPH = "main"  # what Model Explorer calls the one graph of a .tflite file
-_WORSE = ("#ffffff", "#d62728")  # from the least to the most
+_BEST, _WORST = "#ffffff", "#d62728"
 
 
-def write_nodes(folder: Path) -> tuple[Path, Path]:
-    """Write nodes_sqnr.json (dB) and nodes_latency.json (ms alone), keyed by the index of the operation."""
-    layers, times = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (LAYERS, OPERATION_TIMES))
-    noise = {row["index"]: round(row["sqnr_db"], 2) for row in layers if row["sqnr_db"] is not None}
-    noise.pop(None, None)  # the input is no operation
-    paths = folder / NODES_SQNR, folder / NODES_LATENCY
-    write_json(_node_data(noise, _WORSE[::-1]), paths[0])
-    write_json(_node_data(dict(enumerate(times)), _WORSE), paths[1])
-    return paths
-
-
-def _node_data(values: dict[int, float], colours: tuple[str, ...]) -> dict[str, Any]:
+def write_nodes(values: Mapping[int, float], path: Path, *, more_is_worse: bool = False) -> None:
+    """Write a number for each operation, by its index, with the worst in red."""
+    colours = (_BEST, _WORST) if more_is_worse else (_WORST, _BEST)
     gradient = [{"stop": stop, "bgColor": colour} for stop, colour in enumerate(colours)]
-    return {_GRAPH: {"results": {str(key): {"value": value} for key, value in values.items()}, "gradient": gradient}}
+    results = {str(index): {"value": round(value, 4)} for index, value in values.items()}
+    write_json({_GRAPH: {"results": results, "gradient": gradient}}, path)
 
 
 def view(folder: Path) -> None:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 
 from ghost_edge import __version__
+from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.files import write_bytes
 from ghost_edge.core.regression import flatten
 from ghost_edge.core.report import Column, as_cells
+from ghost_edge.core.stats import LatencyStats
 from ghost_edge.host.causes import label
 from ghost_edge.host.disagreements import MOST
+from ghost_edge.host.layers import LayerLoss
+from ghost_edge.host.layout import PAGE
 from ghost_edge.host.report import plots
-from ghost_edge.host.report.contents import Bench, Run
+from ghost_edge.host.report.contents import Bench, Run, read_run
 from ghost_edge.host.stages.report import COLUMNS, accuracy_cells, summary_rows
 
 _WORST, _HISTOGRAMS, _NAME = 10, 4, 80  # layers, plots, characters of a name before it is cut
@@ -42,10 +48,25 @@ _SIDE_BY_SIDE = (
     Column("run", "name"),
     Column("scheme", "scheme"),
     Column("board", "board"),
+    Column("threads", "threads", "d"),
     *(column for column in COLUMNS if column.key not in ("file", "median_ms")),
     Column("median ms", "median_ms", ".3f"),
     Column("gate", "gate"),
 )
+
+
+def write_report(groups: Sequence[Sequence[Path]], out: Path | None) -> Path:
+    """Write the page of folders, each with benches of its files behind it, and return where.
+
+    out: report.html in the folder, where there is one and nothing is given. Raises RecipeError where it must be given,
+    and what read_run() raises.
+    """
+    if len(groups) > 1 and out is None:
+        raise RecipeError("several folders make one page, and none of theirs; name it: -o comparison.html")
+    first = groups[0][0]
+    page = out or (first if first.is_dir() else first.parent) / PAGE
+    write_bytes(render([read_run(folder, benches) for folder, *benches in groups]).encode(), page)
+    return page
 
 
 def render(runs: Sequence[Run]) -> str:
@@ -58,7 +79,7 @@ def render(runs: Sequence[Run]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["cut"] = _cut
+    environment.filters.update(cut=_cut, limits=lambda limits: dataclasses.asdict(limits).items())
     page: str = environment.get_template("run.html" if len(runs) == 1 else "runs.html").render(
         version=__version__, **context
     )
@@ -81,7 +102,7 @@ def _one(run: Run) -> dict[str, Any]:
         "benches": [_bench(bench, numbers) for bench in run.benches],
         "memory": plots.draw_memory(run.alive, next(numbers)),
         "parity": _parity(run),
-        "recipe": [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in flatten(run.manifest.recipe)],
+        "recipe": as_toml(run.manifest.recipe),
     }
 
 
@@ -95,21 +116,15 @@ def _several(runs: Sequence[Run]) -> dict[str, Any]:
     ]
     labels = [run.manifest.name for run in runs]
     if len(set(labels)) < len(labels):
-        labels = [f"{label} ({run.folder.name})" for label, run in zip(labels, runs)]
-    names = [f"{number} {label}" for number, label in enumerate(labels, 1)]
-    rows = [_side(name, run, bench) for name, run in zip(names, runs) for bench in run.benches]
-    points = [row["point"] for row in rows if row["point"]]
-    times = {
-        f"{name}, {bench.board}": stats
-        for name, run in zip(names, runs)
-        for bench in run.benches
-        if (stats := bench.of(run.model("quantized").artifact.file))
-    }
+        labels = [f"{name} ({run.folder.resolve().name})" for name, run in zip(labels, runs)]
+    names = [f"{number} {name}" for number, name in enumerate(labels, 1)]
+    sides = [side for number, run in enumerate(runs, 1) for side in _sides(number, labels[number - 1], run)]
+    points = [side.point for side in sides if side.point]
     return {
         "title": " / ".join(names),
-        "rows": table(rows, _SIDE_BY_SIDE),
+        "rows": table([side.row for side in sides], _SIDE_BY_SIDE),
         "trade": plots.draw_trade(points, next(numbers)) if points else None,
-        "latency": plots.draw_latency(times, next(numbers)),
+        "latency": plots.draw_latency([(side.label, side.stats) for side in sides], next(numbers)),
         "noise": [(name, plots.draw_noise(run.layers, next(numbers))) for name, run in zip(names, runs)],
         "memory": plots.draw_memory(
             {name: run.alive[run.model("quantized").artifact.file] for name, run in zip(names, runs)}, next(numbers)
@@ -119,21 +134,30 @@ def _several(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def _side(name: str, run: Run, bench: Bench) -> dict[str, Any]:
-    model = run.model("quantized")
-    stats, accuracy = bench.of(model.artifact.file), model.accuracy
-    label = f"{name}, {bench.board}" if len(run.benches) > 1 else name
-    cells: Mapping[str, Any] = accuracy_cells(accuracy) if accuracy else dict.fromkeys(each.key for each in COLUMNS)
-    return {
-        **cells,
-        "name": name,
-        "point": plots.Point(label, stats.median_ms, accuracy.drop, accuracy.margin) if stats and accuracy else None,
-        "scheme": run.manifest.recipe.get("quantization", {}).get("kind", "int8"),
-        "board": bench.board,
-        "size_bytes": model.artifact.size_bytes,
-        "median_ms": stats.median_ms if stats else None,
-        "gate": verdict(run),
-    }
+class _Side(NamedTuple):
+    """The quantized model of a run on one machine with so many threads: a row, and what plots show of it."""
+
+    label: str
+    row: dict[str, Any]
+    stats: LatencyStats
+    point: plots.Point | None
+
+
+def _sides(number: int, name: str, run: Run) -> Iterator[_Side]:
+    model, recipe = run.model("quantized"), run.manifest.recipe
+    cells: Mapping[str, Any] = dict.fromkeys(each.key for each in COLUMNS)
+    cells = accuracy_cells(model.accuracy) if model.accuracy else cells
+    row = {**cells, "size_bytes": model.artifact.size_bytes, "gate": verdict(run)}
+    row["scheme"] = recipe.get("quantization", {"kind": "int8"})["kind"] if recipe else None
+    timed = [(bench.board, each) for bench in run.benches for each in bench.timed if each.file == model.artifact.file]
+    for place, (board, each) in enumerate(timed, 1):
+        short = f"{number}" if len(timed) == 1 else f"{number}.{place}"
+        point = None
+        if model.accuracy:
+            point = plots.Point(short, each.stats.median_ms, model.accuracy.drop, model.accuracy.margin)
+        label = f"{short} {name}"
+        measured = {"name": label, "board": board, "threads": each.threads, "median_ms": each.stats.median_ms}
+        yield _Side(label, {**row, **measured}, each.stats, point)
 
 
 def verdict(run: Run) -> str:
@@ -162,27 +186,27 @@ def _summary(run: Run) -> Iterator[str]:
         )
 
 
-def _worst(layers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    rows = sorted(layers, key=lambda row: -row["noise"])[:_WORST]
+def _worst(layers: Sequence[LayerLoss]) -> list[dict[str, Any]]:
     return [
         {
-            **row,
-            "place": "input" if row["index"] is None else row["index"],
-            "layer": _cut(label(row["name"])),
-            "why": "; ".join([*row["causes"], *row["healed"]]) or None,
+            **vars(row),
+            "place": "input" if row.index is None else row.index,
+            "layer": _cut(label(row.name)),
+            "why": "; ".join((*row.causes, *row.healed)) or None,
         }
-        for row in rows
+        for row in sorted(layers, key=lambda row: -row.noise)[:_WORST]
     ]
 
 
 def _histograms(run: Run, numbers: Iterator[int]) -> Iterator[dict[str, Any]]:
     """Of the tensors in which most noise enters, that have a range."""
     held = dict(zip(run.observed.names, run.observed.histograms))
-    ranged = [row for row in run.layers if row["low"] is not None and row["name"] in held]
-    for row in sorted(ranged, key=lambda row: -row["noise"])[:_HISTOGRAMS]:
-        name = f"{'input' if row['index'] is None else row['index']}: {_cut(label(row['name']))}"
-        plot = plots.draw_histogram(held[row["name"]], row["low"], row["high"], name, next(numbers))
-        yield {"plot": plot, "name": name, "clipped": row["clipped"], "bits": row["bits"]}
+    worst = sorted((row for row in run.layers if row.name in held), key=lambda row: -row.noise)
+    for row in [row for row in worst if row.low is not None][:_HISTOGRAMS]:
+        name = f"{'input' if row.index is None else row.index}: {_cut(label(row.name))}"
+        assert row.low is not None and row.high is not None, "a range has two ends"
+        plot = plots.draw_histogram(held[row.name], row.low, row.high, name, next(numbers))
+        yield {"plot": plot, "name": name, "clipped": row.clipped, "bits": row.bits}
 
 
 def _pictures(run: Run) -> Iterator[dict[str, Any]]:
@@ -210,11 +234,11 @@ def _bench(bench: Bench, numbers: Iterator[int]) -> dict[str, Any]:
             "model": name,
             "interval": f"{stats.low_ms:.3f} to {stats.high_ms:.3f}" if stats.low_ms and stats.high_ms else None,
         }
-        for name, stats in bench.times.items()
+        for name, stats in bench.named()
     ]
     return {
         "board": bench.board,
-        "plot": plots.draw_latency(bench.times, next(numbers)),
+        "plot": plots.draw_latency(bench.named(), next(numbers)),
         "table": table(rows, _LATENCY),
         "doubts": bench.doubts,
     }
@@ -239,6 +263,21 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> dict[
     titles, *cells = as_cells(rows, columns)
     numeric = [bool(column.format) or column.key in ("drop", "interval") for column in columns]
     return {"titles": titles, "rows": cells, "numeric": numeric}
+
+
+def as_toml(recipe: Mapping[str, Any]) -> str:
+    """Tables of values, and lists of such tables, as a recipe has them."""
+    lines = [f"{key} = {_text(value)}" for key, value in recipe.items() if not _tables(value)]
+    for key, value in recipe.items():
+        for table in _tables(value):
+            lines += ["", f"[[{key}]]" if isinstance(value, list) else f"[{key}]"]
+            lines += [f"{inner} = {_text(each)}" for inner, each in table.items()]
+    return "\n".join(lines)
+
+
+def _tables(value: Any) -> list[Mapping[str, Any]]:
+    found = value if isinstance(value, list) else [value]
+    return found if found and all(isinstance(each, Mapping) for each in found) else []
 
 
 def _cut(text: str) -> str:

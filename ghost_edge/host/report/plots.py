@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
 from markupsafe import Markup
+from matplotlib.ticker import EngFormatter
 
 from ghost_edge.core.stats import LatencyStats
+from ghost_edge.host.layers import LayerLoss
 from ghost_edge.host.ranges.histograms import HALF, Histogram
 from ghost_edge.host.report.svg import COLOURS, INK, add_legend, as_svg, new_figure, style
 
 _BINS = 96
-_SHOWN = 99.0  # percentile of the times up to which a violin is drawn; the rest would press it flat
+_SHOWN, _STRETCH = 99.0, 3.0  # percentile of the times, and times the largest median: the rest would press it flat
 _MARKED = 5  # layers
 _LABEL = 32  # characters
 
 
-def draw_noise(rows: Sequence[Mapping[str, Any]], number: int) -> Markup:
-    """SQNR behind each operation, and of rounding its output alone; the worst are numbered. rows: of layers.json."""
+def draw_noise(rows: Sequence[LayerLoss], number: int) -> Markup:
+    """SQNR behind each operation, and of rounding its output alone; the worst are numbered."""
+    noisy = [(_place(row), row.sqnr_db) for row in rows if row.sqnr_db is not None]
+    rounded = [(_place(row), row.own_db) for row in rows if row.own_db is not None]
+    worst = sorted((row for row in rows if row.sqnr_db is not None), key=lambda row: -row.noise)[:_MARKED]
     with matplotlib.rc_context(style()):
         figure, axes = new_figure()
-        for key, colour, text, look in (
-            ("sqnr_db", COLOURS[0], "all that is lost so far", {"linewidth": 1.4}),
-            ("own_db", COLOURS[1], "rounding this output alone", {"marker": ".", "linestyle": "", "markersize": 4}),
-        ):
-            known = [(_place(row), row[key]) for row in rows if row[key] is not None]
-            axes.plot(*zip(*known), color=colour, label=text, **look) if known else None
-        worst = sorted((row for row in rows if row["sqnr_db"] is not None), key=lambda row: -row["noise"])[:_MARKED]
+        axes.plot(*_columns(noisy), color=COLOURS[0], label="all that is lost so far", linewidth=1.4)
+        axes.plot(*_columns(rounded), ".", color=COLOURS[1], label="rounding this output alone", markersize=4)
         for row in worst:
-            axes.annotate(
-                f"{_place(row)}", (_place(row), row["sqnr_db"]), (0, -12), textcoords="offset points", ha="center"
-            )
+            place = _place(row), row.sqnr_db
+            axes.annotate(f"{_place(row)}", place, (0, -12), textcoords="offset points", ha="center")
         axes.set(xlabel="operation, in the order in which they run", ylabel="SQNR in dB")
-        add_legend(axes)
-    places = ", ".join(f"{_place(row)} ({row['sqnr_db']:.0f} dB)" for row in worst)
-    last = next((row["sqnr_db"] for row in reversed(rows) if row["sqnr_db"] is not None), None)
+        add_legend(figure, axes)
+    places = ", ".join(f"{_place(row)} ({row.sqnr_db:.0f} dB)" for row in worst)
     return as_svg(
         figure,
         f"SQNR along the depth of the network, {len(rows)} operations; at the end "
-        f"{'no noise' if last is None else f'{last:.1f} dB'}; most noise enters at operation {places}",
+        f"{f'{noisy[-1][1]:.1f} dB' if noisy else 'no noise'}; most noise enters at operation {places or 'none'}",
         number,
     )
+
+
+def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [place for place, _ in points], [value for _, value in points]
 
 
 def draw_histogram(histogram: Histogram, low: float, high: float, name: str, number: int) -> Markup:
@@ -55,38 +58,38 @@ def draw_histogram(histogram: Histogram, low: float, high: float, name: str, num
     starts = np.arange(first, last, every)
     counts = np.add.reduceat(histogram.counts[:last], starts)
     with matplotlib.rc_context(style()):
-        figure, axes = new_figure(4.4, 2.5, left=0.2)
+        figure, axes = new_figure(4.4, 2.5, left=0.15)
         axes.axvspan(low, high, color=COLOURS[2], alpha=0.18, linewidth=0, label="what its integers reach")
         axes.stairs(np.maximum(counts, 0.5), edges[[*starts, last]], fill=True, color=COLOURS[0], baseline=0.5)
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:,.0f}")  # the usual 10^3 is mathematics, which is text here
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))  # 10k: 10^4 is mathematics, which is text here
         axes.set(xlabel="value", ylabel="how many")
-        add_legend(axes)
+        add_legend(figure, axes)
     words = f"Values of {name} over the calibration pictures, {histogram.low:.3g} to {histogram.high:.3g}"
     return as_svg(figure, f"{words}; its integers reach {low:.3g} to {high:.3g}", number)
 
 
-def draw_latency(times: Mapping[str, LatencyStats], number: int) -> Markup:
-    """The distribution of each model's times, every sample but the slowest 1 %, with the median and its interval."""
+def draw_latency(times: Sequence[tuple[str, LatencyStats]], number: int) -> Markup:
+    """The distribution of each one's times, every sample but the slowest, with the median and its interval."""
+    height, letters = 0.9 + 0.5 * len(times), max(len(name[:_LABEL]) for name, _ in times)
+    longest = _STRETCH * max(stats.median_ms for _, stats in times)
     with matplotlib.rc_context(style()):
-        figure, axes = new_figure(5.4, 0.9 + 0.5 * len(times), left=0.36)
-        figure.subplots_adjust(bottom=0.5 / (0.9 + 0.5 * len(times)))
+        figure, axes = new_figure(5.4, height, left=min(0.05 + 0.013 * letters, 0.5))
+        figure.subplots_adjust(bottom=0.5 / height)
         places = range(len(times), 0, -1)
-        for place, (stats, colour) in zip(places, zip(times.values(), COLOURS * len(times))):
+        for place, (_, stats), colour in zip(places, times, itertools.cycle(COLOURS)):
             values = np.asarray(stats.samples_ns) / 1e6
-            values = values[values <= np.percentile(values, _SHOWN)]
-            if np.ptp(values) > 0 and len(values) > 2:
-                (body,) = axes.violinplot([values], [place], orientation="horizontal", widths=0.8, showextrema=False)[
-                    "bodies"
-                ]
-                body.set(facecolor=colour, edgecolor=colour, alpha=0.5)
+            values = values[values <= min(np.percentile(values, _SHOWN), longest)]
+            if len(values) > 2 and np.ptp(values) > 0:
+                violins = axes.violinplot([values], [place], orientation="horizontal", widths=0.8, showextrema=False)
+                violins["bodies"][0].set(facecolor=colour, edgecolor=colour, alpha=0.5)
             axes.plot(stats.median_ms, place, marker="|", color=INK, markersize=12)
             if stats.low_ms is not None and stats.high_ms is not None:
                 axes.plot([stats.low_ms, stats.high_ms], [place, place], color=INK, linewidth=1.2)
-        axes.set_yticks(list(places), [name[:_LABEL] for name in times])
+        axes.set_yticks(list(places), [name[:_LABEL] for name, _ in times])
         axes.set(xlabel="ms")
         axes.set_xlim(left=0)
-    words = "; ".join(f"{name}: median {stats.median_ms:.3f} ms" for name, stats in times.items())
+    words = "; ".join(f"{name}: median {stats.median_ms:.3f} ms" for name, stats in times)
     return as_svg(figure, f"Distributions of the times of single runs. {words}", number)
 
 
@@ -94,10 +97,10 @@ def draw_memory(alive: Mapping[str, Sequence[int]], number: int) -> Markup:
     """Bytes of activations that are alive while each operation runs, by file."""
     with matplotlib.rc_context(style()):
         figure, axes = new_figure()
-        for (name, sizes), colour in zip(alive.items(), COLOURS):
+        for (name, sizes), colour in zip(alive.items(), itertools.cycle(COLOURS)):
             axes.stairs(np.asarray(sizes) / 1024, color=colour, label=name, fill=True, alpha=0.35)
         axes.set(xlabel="operation, in the order in which they run", ylabel="KiB of activations alive")
-        add_legend(axes)
+        add_legend(figure, axes)
     words = "; ".join(
         f"{name}: at most {max(sizes):,} bytes, at operation {int(np.argmax(sizes))}" for name, sizes in alive.items()
     )
@@ -105,7 +108,7 @@ def draw_memory(alive: Mapping[str, Sequence[int]], number: int) -> Markup:
 
 
 class Point(NamedTuple):
-    """One run on one machine; drop and its margin are fractions."""
+    """One run on one machine, label: its number; drop and its margin are fractions."""
 
     label: str
     median_ms: float
@@ -117,13 +120,13 @@ def draw_trade(points: Sequence[Point], number: int) -> Markup:
     """Drop of top-1 with its margin over the median time."""
     with matplotlib.rc_context(style()):
         figure, axes = new_figure()
-        for point, colour in zip(points, COLOURS * len(points)):
+        for point, colour in zip(points, itertools.cycle(COLOURS)):
             drop = point.drop * 100
             axes.errorbar(point.median_ms, drop, yerr=point.margin * 100, fmt="o", color=colour)
-            axes.annotate(point.label[:_LABEL], (point.median_ms, drop), (6, 4), textcoords="offset points", fontsize=8)
+            axes.annotate(point.label, (point.median_ms, drop), (6, 4), textcoords="offset points", fontsize=8)
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.set(xlabel="median ms", ylabel="drop of top-1 in points, with margin")
-        axes.margins(x=0.15)
+        axes.set_xlim(0, 1.25 * max(point.median_ms for point in points))
     words = "; ".join(
         f"{each.label}: {each.median_ms:.3f} ms, drop {each.drop * 100:.2f} ± {each.margin * 100:.2f} points"
         for each in points
@@ -131,5 +134,5 @@ def draw_trade(points: Sequence[Point], number: int) -> Markup:
     return as_svg(figure, f"Accuracy lost against time taken. {words}", number)
 
 
-def _place(row: Mapping[str, Any]) -> int:
-    return -1 if row["index"] is None else int(row["index"])
+def _place(row: LayerLoss) -> int:
+    return -1 if row.index is None else row.index

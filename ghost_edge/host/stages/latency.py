@@ -8,16 +8,12 @@ import sys
 from pathlib import Path
 
 from ghost_edge.core.errors import DeviceError
-from ghost_edge.core.files import write_bytes, write_json
-from ghost_edge.host.op_times import time_operations
+from ghost_edge.core.files import write_bytes
 from ghost_edge.host.stages import Work
 
 
 def run(work: Work) -> tuple[Path, ...]:
-    """Write latency.json, the output of `ghost-edge bench --json -`, from a process without TensorFlow.
-
-    And operation_times.json: ms of each operation of the quantized file, alone.
-    """
+    """Write latency.json, the output of `ghost-edge bench --json -`, from a process without TensorFlow."""
     files = list(map(str, work.models.values()))
     command = [sys.executable, "-m", "ghost_edge", "bench", *files, "--max-seconds", "2", "--json", "-"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -26,6 +22,4 @@ def run(work: Work) -> tuple[Path, ...]:
         raise DeviceError(f"an artifact does not run here: {reason}")
     path = work.path(work.names.latency)
     write_bytes((json.dumps(json.loads(done.stdout), indent=2) + "\n").encode(), path)
-    times = work.path(work.names.operation_times)
-    write_json(time_operations(work.models["quantized"]), times)
-    return path, times
+    return (path,)

@@ -7,13 +7,15 @@ import json
 from pathlib import Path
 from typing import Any, Optional
 
+from ghost_edge.core.errors import ArtifactError, RecipeError
 from ghost_edge.core.files import write_bytes, write_json
+from ghost_edge.core.options import from_table
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.core.report import Column
 from ghost_edge.host.causes import label
 from ghost_edge.host.graph import read_graph
 from ghost_edge.host.layer_chart import draw_layers
-from ghost_edge.host.layers import depthwise_weights, examine, measure
+from ghost_edge.host.layers import LayerLoss, depthwise_weights, examine, measure
 from ghost_edge.host.ranges.observer import load_observed, observe_channels
 from ghost_edge.host.stages import Work
 from ghost_edge.host.stages.calibrate import choose_pictures, spread
@@ -52,10 +54,16 @@ def run(work: Work) -> tuple[Path, ...]:
     return work.path(names.layers), work.path(names.layers_chart)
 
 
+def read_layers(path: Path) -> list[LayerLoss]:
+    """What run() wrote; ArtifactError where it is missing, damaged, or of another version."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return [from_table(LayerLoss, row, "a layer") for row in rows]
+    except (OSError, ValueError, TypeError, RecipeError) as error:
+        raise ArtifactError(f"{path} is not what convert of this version writes ({error}); convert again") from error
+
+
 def layer_table(path: Path, count: Optional[int] = None) -> list[dict[str, Any]]:
     """Rows of COLUMNS from layers.json, those first in which most noise enters; at most `count`."""
-    rows = sorted(json.loads(path.read_text(encoding="utf-8")), key=lambda row: -row["noise"])
-    for row in rows:
-        row["layer"] = label(row["name"])
-        row["why"] = "; ".join(row["causes"] + row["healed"])
-    return rows[:count]
+    rows = sorted(read_layers(path), key=lambda row: -row.noise)[:count]
+    return [{**vars(row), "layer": label(row.name), "why": "; ".join(row.causes + row.healed)} for row in rows]

@@ -9,6 +9,7 @@ from typing import Any
 
 import tomllib
 
+from ghost_edge import __version__
 from ghost_edge.core.artifact import describe
 from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.files import write_bytes
@@ -74,8 +75,9 @@ def make_manifest(work: Work) -> Manifest:
         gate=tuple(verdict["reasons"]),
         recipe_sha256=sha256_file(work.recipe.path),
         weights_sha256=sha256_file(weights) if weights else "",
-        tools=tool_versions(),
+        tools={"ghost-edge": __version__, **tool_versions()},
         recipe=tomllib.loads(work.recipe.path.read_text(encoding="utf-8")),
+        recipe_file=work.recipe.path.name,
     )
 
 
