@@ -10,7 +10,7 @@ import click
 
 from ghost_edge.cli.options import data_option
 from ghost_edge.cli.progress import open_progress
-from ghost_edge.core.errors import MissingPackageError
+from ghost_edge.core.errors import MissingPackageError, RecipeError
 from ghost_edge.core.report import as_text
 from ghost_edge.device.environment import COLUMNS, check_installation
 
@@ -23,6 +23,8 @@ from ghost_edge.device.environment import COLUMNS, check_installation
 def doctor(recipe: Optional[Path], out: Optional[Path], env: bool, data: Optional[Path]) -> None:
     """Examine the calibration pictures of RECIPE and what its float model says of them; exit 3 when they are unfit."""
     if env:
+        if recipe or out or data:
+            raise RecipeError("--env looks at what is installed and takes no recipe, --out or --data; leave them out")
         _check_installation()
         return
     from ghost_edge.host.chain import STAGES

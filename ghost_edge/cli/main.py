@@ -41,6 +41,11 @@ COMMANDS = {
 }
 
 
+_GO_ON = ("bench", "compare", "convert", "doctor", "quantize", "train")  # commands that may leave finished parts
+_KEPT = "stopped; what was finished is kept, the same command goes on from there"
+_NOTHING_KEPT = "stopped; nothing was written"
+
+
 class LazyGroup(click.Group):
     """Imports ghost_edge.cli.<name> when the command runs, so that --help answers at once."""
 
@@ -56,6 +61,14 @@ class LazyGroup(click.Group):
             raise RecipeError(f"there is no command {cmd_name!r}; {suggest(cmd_name, COMMANDS)}")
         command: click.Command = getattr(importlib.import_module(f"ghost_edge.cli.{cmd_name}"), cmd_name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C becomes an Abort that says what is left of it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            click.echo(err=True)  # behind the terminal's ^C
+            raise click.Abort(_KEPT if ctx.invoked_subcommand in _GO_ON else _NOTHING_KEPT) from stop
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a command or an option without importing any command."""
@@ -124,12 +137,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> Any:
         reason = error.format_message().rstrip(".")
         click.echo(f"ghost-edge: {' '.join(reason.split())}; `{command} --help` shows what it takes", err=True)
         code = error.exit_code
-    except OSError as error:  # a full disk behind stdout; files have errors of their own
+    except OSError as error:  # a full disk behind stdout, which has no name; most files have errors of their own
+        what = f"{error.filename} could not be used" if error.filename else "the output could not be written"
         with contextlib.suppress(OSError):
-            click.echo(f"ghost-edge: the output could not be written ({error.strerror})", err=True)
+            click.echo(f"ghost-edge: {what} ({error.strerror})", err=True)
         sys.stdout = None  # nothing to flush it into
         code = GhostEdgeError.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("ghost-edge: stopped; what was finished is kept, the same command goes on from there", err=True)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        click.echo(f"ghost-edge: {str(stop) or _NOTHING_KEPT}", err=True)
         code = 130
     sys.exit(code if isinstance(code, int) else 0)

@@ -45,7 +45,10 @@ _OPERATORS = {
 
 
 class _Need(NamedTuple):
-    """Packages of Python with the extra of ghost-edge that brings them, or programs; and what installs them."""
+    """Packages of Python with the extra of ghost-edge that brings them, or programs; and what installs them.
+
+    An extra without packages: all of it that no other purpose names.
+    """
 
     packages: tuple[str, ...] = ()
     extra: str = ""
@@ -54,13 +57,12 @@ class _Need(NamedTuple):
 
 
 _ARMV7 = platform.machine().startswith("armv7")
-_TOOLS = ("tensorflow", "keras", "litert-quantizer", "flatbuffers", "onnx", "tf2onnx", "safetensors", "rich")
 _LITERT_OF = "host" if importlib.util.find_spec("tensorflow") else "device"  # the converter asks for a newer one
 PURPOSES = {
     "any command": _Need(("numpy", "click")),
     "bench .tflite": _Need(("tflite-runtime",) if _ARMV7 else ("ai-edge-litert",), _LITERT_OF),
     "bench .onnx": _Need(("onnxruntime",), "host", install=f"{PIP} onnxruntime"),
-    "convert, train": _Need((*_TOOLS, "matplotlib"), "host"),
+    "convert, train": _Need(extra="host"),
     "pictures": _Need(("Pillow",), "host", install=f"{PIP} Pillow"),
     "TFLite Micro's proof": _Need(("tflite-micro",), "micro"),
     "view": _Need(("ai-edge-model-explorer",), "view", install=f"{PIP} ai-edge-model-explorer"),
@@ -93,11 +95,19 @@ def check_installation() -> Iterator[Part]:
     for purpose, need in PURPOSES.items():
         wanted = wanted_versions(need.extra)
         install = need.install or f'{PIP} "ghost-edge[{need.extra}]"'.replace("[]", "")
-        for package in need.packages:
-            yield _check_package(purpose, package, wanted.get(package.lower()), install)
+        for package in packages_of(need):
+            yield _check_package(purpose, package, wanted.get(package.lower()) or None, install)
         for program in need.programs:
             there = any(map(shutil.which, (program, f"{program}-static")))  # as Debian 12 calls QEMU's
             yield Part(purpose, program, "yes" if there else None, None, _OK if there else f"missing: {install}")
+
+
+def packages_of(need: _Need) -> tuple[str, ...]:
+    """The packages of a purpose; the extra itself, which is none, where no metadata says what belongs to it."""
+    if need.packages or not need.extra:
+        return need.packages
+    named = {package.lower() for other in PURPOSES.values() for package in other.packages}
+    return tuple(name for name in wanted_versions(need.extra) if name not in named) or (f"ghost-edge[{need.extra}]",)
 
 
 def _check_package(purpose: str, package: str, wanted: Optional[str], install: str) -> Part:
@@ -129,7 +139,7 @@ def version_of(package: str) -> Optional[str]:
 
 
 def wanted_versions(extra: str, requirements: Optional[Sequence[str]] = None) -> dict[str, str]:
-    """Package to range, such as ">=2.21,<2.22": what ghost-edge[extra] asks for on this machine.
+    """Package to range, such as ">=2.21,<2.22" or "": what ghost-edge[extra] asks for on this machine.
 
     requirements: in the form of METADATA; those of the installed ghost-edge if not given, none where it has none.
     """
@@ -144,7 +154,7 @@ def wanted_versions(extra: str, requirements: Optional[Sequence[str]] = None) ->
         requirement, _, marker = line.partition(";")
         name, _, bounds = re.split(r"((?:\[.*?\])?\s*(?=[<>=!(]|$))", requirement.strip(), maxsplit=1)
         clauses = re.findall(r"(\w+) ([<>=!]+) ['\"](.*?)['\"]", marker)
-        if bounds and all(_holds(here[variable], sign, value) for variable, sign, value in clauses):
+        if all(_holds(here[variable], sign, value) for variable, sign, value in clauses):
             wanted[name.lower()] = ",".join(filter(None, (wanted.get(name.lower()), bounds.strip())))
     return wanted
 
@@ -171,7 +181,7 @@ def describe_environment() -> Iterator[tuple[str, str]]:
     yield "machine", describe(read_board())
     flags = re.search(r"^(?:flags|Features)\s*: (.*)$", _read(Path("/proc/cpuinfo")), re.MULTILINE)
     yield "its instructions", " ".join(flag for flag in _FLAGS if flags and flag in flags[1].split()) or "-"
-    for package in sorted({package for need in PURPOSES.values() for package in need.packages}, key=str.lower):
+    for package in sorted({package for need in PURPOSES.values() for package in packages_of(need)}, key=str.lower):
         yield package, version_of(package) or "-"
     yield "interpreters", ", ".join(filter(is_installed, INTERPRETERS)) or "-"
     yield "GHOST_EDGE_DATA", "set" if os.environ.get("GHOST_EDGE_DATA") else "not set"

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
+
+from ghost_edge.cli.main import LazyGroup, main
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -89,3 +93,45 @@ def test_what_is_installed_here_is_sound(ghost_edge: Command) -> None:
     run = ghost_edge("doctor", "--env")
     assert run.returncode == 0, run.stdout
     assert re.search(r"convert, train +tensorflow +2\.21\S* +\S+ +ok", run.stdout)
+
+
+@pytest.mark.parametrize("also", ["mine.toml", "--out=there", "--data=there"])
+def test_the_installation_has_no_recipe(ghost_edge: Command, also: str) -> None:
+    run = ghost_edge("doctor", "--env", also)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "--env looks at what is installed and takes no recipe, --out or --data" in run.stderr
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, command: str, error: BaseException) -> None:
+    """Run a command that ends with an error."""
+
+    def end() -> None:
+        raise error
+
+    monkeypatch.setattr(LazyGroup, "get_command", lambda *_: click.Command(command, callback=end))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own stay
+    main([command])
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("init", "stopped; nothing was written"),
+        ("train", "stopped; what was finished is kept, the same command goes on from there"),
+    ],
+)
+def test_what_ctrl_c_leaves_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, told: str
+) -> None:
+    with pytest.raises(SystemExit, match="130"):
+        fail(monkeypatch, command, KeyboardInterrupt())
+    assert capsys.readouterr().err == f"\nghost-edge: {told}\n"
+
+
+def test_a_file_that_the_system_refuses_is_not_called_the_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # main takes it away
+    with pytest.raises(SystemExit, match="1"):
+        fail(monkeypatch, "init", PermissionError(13, "Permission denied", "mine"))
+    assert capsys.readouterr().err == "ghost-edge: mine could not be used (Permission denied)\n"

@@ -18,7 +18,7 @@ from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.npz import save_npz
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.importing import network_table
-from ghost_edge.host.init import make_recipe
+from ghost_edge.host.init.recipe import make_recipe
 from ghost_edge.host.init.text import ghostnet
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.recipe import load_recipe

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import platform
 import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from ghost_edge.device import environment
-from ghost_edge.device.environment import PURPOSES, check_installation, describe_environment, is_within, wanted_versions
+from ghost_edge.device.environment import (
+    PURPOSES,
+    check_installation,
+    describe_environment,
+    is_within,
+    packages_of,
+    wanted_versions,
+)
 
 # lines as pip writes them into METADATA
 REQUIREMENTS = (
@@ -98,4 +106,21 @@ def test_a_report_says_nothing_of_the_user(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_report_names_every_package(monkeypatch: pytest.MonkeyPatch) -> None:
     named = dict(describe_environment())
-    assert {package for need in PURPOSES.values() for package in need.packages} <= set(named)
+    assert {package for need in PURPOSES.values() for package in packages_of(need)} <= set(named)
+
+
+def test_convert_needs_what_its_extra_has_and_no_other_purpose_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "requires", lambda name: [*REQUIREMENTS, "jinja2>=3.1; extra == 'host'"])
+    assert packages_of(PURPOSES["convert, train"]) == ("tensorflow", "jinja2")
+
+
+def test_a_package_without_a_range_is_needed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "requires", lambda name: ["jinja2 ; extra == 'host'"])
+    assert packages_of(PURPOSES["convert, train"]) == ("jinja2",)
+
+
+def test_an_extra_that_no_metadata_explains_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "requires", lambda name: None)
+    monkeypatch.setattr(environment, "PURPOSES", {"convert, train": PURPOSES["convert, train"]})
+    (part,) = check_installation()
+    assert part.state == 'missing: python3 -m pip install "ghost-edge[host]"'

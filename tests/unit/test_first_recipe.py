@@ -19,9 +19,9 @@ from ghost_edge.core.errors import DataError
 from ghost_edge.core.npz import save_npz
 from ghost_edge.host.datasets import open_dataset, read_list
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.init import make_recipe
 from ghost_edge.host.init.models import recognise
-from ghost_edge.host.init.survey import best_size, deal, visible_drop
+from ghost_edge.host.init.recipe import make_recipe
+from ghost_edge.host.init.survey import ONE_POINT, best_size, deal, visible_drop
 from ghost_edge.host.recipe import Recipe, load_recipe
 
 PARTS = ("training", "calibration", "evaluation")
@@ -54,6 +54,23 @@ def test_no_picture_is_in_two_lists(work: Path) -> None:
     recipe = made("digits")
     for one, other in itertools.combinations(PARTS, 2):
         assert {*opened(recipe, one)} & {*opened(recipe, other)} == set()
+
+
+def test_a_name_that_json_leaves_as_it_is_and_toml_forbids_is_escaped(work: Path) -> None:
+    recipe = made((work / "digits").rename(work / "del\x7fete"), out=work / "a.toml")
+    assert recipe.training is not None
+    assert recipe.training.source.path == "del\x7fete"
+
+
+def test_a_comment_stands_above_a_line_that_is_too_long(work: Path) -> None:
+    lines = make_recipe(Path("digits")).files[-1].read_text().splitlines()
+    assert lines[lines.index('weights = "weights/digits.safetensors"') - 1].startswith("# `ghost-edge train` writes")
+
+
+def test_what_is_a_proposal_is_said(work: Path) -> None:
+    assert (
+        "target and [training] flip are proposals: look at both before you train" in make_recipe(Path("digits")).found
+    )
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -151,6 +168,12 @@ def test_train_and_test_folders_are_not_mixed(work: Path) -> None:
     assert [len(opened(recipe, part)) for part in PARTS] == [50, 50, 30]
 
 
+def test_which_of_three_sets_are_used_is_said(work: Path) -> None:
+    for start, name in enumerate(("train", "test", "val")):
+        write_digits(work / "both" / name, start=start * EACH)
+    assert "used: train to learn from, test to judge; not used: val" in make_recipe(Path("both")).found
+
+
 def test_a_test_picture_among_those_to_train_with_judges_alone(work: Path) -> None:
     write_digits(work / "both" / "train")
     write_digits(work / "both" / "val", start=EACH - 1, count=3)
@@ -240,6 +263,10 @@ def test_the_gate_can_see_its_limit() -> None:
 def test_the_gate_can_see_its_limit_against_a_baseline_too() -> None:
     # 0.5 ** 6 * 5 tests is over 0.05, 0.5 ** 7 * 5 is not: 7 of 200
     assert visible_drop(200) == 0.035
+
+
+def test_so_many_pictures_see_one_point_and_one_fewer_do_not() -> None:
+    assert visible_drop(ONE_POINT) == 0.01 < visible_drop(ONE_POINT - 1)
 
 
 def test_many_pictures_see_half_a_point() -> None:
