@@ -13,7 +13,7 @@ from documents import DOCUMENTS, REPOSITORY, blocks, command_lines, ghost_edge_c
 
 from ghost_edge.cli.main import cli
 from ghost_edge.core import regression
-from ghost_edge.core.accuracy import compare, holm, mcnemar_p, sqnr_db
+from ghost_edge.core.accuracy import compare, holm, loss_p, mcnemar_p, sqnr_db
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.stats import median_interval, ratio_of_blocks
 
@@ -186,6 +186,7 @@ ADJUSTED = holm([mcnemar_p(9, 2), mcnemar_p(5, 1), mcnemar_p(1, 1)])
         ("become {}: no alarm", "{:.3f}, {:.3f} and {:.2f}".format(*ADJUSTED)),
         ("{} of six processes each", ratio_of(6)),
         ("of six processes each, {} of one", ratio_of(1)),
+        ("`max_loss = 0.006`: {}.", "p < 0.0001" if loss_p(40, 0, 2000, 0.006) < 1e-4 else "another"),
         ("none won is the least (p = {} < 0.01", f"{mcnemar_p(7, 0):.4f}"),
         ("6 lost: {})", f"{mcnemar_p(6, 0):.3f}"),
     ],
