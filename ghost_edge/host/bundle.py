@@ -14,7 +14,7 @@ from ghost_edge.core.artifact import open_artifact
 from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import whole_file
-from ghost_edge.core.manifest import FILE_NAME, Model, read_manifest
+from ghost_edge.core.manifest import FILE_NAME, Manifest, Model, read_manifest
 from ghost_edge.core.options import pick
 from ghost_edge.core.targets import TARGETS, Target
 from ghost_edge.device.pictures import save_pictures
@@ -48,23 +48,15 @@ def make_bundle(
     if recipe and not images:
         raise RecipeError("--recipe is for --images N; give both or none")
     row, manifest = pick(TARGETS, target, kind="target"), read_manifest(source)
-    models = {}
-    for model in manifest.models:
-        if reason := _why_left_out(model, source, row):
-            say(f"left out: {model.artifact.file}: {reason}")
-        else:
-            models[model.artifact.file] = open_artifact(model.artifact, source)
+    used = _its_recipe(recipe, manifest, source) if images else None
+    models = _choose_models(manifest, source, row, say)
     if not models:
         raise RecipeError(f"no model in {source} runs on {target}; convert with another kind in [quantization]")
     with tempfile.TemporaryDirectory(prefix="ghost-edge-") as folder:
         work = Path(folder)
-        if images:
-            path = recipe or default_recipe()
-            if sha256_file(path) != manifest.recipe_sha256:
-                why = f"{path} did not make {source}" if recipe else "--images needs the recipe's pictures"
-                raise RecipeError(f"{why}; give --recipe the one that made {source}, as it was then")
+        if used:
             comparable = [models[each.artifact.file] for each in manifest.models if _is_comparable(each, models)]
-            pictures = sample_pictures(load_recipe(path), places_for(path.parent, data), images, comparable)
+            pictures = sample_pictures(load_recipe(used), places_for(used.parent, data), images, comparable)
             save_pictures(pictures, work / "pictures.npz")
         download_wheels(row, pythons, work / "wheels")
         write_own_wheel((*row.packages, *row.expected), work / "wheels")
@@ -76,6 +68,24 @@ def make_bundle(
     out = out or Path(f"{manifest.name}-{target}.tar.gz")
     _pack(files, f"{manifest.name}-{target}", out)
     return out
+
+
+def _its_recipe(recipe: Path | None, manifest: Manifest, source: Path) -> Path:
+    path = recipe or default_recipe()
+    if sha256_file(path) != manifest.recipe_sha256:
+        why = f"{path} did not make {source}" if recipe else "--images needs the recipe's pictures"
+        raise RecipeError(f"{why}; give --recipe the one that made {source}, as it was then")
+    return path
+
+
+def _choose_models(manifest: Manifest, source: Path, row: Target, say: Callable[[str], None]) -> dict[str, Path]:
+    models = {}
+    for model in manifest.models:
+        if reason := _why_left_out(model, source, row):
+            say(f"left out: {model.artifact.file}: {reason}")
+        else:
+            models[model.artifact.file] = open_artifact(model.artifact, source)
+    return models
 
 
 def _is_comparable(model: Model, packed: Mapping[str, Path]) -> bool:

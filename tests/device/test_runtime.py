@@ -33,11 +33,6 @@ FLOAT = "mlperf_tiny_ic_resnet8_cifar10_float.tflite"
 OPEN_BATCH = "st_mobilenet_v2_0.35_128_float.onnx"
 
 
-@pytest.fixture
-def models(data_folder: Path) -> Path:
-    return data_folder / "models"
-
-
 def test_an_int8_file_says_its_tensors(models: Path) -> None:
     model = open_model(models / INT8)
     (spec,), (output,) = model.inputs, model.outputs

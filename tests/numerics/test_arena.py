@@ -16,9 +16,9 @@ from ai_edge_litert import schema_py_generated as schema
 from operations import COMMON, convert, prelu, tensor
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.host.graph import Graph, Operation, read_graph
+from ghost_edge.host.graph import read_graph
 from ghost_edge.host.micro import arena
-from ghost_edge.host.micro.arena import ArenaPlan, Lifetime, bisect_arena, plan_arena, shrink_advice
+from ghost_edge.host.micro.arena import bisect_arena, plan_arena
 from ghost_edge.host.micro.structs import OPS, STRUCTS
 from ghost_edge.host.quantizers.rebuild import add_tensor, make_operation, pack, unpack
 
@@ -274,27 +274,6 @@ def test_bisecting_is_silent_and_leaves_no_file_open(data_folder: Path, capfd: p
 def test_without_the_package_there_is_no_bisecting(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert bisect_arena(data_folder / "micro" / "tiny.tflite") is None
-
-
-def test_the_advice_names_the_operation_its_tensors_and_a_way_out() -> None:
-    lifetimes = (
-        Lifetime(0, "picture", 3072, 0, 0, 1),
-        Lifetime(3, "stem/Relu;stem/Conv2D", 16_384, 3072, 1, 2),
-        Lifetime(5, "expand", 32_768, 19_456, 2, 3),
-    )
-    operations = tuple(Operation(name, (), ()) for name in ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D"))
-    graph = Graph((), operations, (0,), (5,))
-    plan = ArenaPlan(head=52_224, tail=5000, least=57_232, lifetimes=lifetimes, peak_step=1)
-    assert shrink_advice(plan, graph) == (
-        "operation 1, DEPTHWISE_CONV_2D, sets the peak of 49,152 bytes: expand 32,768, stem/Relu 16,384; "
-        "take a smaller input, a narrower stage there or an earlier stride"
-    )
-
-
-def test_the_advice_is_other_where_bookkeeping_is_the_most() -> None:
-    plan = ArenaPlan(head=512, tail=17_000, least=17_600, lifetimes=(Lifetime(0, "a", 512, 0, 0, 1),), peak_step=0)
-    advice = shrink_advice(plan, Graph((), (Operation("CONV_2D", (), ()),), (0,), (0,)))
-    assert advice.endswith("; bookkeeping is 17,000 bytes: take fewer operations")
 
 
 @pytest.mark.slow
