@@ -74,7 +74,7 @@ def describe_changes(now: Baseline, then: Baseline) -> list[str]:
         {
             **{f"recipe {key}": value for key, value in flatten(run.recipe)},
             **{f"tool {name}": version for name, version in run.tools.items()},
-            **{f"bench {name}": value for name, value in run.bench.items()},
+            **{f"bench {name}": value for name, value in (run.bench if now.bench and then.bench else {}).items()},
             "models": ", ".join(run.models),
             "weights": run.weights_sha256[:16],
         }

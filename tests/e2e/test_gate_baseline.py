@@ -149,6 +149,15 @@ def test_the_shipped_model_and_its_baseline_pass(converted: Path, baseline: Path
     assert run.stdout.splitlines()[-1] == "gate: passed"
 
 
+def test_the_shipped_model_is_as_good_as_the_baseline_in_git(
+    converted: Path, repository: Path, ghost_edge: Command
+) -> None:
+    # without times, which belong to one machine: made from a folder without latency.json
+    run = ghost_edge("gate", converted, "--baseline", repository / "models" / "ghostnet_mnist.baseline.json")
+    assert run.returncode == 0, run.stderr
+    assert "latency" not in run.stdout
+
+
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
