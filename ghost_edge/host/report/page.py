@@ -255,7 +255,14 @@ def _parity(run: Run) -> dict[str, Any]:
             if pair
         ]
         rows.append({"name": first, "cells": cells, "empty": len(parity.runs) - 1 - number})
-    return {"columns": parity.runs[:-1], "rows": rows, "pictures": parity.pictures, "refused": parity.refused}
+    lines = [*parity.refused]
+    if parity.operations:
+        equal = min(each.equal for each in parity.operations)
+        lines.append(
+            f"Operation by operation on equal bytes, all {len(parity.operations)} of the ONNX twin are the .tflite's own: "
+            f"at most {max(each.max_lsb for each in parity.operations)} step apart, {equal:.1%} of the values equal or more."
+        )
+    return {"columns": parity.runs[:-1], "rows": rows, "pictures": parity.pictures, "lines": lines}
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> dict[str, Any]:
