@@ -257,10 +257,10 @@ def _parity(run: Run) -> dict[str, Any]:
         rows.append({"name": first, "cells": cells, "empty": len(parity.runs) - 1 - number})
     lines = [*parity.refused]
     if parity.operations:
-        equal = min(each.equal for each in parity.operations)
+        apart, equal = max(each.max_lsb for each in parity.operations), min(each.equal for each in parity.operations)
         lines.append(
-            f"Operation by operation on equal bytes, all {len(parity.operations)} of the ONNX twin are the .tflite's own: "
-            f"at most {max(each.max_lsb for each in parity.operations)} step apart, {equal:.1%} of the values equal or more."
+            f"Operation by operation on equal bytes, all {len(parity.operations)} of the ONNX twin are the .tflite's "
+            f"own: at most {apart} step apart, {equal:.1%} of the values equal or more."
         )
     return {"columns": parity.runs[:-1], "rows": rows, "pictures": parity.pictures, "lines": lines}
 
