@@ -5,25 +5,27 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+Item = TypeVar("Item")
 
 
-class LazyImages(Sequence[Image]):
-    """A sequence of pictures, uint8 [H, W, C], each decoded when it is asked for: memory is that of one picture."""
+class Lazy(Sequence[Item]):
+    """A sequence of things that are made when they are asked for, such as decoded pictures: memory is that of one."""
 
-    def __init__(self, load: Callable[[int], Image], indices: Sequence[int]) -> None:
+    def __init__(self, load: Callable[[int], Item], indices: Sequence[int]) -> None:
         self._load, self._indices = load, list(indices)
 
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # int -> Image, slice -> LazyImages
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # int -> Item, slice -> Lazy
         if isinstance(index, slice):
-            return LazyImages(self._load, self._indices[index])
+            return Lazy(self._load, self._indices[index])
         return self._load(self._indices[index])
 
 
@@ -49,5 +51,5 @@ def image_digest(image: Image) -> str:
 def select(dataset: Dataset, indices: Sequence[int] | NDArray[np.int64]) -> Dataset:
     """The pictures at these positions, in this order, decoded when asked for."""
     chosen = [int(index) for index in indices]
-    images = LazyImages(dataset.images.__getitem__, chosen)
+    images = Lazy(dataset.images.__getitem__, chosen)
     return dataclasses.replace(dataset, images=images, labels=dataset.labels[chosen])

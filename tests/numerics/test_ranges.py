@@ -18,6 +18,7 @@ from ghost_edge.host.ranges.observer import (
     load_observed,
     observe,
     observe_channels,
+    observe_halves,
     observe_means,
     save_observed,
 )
@@ -189,3 +190,20 @@ def test_both_sides_of_a_ghost_module_have_one_range(graph: Graph, observed: Obs
     for operation in joined:
         rows = [row[graph.tensors[index].name] for index in operation.inputs + operation.outputs]
         assert len({(ranges.low[index], ranges.high[index]) for index in rows}) == 1
+
+
+def test_two_processes_see_what_one_sees(tflite: Path, graph: Graph) -> None:
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(0, wide, (1, 28, 28, 1)).astype(np.float32) for wide in np.linspace(0.1, 9, 41)]
+    one, two = seen(tflite, graph, inputs), observe_halves(tflite, graph, inputs, say=lambda done: None)
+    assert one.names == two.names
+    for first, second in zip(one.histograms, two.histograms):
+        assert (first.exponent, first.low, first.high) == (second.exponent, second.low, second.high)
+        np.testing.assert_array_equal(first.counts, second.counts)
+
+
+def test_a_picture_of_the_other_process_is_named_by_its_own_number(tflite: Path, graph: Graph) -> None:
+    inputs = [np.zeros((1, 28, 28, 1), np.float32) for _ in range(40)]
+    inputs[37][0, 3, 3] = np.inf
+    with pytest.raises(DataError, match=r"^calibration picture 37 makes the float model answer NaN or infinity"):
+        observe_halves(tflite, graph, inputs, say=lambda done: None)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ghost_edge.core.dataset import Dataset, Image, LazyImages
+from ghost_edge.core.dataset import Dataset, Image, Lazy
 from ghost_edge.core.errors import DataError
 from ghost_edge.host.datasets.decode import decode_image
 from ghost_edge.host.datasets.places import Places, is_utf8, unreadable
@@ -51,7 +51,7 @@ def load(options: Folder, places: Places) -> Dataset:
         )
     return Dataset(
         name=folder.name,
-        images=LazyImages(functools.partial(_read, files), range(len(files))),
+        images=Lazy(functools.partial(_read, files), range(len(files))),
         labels=np.asarray(labels, np.int64),
         class_names=names,
     )

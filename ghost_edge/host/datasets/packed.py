@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ghost_edge.core.dataset import Dataset, Image, LazyImages
+from ghost_edge.core.dataset import Dataset, Image, Lazy
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.npz import read_npz
 from ghost_edge.host.datasets.decode import decode_image
@@ -35,7 +35,7 @@ def load(options: Packed, places: Places) -> Dataset:
     decode = functools.partial(_decode, path, buffer, offsets)
     return Dataset(
         name=f"{path.name}:{split}",
-        images=LazyImages(decode, range(len(labels))),
+        images=Lazy(decode, range(len(labels))),
         labels=labels.astype(np.int64),
         class_names=tuple(str(name) for name in names),
     )

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import Dataset, Image, select
+from ghost_edge.core.dataset import Dataset, Image, Lazy, select
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.preprocess import prepare
@@ -18,7 +18,7 @@ from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.graph import read_graph
 from ghost_edge.host.quantizers.equalize import equalize
-from ghost_edge.host.ranges.observer import observe, observe_channels, save_observed
+from ghost_edge.host.ranges.observer import observe_channels, observe_halves, save_observed
 from ghost_edge.host.ranges.ties import one_scale
 from ghost_edge.host.recipe import Calibration, Recipe, require
 from ghost_edge.host.stages import Work
@@ -40,8 +40,8 @@ def run(work: Work) -> tuple[Path, ...]:
         write_bytes(equalize(tflite.read_bytes(), channels, one_scale(graph)), source)
         check_equalized(*(predict(path, prove, work.recipe.preprocess) for path in (source, tflite)))
     start = 0.0 if source == tflite else 0.3
-    inputs, say = _inputs(work, dataset.images), _say(work, len(dataset), start, 1 - start)
-    save_observed(observe(source, graph, inputs, say=say), ranges)
+    inputs = Lazy(lambda index: prepare(dataset.images[index], work.recipe.preprocess), range(len(dataset)))
+    save_observed(observe_halves(source, graph, inputs, say=_say(work, len(dataset), start, 1 - start)), ranges)
     return (ranges,) if source == tflite else (source, ranges)
 
 
