@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.device.model import one_line
 from ghost_edge.device.onnx_model import PRECISE, refusals
-from ghost_edge.host.exporters.onnx_int8 import in_twin, tensor_names, twin_names
+from ghost_edge.host.exporters.onnx_draft import in_twin, tensor_names, twin_names
 from ghost_edge.host.graph import Graph, read_graph
 
 # what rounding explains: the exporter leaves no more than 1 % of the values to the second rounding of TFLite's products

@@ -17,7 +17,8 @@ from onnx import numpy_helper
 from operations import AROUND, COMMON, SHAPE, convert, tensor
 
 from ghost_edge.core.errors import ConversionError, RecipeError
-from ghost_edge.host.exporters.onnx_int8 import OnnxInt8, export, in_twin
+from ghost_edge.host.exporters.onnx_draft import in_twin
+from ghost_edge.host.exporters.onnx_int8 import OnnxInt8, export
 from ghost_edge.host.exporters.onnx_ops import OPS
 from ghost_edge.host.graph import read_graph
 from ghost_edge.host.quantizers.flat import Flat

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.host.exporters.onnx_products import (
-    TO_NCHW,
-    TO_NHWC,
-    Step,
-    away_from_zero,
-    convolution,
-    fully_connected,
-    pads,
-    rounding_distance,
-)
+from ghost_edge.host.exporters.onnx_draft import TO_NCHW, TO_NHWC, Draft, Step, away_from_zero
+from ghost_edge.host.exporters.onnx_products import convolution, fully_connected, pads, rounding_distance
 from ghost_edge.host.graph import Operation
 
-if TYPE_CHECKING:
-    from ghost_edge.host.exporters.onnx_int8 import Draft
-
-    Writer = Callable[[Draft, Operation], None]
-
+Writer = Callable[[Draft, Operation], None]
 _FLOAT = 1  # onnx.TensorProto.FLOAT
 
 

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_edge.host.exporters.onnx_draft import TO_NCHW, Draft
 from ghost_edge.host.graph import Operation
 
-if TYPE_CHECKING:
-    from ghost_edge.host.exporters.onnx_int8 import Draft
-
-Step = tuple[str, Sequence[str], dict[str, Any]]  # a node by kind, inputs after the first, attributes
-TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 _COARSE = 2.0**-8  # of a multiplier: above, the second rounding moves more than 0.1 % of the values
 _APART = 0.01  # of the values of an operation may be a step apart
-
-
-def away_from_zero(distance: float) -> Step:
-    """By this, in units of the tensor."""
-    return "Shrink", (), {"bias": -distance, "lambd": 0.0}
 
 
 def convolution(draft: Draft, op: Operation) -> None:
