@@ -17,8 +17,8 @@ from ghost_edge.device.runtime import open_model
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.graph import read_graph
 from ghost_edge.host.networks import NETWORKS, light, shufflenet_v2
-from ghost_edge.host.networks.light import Light, Scalable
 from ghost_edge.host.networks.shufflenet_v2 import ShuffleNetV2
+from ghost_edge.host.networks.tables import Light, Scalable
 from ghost_edge.host.quantizers import QUANTIZERS
 from ghost_edge.host.stages.verify import check_dtypes
 from ghost_edge.host.untrained import convert_untrained

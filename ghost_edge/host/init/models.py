@@ -10,7 +10,7 @@ from typing import Any
 from ghost_edge.core.errors import ArtifactError, RecipeError
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.networks import NETWORKS, own
-from ghost_edge.host.networks.ghostnet import TABLE_7
+from ghost_edge.host.networks.tables import TABLE_7
 
 KERAS = ".keras"
 CHECKPOINTS = (".pth", ".pt", ".tar", ".safetensors")

@@ -14,7 +14,7 @@ from ghost_edge.core.files import write_bytes
 from ghost_edge.host.cost import count_macs
 from ghost_edge.host.graph import Graph, read_graph
 from ghost_edge.host.micro.arena import plan_graph, scale_counts
-from ghost_edge.host.networks.ghostnet import TABLE_7
+from ghost_edge.host.networks.tables import TABLE_7
 from ghost_edge.host.untrained import convert_untrained
 
 WIDTHS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.3)

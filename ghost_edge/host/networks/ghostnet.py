@@ -8,59 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.options import check_lowest
-from ghost_edge.host.networks.light import Scalable
+from ghost_edge.host.networks.tables import GhostStages
 
 if TYPE_CHECKING:
     import keras
 
     from ghost_edge.host.networks.layers import Layers
 
-# kernel, expanded channels, output channels, squeeze-and-excite ratio (0: none), stride; arXiv 1911.11907, table 7.
-TABLE_7: tuple[tuple[float, ...], ...] = (
-    (3, 16, 16, 0, 1),
-    (3, 48, 24, 0, 2),
-    (3, 72, 24, 0, 1),
-    (5, 72, 40, 0.25, 2),
-    (5, 120, 40, 0.25, 1),
-    (3, 240, 80, 0, 2),
-    (3, 200, 80, 0, 1),
-    (3, 184, 80, 0, 1),
-    (3, 184, 80, 0, 1),
-    (3, 480, 112, 0.25, 1),
-    (3, 672, 112, 0.25, 1),
-    (5, 672, 160, 0.25, 2),
-    (5, 960, 160, 0, 1),
-    (5, 960, 160, 0.25, 1),
-    (5, 960, 160, 0, 1),
-    (5, 960, 160, 0.25, 1),
-)
 PADDINGS = ("explicit", "same")
-
-
-@dataclasses.dataclass(frozen=True)
-class GhostStages(Scalable):
-    """What every [network] of ghost bottlenecks has.
-
-    stages: rows of (kernel, expanded channels, output channels, squeeze ratio, stride) before the width multiplier.
-    """
-
-    ratio: int = 2
-    stem_channels: int = 16
-    stem_stride: int = 2
-    head_channels: int = 1280
-    dropout: float = 0.2
-    stages: tuple[tuple[float, ...], ...] = TABLE_7
-    smallest: ClassVar[int] = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_lowest(self, "[network]", dict.fromkeys(("ratio", "stem_channels", "stem_stride", "head_channels"), 1))
-        if not 0 <= self.dropout < 1:
-            raise RecipeError(f"[network] dropout is {self.dropout}; it is a fraction from 0 to under 1")
-        if not self.stages:
-            raise RecipeError("[network] stages is empty; leave it out for table 7 of the paper")
-        for row in self.stages:
-            _check_row(row)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,19 +43,6 @@ class GhostNetV2(GhostNet):
     """[network] with kind = "ghostnet_v2": the same options; all but the first two bottlenecks attend."""
 
     attends_from: ClassVar[float] = 2
-
-
-def _check_row(row: Sequence[float]) -> None:
-    if len(row) != 5:
-        raise RecipeError(
-            f"[network] stages row {list(row)} has {len(row)} numbers; "
-            "it must be [kernel, expanded, output, squeeze ratio, stride]"
-        )
-    kernel, expanded, output, squeeze, stride = row
-    if min(kernel, expanded, output, stride) < 1 or squeeze < 0 or any(int(n) != n for n in (kernel, stride)):
-        raise RecipeError(
-            f"[network] stages row {list(row)}: kernel and stride are whole numbers, all but squeeze 1 or more"
-        )
 
 
 def build(options: GhostNet) -> keras.Model:

@@ -9,8 +9,7 @@ from typing import Any
 import keras
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.host.networks.ghostnet import GhostStages
-from ghost_edge.host.networks.light import Light
+from ghost_edge.host.networks.tables import GhostStages, Light
 
 BATCH_NORM_EPSILON = 1e-5  # PyTorch's default, with which the published checkpoints were trained
 

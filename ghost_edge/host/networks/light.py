@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.options import check_lowest
+from ghost_edge.host.networks.tables import Light, Scalable
 
 if TYPE_CHECKING:
     import keras
-
-
-@dataclasses.dataclass(frozen=True)
-class Light:
-    """[network] of a network that has one width, such as kind = "efficientnet_b0"."""
-
-    input_size: int = 224
-    input_channels: int = 3
-    classes: int = 1000
-    smallest: ClassVar[int] = 32  # pixels of input_size
-
-    def __post_init__(self) -> None:
-        check_lowest(self, "[network]", {"input_size": self.smallest, "input_channels": 1, "classes": 1})
-
-
-@dataclasses.dataclass(frozen=True)
-class Scalable(Light):
-    """[network] of a network with a width multiplier, such as kind = "mobilenet_v2"."""
-
-    width: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.width <= 0:
-            raise RecipeError(f"[network] width is {self.width}; it must be over 0, such as 1.0")
 
 
 def build(function: str, options: Light) -> keras.Model:
