@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -158,3 +159,17 @@ def test_a_blocked_package_cannot_be_imported(repository: Path, name: str) -> No
     code = f"import sys; sys.modules[{name!r}] = None; import {name}"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=repository)
     assert f"import of {name} halted" in run.stderr
+
+
+def test_no_file_imports_what_imports_it(repository: Path) -> None:
+    names = {str(path.relative_to(repository).with_suffix("")).replace("/", "."): path for path in sources(repository)}
+    files = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    graph = {}
+    for name, path in files.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+        wanted = {f"{node.module}.{alias.name}" for node in found for alias in node.names}
+        graph[name] = {each for each in wanted | {str(node.module) for node in found} if each in files} - {name}
+        # a package's own name stands for its file, which imports the files in it
+        graph[name] -= {package for package in graph[name] if name.startswith(f"{package}.")}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names them
