@@ -119,7 +119,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> Any:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that temporary folders go
     try:
         code = cli.main(
-            args=None if arguments is None else list(arguments), prog_name="ghost-edge", standalone_mode=False
+            # alone it is asked for help, which newer clicks give as an error on one line
+            args=list(sys.argv[1:] if arguments is None else arguments) or ["--help"],
+            prog_name="ghost-edge",
+            standalone_mode=False,
         )
     except GhostEdgeError as error:
         click.echo(f"ghost-edge: {error}", err=True)

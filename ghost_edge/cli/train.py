@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Optional
 
@@ -24,17 +25,18 @@ def train(recipe: Path, out: Optional[Path], epochs: Optional[int], data: Option
     loaded = load_recipe(recipe)
     weights = out or recipe.parent / "weights" / f"{loaded.name}.safetensors"
     with open_progress(weights.with_suffix(".log")) as progress:
-        from ghost_edge.host.training import train as fit  # here: TensorFlow talks while it is imported
+        from ghost_edge.host.training import finished_card  # here: TensorFlow talks while it is imported
+        from ghost_edge.host.training import train as fit
 
         progress.started("train")
-        card = fit(
-            loaded,
-            places_for(recipe.parent, data),
-            weights,
-            epochs=epochs,
-            say=lambda share, text: progress.progress("train", share, text),
-        )
-        progress.finished("train", card["seconds"])
+        places = places_for(recipe.parent, data)
+        card = finished_card(loaded, places, weights, epochs=epochs)
+        if card is not None:
+            progress.finished("train", None)
+        else:
+            said = functools.partial(progress.progress, "train")
+            card = fit(loaded, places, weights, epochs=epochs, say=said)
+            progress.finished("train", card["seconds"])
     click.echo(
         f"top-1 {card['top1']:.2%} on {card['evaluated_on']['images']} pictures of {card['evaluated_on']['data']}"
     )

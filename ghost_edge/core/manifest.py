@@ -50,7 +50,7 @@ class Manifest:
     """format: number of this layout. predictions: the answers, picture by picture (None: not evaluated).
 
     gate: what the gate said when the model was made. tools: package name to version, ghost-edge's too. recipe: its
-    tables; recipe_file: its name.
+    tables; recipe_file: its name. trained: what the model card says of the weights (empty: there is none).
     """
 
     format: int
@@ -66,6 +66,7 @@ class Manifest:
     tools: dict[str, str]
     recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
     recipe_file: str = ""
+    trained: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> Path:

@@ -25,6 +25,9 @@ def pick(table: Mapping[str, ROW], name: str, *, kind: str) -> ROW:
 def suggest(name: str, known: Iterable[str]) -> str:
     """Say what was probably meant: "did you mean 'std'?", or the list of what there is."""
     names = sorted(known)
+    begun = [each for each in names if name and each.startswith(str(name))]
+    if len(begun) > 1:
+        return f"did you mean {' or '.join(map(repr, begun))}?"
     near = difflib.get_close_matches(str(name), names, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
 

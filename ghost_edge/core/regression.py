@@ -44,8 +44,9 @@ def check_regression(now: Baseline, then: Baseline, limits: Limits, *, allow_few
     """
     if now.pictures_sha256 != then.pictures_sha256:
         raise DataError(
-            f"the two were not evaluated on the same pictures ({len(now.predictions.digests)} and "
-            f"{len(then.predictions.digests)}); a paired comparison needs one evaluation list, or a new baseline"
+            f"{now.name} ({len(now.predictions.digests)} pictures) and the baseline, {then.name} "
+            f"({len(then.predictions.digests)}), were not evaluated on the same pictures; a paired comparison needs "
+            "one evaluation list: --update writes a new baseline"
         )
     paired = list(_paired(now, then))
     if not paired:

@@ -55,8 +55,8 @@ def judge_run(
     checks, changes = check_run(run.models, predictions, kept, allow_few=allow_few), list[str]()
     if baseline:
         then = open_baseline(baseline)
-        changes = describe_changes(run, then)
         checks += check_regression(run, then, kept, allow_few=allow_few)
+        changes = describe_changes(run, then)
     return Judged(manifest.name, checks, changes, run, [] if allow_few else check_number(run, kept))
 
 

@@ -85,11 +85,12 @@ def examine_preprocess(
     card_top1, trained: those of the model card; None: nothing is known of what they should be.
     """
     here = top1(preprocess)
-    ill = card_top1 is not None and here < card_top1 - FAR_UNDER
+    chance = len(images) ** -0.5  # two deviations of a share of so many, at most
+    ill = card_top1 is not None and here < card_top1 - max(FAR_UNDER, chance)
     others = {**_orders(preprocess), **(_scalings(preprocess, trained) if ill else {})}
     scores = {text: top1(other) for text, other in others.items()}
     best = max(scores, key=lambda text: scores[text], default="")
-    better = bool(best) and scores[best] > here + max(BETTER, len(images) ** -0.5) and scores[best] >= SURE
+    better = bool(best) and scores[best] > here + max(BETTER, chance) and scores[best] >= SURE
     if not ill and not better:
         return
     sample = np.concatenate([image.reshape(-1) for image in images[:50]])

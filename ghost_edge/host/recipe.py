@@ -142,7 +142,8 @@ def load_recipe(path: Path) -> Recipe:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise RecipeError(f"recipe {path} cannot be read ({reason}); give the path of a .toml file") from error
     except (ValueError, RecursionError) as error:
-        raise RecipeError(f"recipe {path} is not TOML: {error}") from error
+        quotes = "; a text needs quotes" if "Invalid value" in str(error) else ""
+        raise RecipeError(f"recipe {path} is not TOML: {error}{quotes}") from error
     try:
         return parse_recipe(table, path)
     except RecipeError as error:

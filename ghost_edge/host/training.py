@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import shutil
@@ -20,7 +21,7 @@ from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import write_bytes, write_json
 from ghost_edge.core.preprocess import Preprocess, fit_image, normalise
-from ghost_edge.host.datasets import DataTable, open_dataset
+from ghost_edge.host.datasets import DataTable, fingerprint, open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.judging import check_labels
 from ghost_edge.host.networks import NETWORKS
@@ -42,7 +43,7 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
     options: Training = require(recipe.training, "training", "train")
     options = dataclasses.replace(options, epochs=epochs or options.epochs)
     recipe = dataclasses.replace(recipe, training=options)
-    train_set = open_dataset(options, places)
+    made_of, train_set = _made_of(recipe, places), open_dataset(options, places)
     judged = open_dataset(require(recipe.evaluation, "evaluation", "train"), places)
     model = _build(network, places, seed=recipe.seed, start=options.start)
     classes = model.output_shape[-1]
@@ -65,10 +66,37 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
     )
     save_weights(model, weights)
     measured = {"seconds": round(time.perf_counter() - started), "top1": report.judge(model)}
-    card = {**_model_card(recipe, train_set, judged), **measured, "weights_sha256": sha256_file(weights)}
+    sums = {"weights_sha256": sha256_file(weights), "made_of": made_of}
+    card = {**_model_card(recipe, train_set, judged), **measured, **sums}
     write_json(card, weights.with_suffix(".json"))
     shutil.rmtree(checkpoint)  # now that nothing can be lost any more
     return card
+
+
+def finished_card(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None) -> dict[str, Any] | None:
+    """The model card of weights that the very same training has made, from the same pictures; None where it has not."""
+    options: Training = require(recipe.training, "training", "train")
+    recipe = dataclasses.replace(recipe, training=dataclasses.replace(options, epochs=epochs or options.epochs))
+    try:
+        card: dict[str, Any] = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
+        is_same = card["made_of"] == _made_of(recipe, places) and card["weights_sha256"] == sha256_file(weights)
+    except (OSError, ValueError, KeyError, TypeError):  # nothing is there, or the card of an older version
+        return None
+    return card if is_same else None
+
+
+def _made_of(recipe: Recipe, places: Places) -> str:
+    """SHA-256 of all that decides the weights."""
+    options: Training = require(recipe.training, "training", "train")
+    settings = {
+        "network": recipe.network,
+        "training": options,
+        "seed": recipe.seed,
+        "preprocess": recipe.preprocess,
+        "pictures": fingerprint(options, places),
+        "start": sha256_file(places.find(options.start)) if options.start else "",
+    }
+    return hashlib.sha256(json.dumps(settings, default=dataclasses.asdict, sort_keys=True).encode()).hexdigest()
 
 
 def _claim(checkpoint: Path, weights: Path, settings: Mapping[str, Any]) -> None:
@@ -78,7 +106,8 @@ def _claim(checkpoint: Path, weights: Path, settings: Mapping[str, Any]) -> None
     note, text = checkpoint / "settings.json", json.dumps(settings, default=dataclasses.asdict, sort_keys=True)
     if note.exists() and note.read_text(encoding="utf-8") != text:
         raise RecipeError(
-            f"{checkpoint} holds a run with other settings; remove it to start anew, or choose another --out"
+            f"{checkpoint} holds a stopped run with other settings; remove that folder to start anew, or choose "
+            "another --out"
         )
     write_bytes(text.encode(), note)
 

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,6 +118,23 @@ def test_a_recipe_that_is_no_file_is_named(folder: Path, fails: Run, recipe: str
 
 def test_an_unknown_command_gets_a_suggestion(fails: Run) -> None:
     assert "there is no command 'convret'; did you mean 'convert'?" in fails(2, "convret")
+
+
+def test_the_command_alone_shows_its_help(ghost_edge: Callable[..., Any]) -> None:
+    run = ghost_edge()
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout == ghost_edge("--help").stdout
+    assert len(run.stdout.splitlines()) > 25
+
+
+def test_the_beginning_of_several_names_suggests_them_all(folder: Path, fails: Run) -> None:
+    recipe = change(folder / "recipe.toml", 'name = "tiny"', 'target = "zynq"')
+    assert "target 'zynq' is not known; did you mean 'zynq7000' or 'zynqmp'?" in fails(2, "convert", recipe)
+
+
+def test_a_text_without_quotes_is_told_that_it_needs_them(folder: Path, fails: Run) -> None:
+    recipe = change(folder / "recipe.toml", 'name = "tiny"', "target = zynq7000")
+    assert "a text needs quotes" in fails(2, "convert", recipe)
 
 
 def test_missing_data_says_which_file_and_how_to_name_its_folder(folder: Path, fails: Run) -> None:

@@ -98,6 +98,22 @@ def test_weights_card_and_log_are_all_that_is_left(trained: subprocess.Completed
     assert names == ["corners.json", "corners.log", "corners.safetensors"]
 
 
+def test_the_same_training_again_is_up_to_date_and_another_one_is_not(
+    trained: subprocess.CompletedProcess[str], folder: Path, ghost_edge: Command
+) -> None:
+    card = folder / "weights" / "corners.json"
+    before = card.read_bytes(), card.stat().st_mtime_ns
+    again = ghost_edge("train", folder / "corners.toml")
+    assert (again.returncode, again.stdout) == (0, trained.stdout)
+    assert "up to date" in again.stderr
+    assert (card.read_bytes(), card.stat().st_mtime_ns) == before
+    other = ghost_edge("train", folder / "corners.toml", "--epochs", 1, "--out", folder / "other" / "w.safetensors")
+    assert other.returncode == 0, other.stderr
+    assert "up to date" not in other.stderr
+    longer = ghost_edge("train", folder / "corners.toml", "--epochs", 2, "--out", folder / "other" / "w.safetensors")
+    assert "up to date" not in longer.stderr
+
+
 def test_what_was_trained_converts_and_passes_its_gate(
     trained: subprocess.CompletedProcess[str], folder: Path, ghost_edge: Command
 ) -> None:

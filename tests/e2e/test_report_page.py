@@ -165,6 +165,10 @@ def test_the_page_says_what_the_manifest_says(browser: Any, pages: dict[str, Pat
     drop, margin = quantized.accuracy.drop * 100, quantized.accuracy.margin * 100
     assert f"a drop of {drop:.2f} ± {margin:.2f} points" in text
     assert page.inner_text("h1 + p") == "Gate: passed"
+    assert "of 1,600 evaluation pictures as the float model does (at least 98.50% is asked for)" in text
+    assert "The weights were trained for 60 epochs on 3200 pictures." in text
+    changed = round((1 - quantized.accuracy.agreement) * 1600)
+    assert f"ghostnet_mnist_int8.tflite: {changed} of 1,600" in text
     page.close()
 
 

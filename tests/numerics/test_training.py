@@ -114,7 +114,7 @@ def test_the_start_of_a_run_with_other_settings_is_not_gone_on_with(trained: tup
     folder, _ = trained
     with pytest.raises(StoppedError, match="stopped"):
         run(folder, "mixed", stop_after=0.4, epochs=2)
-    with pytest.raises(RecipeError, match=r"mixed\.checkpoint holds a run with other settings; remove it"):
+    with pytest.raises(RecipeError, match=r"mixed\.checkpoint holds a stopped run with other settings; remove that"):
         run(folder, "mixed", epochs=2, learning_rate=0.02)
 
 

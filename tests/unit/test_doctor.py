@@ -105,6 +105,12 @@ def test_pictures_easier_than_the_test_set_have_no_finding() -> None:
     assert examine(RIGHT, model(RIGHT, 0.99, 0.3), 0.86) == []
 
 
+def test_four_pictures_prove_nothing_against_a_model_card() -> None:
+    few = [np.arange(48, dtype=np.uint8).reshape(4, 4, 3)] * 4
+    assert list(examine_preprocess(RIGHT, model(RIGHT, 0.5, 0.3), 0.665, few)) == []  # 2 of 4
+    assert list(examine_preprocess(RIGHT, model(RIGHT, 0.5, 0.3), 0.665, few * 50)) != []
+
+
 def test_the_scaling_that_fits_is_named() -> None:
     wanted = dataclasses.replace(RIGHT, mean=(0.0,), std=(1.0,), divide_by=1.0)
     finding = told(examine(RIGHT, model(wanted, 0.88, 0.12), 0.86))

@@ -165,6 +165,14 @@ def test_other_pictures_are_refused() -> None:
         check_regression(run(predictions=other), run(), LIMITS)
 
 
+def test_a_baseline_of_another_number_of_pictures_is_refused_with_both_names() -> None:
+    seen = run().predictions
+    few = Predictions(seen.digests[:9], LABELS[:9], {role: values[:9] for role, values in seen.answers.items()})
+    message = r"m \(2000 pictures\) and the baseline, other \(9\), were not evaluated on the same pictures"
+    with pytest.raises(DataError, match=message):
+        check_regression(run(), run(name="other", predictions=few), LIMITS)
+
+
 def test_the_same_pictures_in_another_order_are_refused() -> None:
     other = Predictions(tuple(map(str, reversed(range(COUNT)))), LABELS, run().predictions.answers)
     with pytest.raises(DataError, match="not evaluated on the same pictures"):

@@ -78,7 +78,7 @@ def select_listed(dataset: Dataset, path: Path) -> Dataset:
     if missing:
         raise DataError(
             f"{path} lists {len(missing)} pictures that {dataset.name} does not hold, first {missing[0]}; "
-            "list and data do not belong together"
+            "list and data do not belong together: restore them, or make the lists anew (init --force) and train"
         )
     return select(dataset, [positions[digest] for digest in wanted])
 

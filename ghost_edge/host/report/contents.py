@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.manifest import Manifest, Model, read_manifest
+from ghost_edge.core.predictions import load_predictions
 from ghost_edge.core.stats import LatencyStats
 from ghost_edge.device.baseline import LATENCY
 from ghost_edge.device.bench_results import doubt_lines, read_document, results_from_document
@@ -49,12 +50,13 @@ class Bench:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A converted model. alive: bytes of activations while each operation runs, by file name."""
+    """A converted model. images: that judged it. alive: bytes of activations at each operation, by file name."""
 
     folder: Path
     manifest: Manifest
     layers: list[LayerLoss]
     observed: Observed
+    images: int
     disagreements: tuple[Disagreement, ...]
     parity: Parity
     benches: tuple[Bench, ...]
@@ -85,11 +87,13 @@ def read_run(folder: Path, benches: Sequence[Path] = ()) -> Run:
     except (ValueError, KeyError, TypeError) as error:  # as an older convert has made it
         raise ArtifactError(f"{folder} is not what convert of this version leaves ({error}); convert again") from error
     judged = manifest.predictions is not None
+    predictions = load_predictions(open_recorded(folder, manifest.predictions.file)) if manifest.predictions else None
     return Run(
         folder=folder,
         manifest=manifest,
         layers=read_layers(open_recorded(folder, LAYERS)),
         observed=load_observed(open_recorded(folder, RANGES)),
+        images=len(predictions.labels) if predictions else 0,
         disagreements=load_disagreements(open_recorded(folder, DISAGREEMENTS)) if judged else (),
         parity=loaded,
         benches=tuple(read_bench(path, manifest) for path in (open_recorded(folder, LATENCY), *benches)),

@@ -24,6 +24,7 @@ from ghost_edge.host.layers import LayerLoss
 from ghost_edge.host.layout import PAGE
 from ghost_edge.host.report import plots
 from ghost_edge.host.report.contents import Bench, Run, read_run
+from ghost_edge.host.report.recipe_text import as_toml
 from ghost_edge.host.stages.report import COLUMNS, accuracy_cells, summary_rows
 
 _WORST, _HISTOGRAMS, _NAME = 10, 4, 80  # layers, plots, characters of a name before it is cut
@@ -98,6 +99,16 @@ def _one(run: Run) -> dict[str, Any]:
         "worst": table(_worst(run.layers), _LAYERS),
         "histograms": list(_histograms(run, numbers)),
         "pictures": list(_pictures(run)),
+        "changed": [
+            f"{model.artifact.file}: {round((1 - model.accuracy.agreement) * run.images)} of {run.images:,}"
+            for model in run.manifest.models
+            if model.accuracy and model.role != "float"
+        ],
+        "peaks": [
+            f"{name}: at most {max(alive):,} bytes, at operation {alive.index(max(alive))}"
+            for name, alive in run.alive.items()
+            if alive
+        ],
         "most": MOST,
         "benches": [_bench(bench, numbers) for bench in run.benches],
         "memory": plots.draw_memory(run.alive, next(numbers)),
@@ -173,9 +184,10 @@ def _summary(run: Run) -> Iterator[str]:
     if model.accuracy and reference.accuracy:
         drop = accuracy_cells(model.accuracy)["drop"]
         yield (
-            f"{model.artifact.file} answers {model.accuracy.agreement:.2%} of the evaluation pictures as the float "
-            f"model does; top-1 is {model.accuracy.top1:.2%} after {reference.accuracy.top1:.2%}, a drop of {drop} "
-            "points."
+            f"{model.artifact.file} answers {model.accuracy.agreement:.2%} of {run.images:,} evaluation pictures as "
+            f"the float model does (at least {run.manifest.limits.min_agreement:.2%} is asked for); top-1 is "
+            f"{model.accuracy.top1:.2%} after {reference.accuracy.top1:.2%}, a drop of {drop} points (at most "
+            f"{run.manifest.limits.max_drop * 100:.2f})."
         )
     size = model.artifact.size_bytes / reference.artifact.size_bytes
     yield f"It has {model.artifact.size_bytes:,} bytes, {size:.2f} of float."
@@ -270,21 +282,6 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> dict[
     titles, *cells = as_cells(rows, columns)
     numeric = [bool(column.format) or column.key in ("drop", "interval") for column in columns]
     return {"titles": titles, "rows": cells, "numeric": numeric}
-
-
-def as_toml(recipe: Mapping[str, Any]) -> str:
-    """Tables of values, and lists of such tables, as a recipe has them."""
-    lines = [f"{key} = {_text(value)}" for key, value in recipe.items() if not _tables(value)]
-    for key, value in recipe.items():
-        for table in _tables(value):
-            lines += ["", f"[[{key}]]" if isinstance(value, list) else f"[{key}]"]
-            lines += [f"{inner} = {_text(each)}" for inner, each in table.items()]
-    return "\n".join(lines)
-
-
-def _tables(value: Any) -> list[Mapping[str, Any]]:
-    found = value if isinstance(value, list) else [value]
-    return found if found and all(isinstance(each, Mapping) for each in found) else []
 
 
 def _cut(text: str) -> str:

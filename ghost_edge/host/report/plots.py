@@ -26,7 +26,7 @@ def draw_noise(rows: Sequence[LayerLoss], number: int) -> Markup:
     """SQNR behind each operation, and of rounding its output alone; the worst are numbered."""
     noisy = [(_place(row), row.sqnr_db) for row in rows if row.sqnr_db is not None]
     rounded = [(_place(row), row.own_db) for row in rows if row.own_db is not None]
-    worst = sorted((row for row in rows if row.sqnr_db is not None), key=lambda row: -row.noise)[:_MARKED]
+    worst = _apart(sorted((row for row in rows if row.sqnr_db is not None), key=lambda row: -row.noise), len(rows) / 20)
     with matplotlib.rc_context(style()):
         figure, axes = new_figure()
         axes.plot(*_columns(noisy), color=COLOURS[0], label="all that is lost so far", linewidth=1.4)
@@ -43,6 +43,15 @@ def draw_noise(rows: Sequence[LayerLoss], number: int) -> Markup:
         f"{f'{noisy[-1][1]:.1f} dB' if noisy else 'no noise'}; most noise enters at operation {places or 'none'}",
         number,
     )
+
+
+def _apart(rows: Sequence[LayerLoss], distance: float) -> list[LayerLoss]:
+    """The first few that are so many operations from each other: numbers that can be read."""
+    chosen: list[LayerLoss] = []
+    for row in rows:
+        if len(chosen) < _MARKED and all(abs(_place(row) - _place(other)) > distance for other in chosen):
+            chosen.append(row)
+    return chosen
 
 
 def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:

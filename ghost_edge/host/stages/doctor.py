@@ -39,8 +39,8 @@ def run(work: Work) -> tuple[Path, ...]:
 
     card_top1, trained = _card(work)
     found += examine_preprocess(recipe.preprocess, top1, card_top1, images, trained)
-    write_json([dataclasses.asdict(finding) for finding in found], work.path(work.names.doctor))
     refuse_fatal(found)
+    write_json([dataclasses.asdict(finding) for finding in found], work.path(work.names.doctor))
     return (work.path(work.names.doctor),)
 
 

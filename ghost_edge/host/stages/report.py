@@ -78,7 +78,19 @@ def make_manifest(work: Work) -> Manifest:
         tools={"ghost-edge": __version__, **tool_versions()},
         recipe=tomllib.loads(work.recipe.path.read_text(encoding="utf-8")),
         recipe_file=work.recipe.path.name,
+        trained=_training_of(weights) if weights else {},
     )
+
+
+def _training_of(weights: Path) -> dict[str, Any]:
+    """epochs, pictures and seconds in the model card of `ghost-edge train`, where it is of these weights."""
+    try:
+        card = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
+        if card["weights_sha256"] == sha256_file(weights):
+            return {"epochs": card["training"]["epochs"], "images": card["trained_on"]["images"]}
+    except (OSError, ValueError, KeyError, TypeError):  # none, or somebody's own file of that name
+        pass
+    return {}
 
 
 def delegate_doubts(verified: Path) -> list[str]:
