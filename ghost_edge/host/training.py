@@ -129,7 +129,7 @@ class Batches(keras.utils.PyDataset):
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], recipe: Recipe, *, classes: int) -> None:
         super().__init__()
         self._options: Training = require(recipe.training, "training", "train")
-        self._labels, self._preprocess, self._seed = labels, recipe.preprocess, recipe.seed
+        self._labels, self._preprocess, self.seed = labels, recipe.preprocess, recipe.seed
         margin = self._options.crop_padding
         self._padded = np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="edge")
         self._targets = np.eye(classes, dtype=np.float32)
@@ -140,9 +140,9 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         batch = self._options.batch_size
-        order = np.random.default_rng((self._seed, self.epoch)).permutation(len(self._labels))
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self._labels))
         chosen = order[index * batch : (index + 1) * batch]
-        rng = np.random.default_rng((self._seed, self.epoch, index))
+        rng = np.random.default_rng((self.seed, self.epoch, index))
         images = normalise(self._augment(self._padded[chosen], rng), self._preprocess)
         return _mix(images, self._targets[self._labels[chosen]], self._options.mixup, rng)
 
@@ -158,7 +158,7 @@ class Batches(keras.utils.PyDataset):
 
 
 class Report(keras.callbacks.Callback):
-    """Says loss, accuracy and time left while training; keeps the batches on the epoch that is resumed."""
+    """Says loss, accuracy and time left while training; keeps batches and dropout on the epoch that is resumed."""
 
     def __init__(self, batches: Batches, epochs: int, evaluation: tuple[Any, Any], say: Progress) -> None:
         super().__init__()
@@ -167,8 +167,11 @@ class Report(keras.callbacks.Callback):
         self._started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Put the batches on this epoch."""
+        """Put the batches on this epoch, and what is dropped in it: a checkpoint holds no state of the dice."""
         self._batches.epoch, self._started = epoch, time.perf_counter()
+        dropouts = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dropout) and layer.rate > 0]
+        for number, layer in enumerate(dropouts):
+            layer.seed_generator.state.assign([(self._batches.seed + number) % 2**32, epoch])
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Say how far the epoch is."""
