@@ -83,14 +83,14 @@ def make_manifest(work: Work) -> Manifest:
 
 
 def _training_of(weights: Path) -> dict[str, Any]:
-    """epochs, pictures and seconds in the model card of `ghost-edge train`, where it is of these weights."""
+    """epochs and pictures in the model card of `ghost-edge train`, where it is of these weights."""
     try:
         card = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
-        if card["weights_sha256"] == sha256_file(weights):
-            return {"epochs": card["training"]["epochs"], "images": card["trained_on"]["images"]}
+        told = {"epochs": card["training"]["epochs"], "images": card["trained_on"]["images"]}
+        is_theirs = card["weights_sha256"] == sha256_file(weights)
     except (OSError, ValueError, KeyError, TypeError):  # none, or somebody's own file of that name
-        pass
-    return {}
+        return {}
+    return told if is_theirs else {}
 
 
 def delegate_doubts(verified: Path) -> list[str]:
