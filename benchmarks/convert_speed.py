@@ -21,7 +21,7 @@ SIDES = ("ours", "theirs")
 TOOLS = (
     *("tensorflow", "keras", "tf2onnx", "tf2onnx.tfonnx", "tf2onnx.optimizer", "onnx.checker"),
     *("tensorflow.python.framework.convert_to_constants", "litert_quantizer.quantizer", "ai_edge_litert.interpreter"),
-    *("ghost_edge.host.pipeline", "ghost_edge.host.networks.weights"),
+    *("ghost_edge.host.chain.run", "ghost_edge.host.networks.state_dict"),
 )
 Steps = dict[str, float]  # name of a step to its seconds; "total": wall time of them all, "cpu": of all threads
 
@@ -102,7 +102,7 @@ def _table(pictures: int, size: int, width: float) -> dict[str, Any]:
 def _run_side(side: str, folder: Path, table: Mapping[str, Any]) -> None:
     """Import everything, then time one side; its files are read back after the clock."""
     _import_tools()
-    from ghost_edge.host.recipe import parse_recipe
+    from ghost_edge.host.recipe.schema import parse_recipe
 
     recipe = parse_recipe(table, Path("ghostnet.toml"))
     started, cpu_started = time.perf_counter(), time.process_time()
@@ -141,9 +141,9 @@ class _Stopwatch:
 
 
 def _ours(recipe: Any, folder: Path) -> Steps:
-    from ghost_edge.host import chain
+    from ghost_edge.host.chain import stages as chain
+    from ghost_edge.host.chain.run import run_chain
     from ghost_edge.host.datasets.places import Places
-    from ghost_edge.host.pipeline import run_chain
 
     watch = _Stopwatch()
     stages = tuple(stage for stage in chain.STAGES if stage.name in STAGES)
@@ -158,9 +158,9 @@ def _theirs(recipe: Any, folder: Path) -> Steps:
     import tf2onnx
 
     from ghost_edge.core.preprocess import prepare
+    from ghost_edge.host.chain.stages.calibrate import choose_pictures
     from ghost_edge.host.datasets.places import Places
     from ghost_edge.host.networks import NETWORKS
-    from ghost_edge.host.stages.calibrate import choose_pictures
 
     def to_int8() -> bytes:
         pictures = choose_pictures(recipe, Places(())).images
@@ -193,10 +193,10 @@ def _check_products(folder: Path) -> None:
     import numpy as np
 
     from ghost_edge.device.bench import random_input
-    from ghost_edge.device.runtime import open_model
-    from ghost_edge.host.graph import read_graph
-    from ghost_edge.host.quantizers import QUANTIZERS
-    from ghost_edge.host.stages.verify import check_dtypes
+    from ghost_edge.device.runtimes.open import open_model
+    from ghost_edge.host.quantization import QUANTIZERS
+    from ghost_edge.host.tflite.graph import read_graph
+    from ghost_edge.host.tflite.verify import check_dtypes
 
     check_dtypes(read_graph(folder / "ghostnet_int8.tflite"), QUANTIZERS["int8"].dtypes, "ghostnet_int8.tflite")
     for name in ("ghostnet_float.tflite", "ghostnet_int8.tflite", "ghostnet_float.onnx"):

@@ -46,7 +46,7 @@ def main() -> int:
 
 def snapshot(folder: Path) -> Snapshot:
     """Time stamp and SHA-256 of every file in a folder and below."""
-    from ghost_edge.core.digest import sha256_file
+    from ghost_edge.core.files import sha256_file
 
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, sha256_file(path)) for path in files}

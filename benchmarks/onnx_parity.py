@@ -51,10 +51,10 @@ def shipped(name: str, data: Path, folder: Path) -> tuple[Path, Inputs, NDArray[
     """Convert a recipe of models/: its int8 file, all its evaluation pictures as that takes them, their classes."""
     from ghost_edge.core.preprocess import prepare
     from ghost_edge.core.tensor import quantize
-    from ghost_edge.device.runtime import open_model
+    from ghost_edge.device.runtimes.open import open_model
     from ghost_edge.host.datasets import open_dataset
     from ghost_edge.host.datasets.places import places_for
-    from ghost_edge.host.recipe import load_recipe, require
+    from ghost_edge.host.recipe.schema import load_recipe, require
 
     path = ROOT / "models" / f"{name}.toml"
     run_fresh((*COMMAND, "convert", path, "--data", data.resolve(), "--out", folder), folder.with_suffix(".log"))
@@ -72,7 +72,7 @@ def other_inputs(tflite: Path, kind: str, data: Path) -> Iterator[NDArray[Any]]:
 
     from ghost_edge.core.tensor import TensorSpec
     from ghost_edge.device.bench import random_input
-    from ghost_edge.device.runtime import open_model
+    from ghost_edge.device.runtimes.open import open_model
     from ghost_edge.host.datasets import DataTable, open_dataset
     from ghost_edge.host.datasets.packed import Packed
     from ghost_edge.host.datasets.places import Places
@@ -95,7 +95,7 @@ def other_inputs(tflite: Path, kind: str, data: Path) -> Iterator[NDArray[Any]]:
 def measure(name: str, tflite: Path, twin: Path, inputs: Inputs, labels: NDArray[Any] | None) -> list[Figure]:
     """Both tests of one file; labels None: nothing is known of the inputs."""
     from ghost_edge.core.accuracy import compare, sqnr_db
-    from ghost_edge.host.twin import LIMIT_LSB, compare_ops
+    from ghost_edge.host.onnx.compare import LIMIT_LSB, compare_ops
 
     operations = compare_ops(tflite, twin.read_bytes(), inputs[:: max(1, len(inputs) // OPERATION_PICTURES)])
     reference = answers(tflite, inputs, "reference")
@@ -133,7 +133,7 @@ def measure(name: str, tflite: Path, twin: Path, inputs: Inputs, labels: NDArray
 def answers(path: Path, inputs: Inputs, kernels: str) -> Logits:
     """Outputs as real numbers, float32 [N, classes]."""
     from ghost_edge.core.tensor import dequantize
-    from ghost_edge.device.runtime import open_model
+    from ghost_edge.device.runtimes.open import open_model
 
     model, outputs = open_model(path, kernels=kernels), []
     for values in inputs:

@@ -13,8 +13,8 @@ from typing import Any
 from checkout import COMMAND, ROOT, run_fresh
 from figures import AT_LEAST, Figure, finish, parser
 
-from ghost_edge.core.stats import LatencyStats
-from ghost_edge.device.alternate import alternate, time_ratio
+from ghost_edge.core.latency import LatencyStats
+from ghost_edge.device.interleaved import alternate, time_ratio
 
 OURS = "ours"
 BARS = {"tf2onnx": 0.40, "quantize_static": 1.0, "float": 0.85}
@@ -61,7 +61,7 @@ def summary(
 
 def convert_large(folder: Path, size: int) -> Path:
     """GhostNet 1.0x with random weights, by the usual chain."""
-    from ghost_edge.host.untrained import convert_untrained
+    from ghost_edge.host.explore.untrained import convert_untrained
 
     folder.mkdir()
     convert_untrained({"kind": "ghostnet", "input_size": size, "width": 1.0}, folder, name="large")
@@ -77,10 +77,10 @@ def convert_shipped(name: str, data: Path, folder: Path) -> Path:
 
 def make_files(folder: Path) -> dict[str, Path]:
     """Ours and the peers', all of the one network in the folder."""
-    from ghost_edge.host.exporters.onnx_float import OnnxFloat
-    from ghost_edge.host.exporters.onnx_float import export as export_float
-    from ghost_edge.host.exporters.onnx_int8 import OnnxInt8
-    from ghost_edge.host.exporters.onnx_int8 import export as export_int8
+    from ghost_edge.host.onnx.float import OnnxFloat
+    from ghost_edge.host.onnx.float import export as export_float
+    from ghost_edge.host.onnx.int8 import OnnxInt8
+    from ghost_edge.host.onnx.int8 import export as export_int8
 
     (int8,), (source,) = folder.glob("*_int8.tflite"), folder.glob("[!.]*_float.tflite")
     files = {by: folder / f"{by}.onnx" for by in (OURS, *BARS)}
@@ -93,7 +93,7 @@ def make_files(folder: Path) -> dict[str, Path]:
 
 def run_tf2onnx(int8: Path, target: Path) -> None:
     """The command that tf2onnx's guide shows."""
-    from ghost_edge.host.quantizers.rebuild import pack, unpack
+    from ghost_edge.host.tflite.edit import pack, unpack
 
     source = target.with_suffix(".tflite")
     source.write_bytes(pack(unpack(int8.read_bytes())))  # it finds no constants behind the flatbuffer
@@ -132,7 +132,7 @@ def noise(model: Path) -> Iterator[dict[str, Any]]:
     import numpy as np
 
     from ghost_edge.device.bench import random_input
-    from ghost_edge.device.runtime import open_model
+    from ghost_edge.device.runtimes.open import open_model
 
     (spec,) = open_model(model).inputs
     rng = np.random.default_rng(0)

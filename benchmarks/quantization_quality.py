@@ -15,7 +15,7 @@ from typing import Any
 from checkout import COMMAND, ROOT, run_fresh
 from figures import AT_LEAST, Figure, finish, parser
 
-from ghost_edge.core.report import Column, as_text
+from ghost_edge.core.tables import Column, as_text
 
 # against the better of the two peers, on the same pictures
 GAIN_BAR_DB, CHANGED_BAR, DROP_BAR, LATENCY_BAR = 2.0, 0.75, 0.003, 1.03
@@ -82,12 +82,12 @@ def summary(table: Sequence[Mapping[str, Any]], model: str) -> list[Figure]:
 def make_files(recipe_file: Path, data: Path | None, folder: Path) -> dict[str, Path]:
     """The float .tflite and three int8 ones made of the same weights and calibration pictures."""
     from ghost_edge.core.preprocess import prepare
-    from ghost_edge.host import chain
+    from ghost_edge.host.chain import stages as chain
+    from ghost_edge.host.chain.run import run_chain
+    from ghost_edge.host.chain.stages.calibrate import choose_pictures
     from ghost_edge.host.datasets.places import places_for
-    from ghost_edge.host.layout import layout
-    from ghost_edge.host.pipeline import run_chain
-    from ghost_edge.host.recipe import load_recipe
-    from ghost_edge.host.stages.calibrate import choose_pictures
+    from ghost_edge.host.recipe.output import layout
+    from ghost_edge.host.recipe.schema import load_recipe
 
     recipe = load_recipe(recipe_file)
     recipe = dataclasses.replace(recipe, calibration=dataclasses.replace(recipe.calibration, samples=SAMPLES))
@@ -153,7 +153,7 @@ def judge_files(recipe_file: Path, data: Path | None, files: Mapping[str, Path],
     from ghost_edge.device.evaluate import predict
     from ghost_edge.host.datasets import open_dataset
     from ghost_edge.host.datasets.places import places_for
-    from ghost_edge.host.recipe import load_recipe, require
+    from ghost_edge.host.recipe.schema import load_recipe, require
 
     recipe = load_recipe(recipe_file)
     table = require(recipe.evaluation, "evaluation", "this benchmark")

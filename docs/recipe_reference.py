@@ -10,18 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ghost_edge.core.gate import Limits
+from ghost_edge.core.gate.limits import Limits
 from ghost_edge.core.preprocess import CHANNELS, FITS, LAYOUTS, Preprocess
 from ghost_edge.core.targets import TARGETS
+from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.datasets import DATASETS, DataTable
-from ghost_edge.host.exporters import EXPORTERS
-from ghost_edge.host.micro.names import Micro
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.networks.ghostnet import PADDINGS
 from ghost_edge.host.networks.ghostnet_tf2 import HARD_SIGMOIDS
-from ghost_edge.host.quantizers import QUANTIZERS
-from ghost_edge.host.ranges import ESTIMATORS
-from ghost_edge.host.recipe import Calibration, Evaluation, Training
+from ghost_edge.host.onnx import EXPORTERS
+from ghost_edge.host.quantization import QUANTIZERS
+from ghost_edge.host.recipe.schema import Calibration, Evaluation, Training
+from ghost_edge.host.tflite_micro.options import Micro
 
 Row = tuple[str, str, str, str]  # key, type, default, what it is
 PAGE = Path(__file__).with_name("recipe.md")

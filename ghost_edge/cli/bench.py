@@ -13,11 +13,11 @@ from typing import Any, Optional, TypeVar
 import click
 
 from ghost_edge.cli.options import data_option
-from ghost_edge.core.card import describe as describe_card
-from ghost_edge.core.card import read_card
 from ghost_edge.core.errors import DeviceError, GhostEdgeError, RecipeError
 from ghost_edge.core.files import write_bytes
-from ghost_edge.core.report import Column, as_csv, as_markdown, as_text
+from ghost_edge.core.metadata import describe as describe_card
+from ghost_edge.core.metadata import read_card
+from ghost_edge.core.tables import Column, as_csv, as_markdown, as_text
 from ghost_edge.device.bench import BenchPlan, as_document, bench_models, find_models, left_out
 from ghost_edge.device.bench_results import (
     CHANGE_COLUMNS,
@@ -33,7 +33,7 @@ from ghost_edge.device.bench_results import (
     results_from_document,
 )
 from ghost_edge.device.board import describe, read_board
-from ghost_edge.device.runtime import INTERPRETERS, KERNELS
+from ghost_edge.device.runtimes.open import INTERPRETERS, KERNELS
 
 _Path = click.Path(path_type=Path)
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -170,8 +170,8 @@ def _bench_there(
     paths: Sequence[Path], host: str, to_stderr: bool, *, pack: Mapping[str, Any], reach: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[BenchResult], int]:
     """The same on a board, which prints the lines; what it evaluated is in the document under "evaluation"."""
-    from ghost_edge.host.bundle import make_bundle
-    from ghost_edge.host.remote import bench_over_ssh
+    from ghost_edge.host.board.bundle import make_bundle
+    from ghost_edge.host.board.ssh import bench_over_ssh
 
     if len(paths) != 1 or not paths[0].is_dir():
         raise RecipeError("bench --ssh takes one folder, such as out/ghostnet_mnist, which ghost-edge convert made")

@@ -26,7 +26,7 @@ _Path = click.Path(path_type=Path)
 @data_option
 def bundle(folder: Path, target: str, **options: Any) -> None:
     """Pack what convert wrote into OUT-FOLDER, with the wheels for a board and a script that runs it there."""
-    from ghost_edge.host.bundle import make_bundle
+    from ghost_edge.host.board.bundle import make_bundle
 
     path = make_bundle(folder, target, say=click.echo, **options)
     with tarfile.open(path) as archive:

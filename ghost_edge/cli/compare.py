@@ -13,7 +13,7 @@ import click
 
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.files import write_bytes, write_json
-from ghost_edge.core.report import as_markdown, as_text
+from ghost_edge.core.tables import as_markdown, as_text
 from ghost_edge.device.board import describe, read_board
 
 
@@ -41,7 +41,7 @@ def compare(
     keep: Optional[Path],
 ) -> None:
     """Convert light networks by the same chain and time their float and int8 files in turn, untrained."""
-    from ghost_edge.host.rivals import COLUMNS, RIVALS, compare_networks, footnotes
+    from ghost_edge.host.explore.networks import COLUMNS, RIVALS, compare_networks, footnotes
 
     with contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))

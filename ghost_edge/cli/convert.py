@@ -11,7 +11,7 @@ from ghost_edge.cli.options import data_option
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.errors import GateError
 from ghost_edge.core.manifest import read_manifest
-from ghost_edge.core.report import as_text
+from ghost_edge.core.tables import as_text
 
 
 @click.command()
@@ -20,15 +20,15 @@ from ghost_edge.core.report import as_text
 @data_option
 def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -> None:
     """Build, quantize to int8, export, verify and judge the model of RECIPE (without one: the embedded default)."""
+    from ghost_edge.host.accuracy.parity import load_parity, saturation_doubts
+    from ghost_edge.host.chain.run import run_chain
+    from ghost_edge.host.chain.stages.export import left_out_lines
+    from ghost_edge.host.chain.stages.report import COLUMNS, delegate_doubts, summary_rows
+    from ghost_edge.host.datasets.health import read_findings
     from ghost_edge.host.datasets.places import places_for
-    from ghost_edge.host.layout import layout
-    from ghost_edge.host.parity import load_parity, saturation_doubts
-    from ghost_edge.host.pipeline import run_chain
-    from ghost_edge.host.recipe import load_recipe
-    from ghost_edge.host.shipped import default_recipe
-    from ghost_edge.host.stages.doctor import read_findings
-    from ghost_edge.host.stages.export import left_out_lines
-    from ghost_edge.host.stages.report import COLUMNS, delegate_doubts, summary_rows
+    from ghost_edge.host.recipe.output import layout
+    from ghost_edge.host.recipe.schema import load_recipe
+    from ghost_edge.host.recipe.shipped import default_recipe
 
     loaded = load_recipe(recipe or default_recipe())
     folder = out or Path("out") / loaded.name

@@ -11,7 +11,7 @@ import click
 from ghost_edge.cli.options import data_option
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.errors import MissingPackageError, RecipeError
-from ghost_edge.core.report import as_text
+from ghost_edge.core.tables import as_text
 from ghost_edge.device.environment import COLUMNS, check_installation
 
 
@@ -27,14 +27,15 @@ def doctor(recipe: Optional[Path], out: Optional[Path], env: bool, data: Optiona
             raise RecipeError("--env looks at what is installed and takes no recipe, --out or --data; leave them out")
         _check_installation()
         return
-    from ghost_edge.host.chain import STAGES
+    from ghost_edge.host.chain.run import run_chain
+    from ghost_edge.host.chain.stages import STAGES
+    from ghost_edge.host.chain.stages.build import is_trained
+    from ghost_edge.host.chain.stages.doctor import look_at_pictures
+    from ghost_edge.host.datasets.health import read_findings, refuse_fatal
     from ghost_edge.host.datasets.places import places_for
-    from ghost_edge.host.layout import layout
-    from ghost_edge.host.pipeline import run_chain
-    from ghost_edge.host.recipe import load_recipe
-    from ghost_edge.host.shipped import default_recipe
-    from ghost_edge.host.stages.build import is_trained
-    from ghost_edge.host.stages.doctor import look_at_pictures, read_findings, refuse_fatal
+    from ghost_edge.host.recipe.output import layout
+    from ghost_edge.host.recipe.schema import load_recipe
+    from ghost_edge.host.recipe.shipped import default_recipe
 
     loaded = load_recipe(recipe or default_recipe())
     places, folder = places_for(loaded.path.parent, data), out or Path("out") / loaded.name

@@ -11,17 +11,15 @@ import click
 
 from ghost_edge.cli.options import data_option
 from ghost_edge.cli.progress import open_progress
-from ghost_edge.core.artifact import open_artifact
-from ghost_edge.core.card import check_fed, read_card
 from ghost_edge.core.errors import GateError, RecipeError
-from ghost_edge.core.files import write_json
+from ghost_edge.core.files import open_artifact, save_npz, write_json
 from ghost_edge.core.manifest import FILE_NAME, read_manifest
-from ghost_edge.core.npz import save_npz
+from ghost_edge.core.metadata import check_fed, read_card
 from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.core.report import Column, as_text
+from ghost_edge.core.tables import Column, as_text
 from ghost_edge.device.evaluate import RunOptions
-from ghost_edge.device.pictures import COLUMNS, judge_pictures, load_pictures
-from ghost_edge.device.runtime import INTERPRETERS, KERNELS, check_model_file
+from ghost_edge.device.evaluation_set import COLUMNS, judge_pictures, load_pictures
+from ghost_edge.device.runtimes.open import INTERPRETERS, KERNELS, check_model_file
 
 _Path = click.Path(path_type=Path)
 
@@ -101,9 +99,9 @@ def _preprocess_of(file: Path, manifest: Optional[Path]) -> Preprocess:
 def _by_recipe(
     artifacts: Sequence[Path], recipe: Path, data: Optional[Path], how: RunOptions
 ) -> tuple[list[dict[str, Any]], Sequence[Column]]:
+    from ghost_edge.host.accuracy.evaluate import COLUMNS, judge_files
     from ghost_edge.host.datasets.places import places_for
-    from ghost_edge.host.judging import COLUMNS, judge_files
-    from ghost_edge.host.recipe import load_recipe
+    from ghost_edge.host.recipe.schema import load_recipe
 
     loaded = load_recipe(recipe)
     doubts = [check_fed(file, loaded.preprocess) for file in artifacts]

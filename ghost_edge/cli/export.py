@@ -20,8 +20,8 @@ _Path = click.Path(path_type=Path)
 @click.option("--opset", default=17, show_default=True, type=click.IntRange(17, 21))
 def export(tflite: Path, out: Optional[Path], opset: int) -> None:
     """Write int8 ONNX with the scales of TFLITE, once every operation was compared with its own on random inputs."""
-    from ghost_edge.host.exporters.onnx_int8 import OnnxInt8
-    from ghost_edge.host.parity import export_twin
+    from ghost_edge.host.accuracy.parity import export_twin
+    from ghost_edge.host.onnx.int8 import OnnxInt8
 
     if tflite.suffix == ".tflite" and out is None and tflite.with_suffix(".onnx").exists():
         raise RecipeError(f"{tflite.with_suffix('.onnx')} is there already; name it with -o to replace it")

@@ -12,7 +12,7 @@ import click
 
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.report import Column, as_text
+from ghost_edge.core.tables import Column, as_text
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2}
 _COLUMNS = (
@@ -41,7 +41,7 @@ def _bytes(_: click.Context, option: click.Parameter, text: str) -> int:
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write a recipe for each into this folder.")
 def fit(arena: int, flash: int, classes: int, gray: bool, most: int, out: Optional[Path]) -> None:
     """Which widths, input sizes and stage tables of GhostNet fit, none trained: the sizes need no weights."""
-    from ghost_edge.host.micro.fit import search, write_recipes
+    from ghost_edge.host.explore.memory_budget import search, write_recipes
 
     channels = 1 if gray else 3
     with open_progress(Path(os.devnull)) as progress:

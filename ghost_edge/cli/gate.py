@@ -9,12 +9,12 @@ from typing import Any, Optional, TypeVar
 
 import click
 
-from ghost_edge.core.baseline import write_baseline
 from ghost_edge.core.errors import GateError, RecipeError
 from ghost_edge.core.files import write_bytes
-from ghost_edge.core.gate import COLUMNS, Check
-from ghost_edge.core.gate_report import as_junit, as_summary, github_annotations
-from ghost_edge.core.report import as_text
+from ghost_edge.core.gate.baseline import write_baseline
+from ghost_edge.core.gate.limits import COLUMNS, Check
+from ghost_edge.core.gate.report import as_junit, as_summary, github_annotations
+from ghost_edge.core.tables import as_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _Path = click.Path(path_type=Path)
@@ -73,7 +73,7 @@ def gate(
     **limits: Any,
 ) -> None:
     """Compare the quantized models of MANIFEST with their float model, and with an earlier run, picture by picture."""
-    from ghost_edge.device.baseline import judge_run
+    from ghost_edge.device.gate import judge_run
 
     if bench and not (baseline or update):
         raise RecipeError("--bench goes with --baseline or --update; give one of the two")

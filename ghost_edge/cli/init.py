@@ -27,7 +27,7 @@ def init(source: Path, **options: Any) -> None:
     SOURCE: a folder of class folders (or of train/ and test/ with such), or with labels.csv; a .npz; a .keras file; a
     GhostNet checkpoint (.safetensors, .pth, .pt, .pth.tar).
     """
-    from ghost_edge.host.init.recipe import make_recipe
+    from ghost_edge.host.init.write import make_recipe
 
     with open_progress(Path(os.devnull)) as progress:
         started = time.perf_counter()

@@ -12,7 +12,7 @@ import click
 from ghost_edge.cli.options import data_option
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.files import write_json
-from ghost_edge.core.report import as_text
+from ghost_edge.core.tables import as_text
 
 
 @click.command()
@@ -26,16 +26,16 @@ def inspect(
     model: Path, measure: bool, rounds: int, json_file: Optional[Path], chart: Optional[Path], data: Optional[Path]
 ) -> None:
     """Parameters, multiply-accumulates, bytes and ghost modules of a .tflite file or of a recipe's network."""
-    from ghost_edge.host.inspection import GHOSTS, LAYERS, ghost_rows, inspect_model, layer_rows, summary
+    from ghost_edge.host.explore.inspect import GHOSTS, LAYERS, ghost_rows, inspect_model, layer_rows, summary
 
     if chart is not None:
-        from ghost_edge.host.chart import check_chart, draw_ghosts  # only a picture needs matplotlib
+        from ghost_edge.host.explore.ghost_chart import check_chart, draw_ghosts
 
         check_chart(chart)  # a conversion and a measurement may lie before the drawing
     with open_progress(Path(os.devnull)) as progress:
         found = inspect_model(model, data, progress)
         if measure and found.ghosts:
-            from ghost_edge.host.measure import measure_ghosts
+            from ghost_edge.host.explore.ghost_modules import measure_ghosts
 
             ghosts = measure_ghosts(found.ghosts, rounds=rounds, reporter=progress)
             found = dataclasses.replace(found, ghosts=ghosts)

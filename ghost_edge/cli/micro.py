@@ -9,7 +9,7 @@ import click
 
 from ghost_edge.cli.options import data_option
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.report import Column, as_text
+from ghost_edge.core.tables import Column, as_text
 
 _Path = click.Path(path_type=Path)
 _COLUMNS = (
@@ -32,7 +32,7 @@ _COLUMNS = (
 @data_option
 def micro(tflite: Optional[Path], verify: Optional[Path], **options: Any) -> None:
     """Write C and C++ sources of an int8 TFLITE file for TFLite Micro, with the arena to the byte, and prove them."""
-    from ghost_edge.host.micro.prove import verify_kit
+    from ghost_edge.host.tflite_micro.verify import verify_kit
 
     if (tflite is None) == (verify is None):
         raise RecipeError("micro needs the path of an int8 .tflite, or --verify FOLDER; give one of the two")
@@ -54,13 +54,13 @@ def _write(
     data: Optional[Path],
 ) -> None:
     from ghost_edge.host.datasets.places import places_for
-    from ghost_edge.host.graph import read_graph
-    from ghost_edge.host.micro import golden
-    from ghost_edge.host.micro.arena import plan_arena, shrink_advice
-    from ghost_edge.host.micro.kit import make_kit, write_kit
-    from ghost_edge.host.micro.names import default_prefix
-    from ghost_edge.host.micro.prove import prove_kit
-    from ghost_edge.host.recipe import load_recipe
+    from ghost_edge.host.recipe.schema import load_recipe
+    from ghost_edge.host.tflite.graph import read_graph
+    from ghost_edge.host.tflite_micro import golden
+    from ghost_edge.host.tflite_micro.arena import plan_arena, shrink_advice
+    from ghost_edge.host.tflite_micro.kit import make_kit, write_kit
+    from ghost_edge.host.tflite_micro.options import default_prefix
+    from ghost_edge.host.tflite_micro.verify import prove_kit
 
     name = prefix or default_prefix(tflite.stem)
     if recipe is None:

@@ -10,11 +10,10 @@ from typing import Optional
 import click
 
 from ghost_edge.cli.progress import open_progress
-from ghost_edge.core.artifact import open_artifact
 from ghost_edge.core.errors import ArtifactError
-from ghost_edge.core.files import write_bytes, write_json
+from ghost_edge.core.files import open_artifact, write_bytes, write_json
 from ghost_edge.core.manifest import read_manifest
-from ghost_edge.core.report import as_text
+from ghost_edge.core.tables import as_text
 
 _Path = click.Path(path_type=Path)
 
@@ -25,8 +24,15 @@ _Path = click.Path(path_type=Path)
 @click.option("--chart", type=_Path, help="Draw the matrix, .svg.")
 def parity(folder: Path, json_file: Optional[Path], chart: Optional[Path]) -> None:
     """Every runtime of this machine on the pictures that convert left in FOLDER; exit 6 where rounding is no excuse."""
-    from ghost_edge.host.parity import check_parity, columns, load_pictures, measure_parity, rows, saturation_doubts
-    from ghost_edge.host.parity_chart import draw_parity
+    from ghost_edge.host.accuracy.parity import (
+        check_parity,
+        columns,
+        load_pictures,
+        measure_parity,
+        rows,
+        saturation_doubts,
+    )
+    from ghost_edge.host.report.parity_chart import draw_parity
 
     if folder.is_file():
         raise ArtifactError(f"{folder} is a file; give the folder that ghost-edge convert wrote")

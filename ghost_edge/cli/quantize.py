@@ -9,7 +9,7 @@ import click
 
 from ghost_edge.cli.options import data_option
 from ghost_edge.cli.progress import open_progress
-from ghost_edge.core.report import as_text
+from ghost_edge.core.tables import as_text
 
 _WORST = 10  # layers
 _TITLE = "layers in which most noise enters, as a share of the signal's power (all: layers.json, layers.svg)"
@@ -32,14 +32,14 @@ def quantize(
     min_sqnr_db: Optional[float],
 ) -> None:
     """Quantize the model of RECIPE and say what each layer loses; with a target, search a mix that meets it."""
-    from ghost_edge.host.chain import STAGES
+    from ghost_edge.host.accuracy.layers import COLUMNS, layer_table
+    from ghost_edge.host.chain.run import run_chain
+    from ghost_edge.host.chain.stages import STAGES
     from ghost_edge.host.datasets.places import places_for
-    from ghost_edge.host.layout import layout
-    from ghost_edge.host.mixing import REPORT, Target, describe_mix, mix_stage
-    from ghost_edge.host.pipeline import run_chain
-    from ghost_edge.host.recipe import load_recipe
-    from ghost_edge.host.shipped import default_recipe
-    from ghost_edge.host.stages.layers import COLUMNS, layer_table
+    from ghost_edge.host.explore.mixed_precision import REPORT, Target, describe_mix, mix_stage
+    from ghost_edge.host.recipe.output import layout
+    from ghost_edge.host.recipe.schema import load_recipe
+    from ghost_edge.host.recipe.shipped import default_recipe
 
     loaded = load_recipe(recipe or default_recipe())
     folder, target = out or Path("out") / loaded.name, Target(min_agreement, max_drop, min_sqnr_db)

@@ -20,13 +20,13 @@ from ghost_edge.cli.progress import open_progress
 def train(recipe: Path, out: Optional[Path], epochs: Optional[int], data: Optional[Path]) -> None:
     """Fit the network of RECIPE: weights, a model card and the SHA-256 for the recipe. Resumes where it stopped."""
     from ghost_edge.host.datasets.places import places_for
-    from ghost_edge.host.recipe import load_recipe
+    from ghost_edge.host.recipe.schema import load_recipe
 
     loaded = load_recipe(recipe)
     weights = out or recipe.parent / "weights" / f"{loaded.name}.safetensors"
     with open_progress(weights.with_suffix(".log")) as progress:
-        from ghost_edge.host.training import finished_card  # here: TensorFlow talks while it is imported
-        from ghost_edge.host.training import train as fit
+        from ghost_edge.host.training.train import finished_card
+        from ghost_edge.host.training.train import train as fit
 
         progress.started("train")
         places = places_for(recipe.parent, data)

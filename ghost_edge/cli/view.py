@@ -11,6 +11,6 @@ import click
 @click.argument("folder", type=click.Path(path_type=Path))
 def view(folder: Path) -> None:
     """Open the quantized model of FOLDER in Model Explorer, with SQNR and time of each operation laid over it."""
-    from ghost_edge.host.report.nodes import view as show
+    from ghost_edge.host.report.model_explorer import view as show
 
     show(folder)

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
+import hashlib
 import json
-from collections.abc import Iterator
-from pathlib import Path
+import re
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ghost_edge.core.errors import GhostEdgeError
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.errors import ArtifactError, GhostEdgeError
+
+# what numpy and zipfile raise on bytes that are no archive, or a damaged one
+_DAMAGED = (
+    *(ValueError, TypeError, EOFError, OSError, AttributeError, NotImplementedError, RuntimeError, MemoryError),
+    *(SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
 
 
 @contextlib.contextmanager
@@ -49,3 +65,93 @@ def write_json(value: Any, path: Path) -> None:
     """Write indented JSON with a newline at the end, whole or not at all; NaN is refused."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(text.encode() + b"\n", path)
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits; remembered until the file's size or time stamp changes."""
+    status = path.stat()
+    return _sha256(path.resolve(), status.st_size, status.st_mtime_ns)
+
+
+def check_sha256(path: Path, expected: str, *, error: type[GhostEdgeError] = ArtifactError) -> None:
+    """Raise `error` unless the file's SHA-256 is the expected one; an empty expectation promises nothing."""
+    try:
+        found = sha256_file(path) if expected else ""
+    except OSError as reason:
+        raise error(f"{path} cannot be read ({reason.strerror}), and a SHA-256 is promised; give a file") from reason
+    if found != expected:
+        raise error(
+            f"{path} has SHA-256 {found[:12]}..., expected {expected[:12]}...; "
+            "it was changed or damaged: fetch it again, or write the new sum where the old one stands"
+        )
+
+
+@functools.lru_cache(maxsize=256)
+def _sha256(path: Path, size_bytes: int, modified_ns: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_npz(
+    path: Path, keys: Sequence[str] = (), *, error: type[GhostEdgeError] = ArtifactError
+) -> dict[str, NDArray[Any]]:
+    """Read these arrays (none named: all); raises `error` that lists the keys there are, or says it is damaged."""
+    try:
+        # opened here, for numpy leaves the file open when it turns out not to be an archive
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            missing = [key for key in keys if key not in archive.files]
+            if missing:
+                raise error(f"{path} has no array {missing[0]!r}; it has {', '.join(sorted(archive.files))}")
+            return {key: archive[key] for key in keys or archive.files}
+    except FileNotFoundError as reason:
+        raise error(f"{path} is not there; check the path, or make it") from reason
+    except _DAMAGED as reason:
+        raise error(f"{path} is not a readable .npz file ({reason}); make or fetch it again") from reason
+
+
+def save_npz(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Write an .npz without time stamps: same arrays, same bytes. The file is whole or absent."""
+    with whole_file(path) as part, zipfile.ZipFile(part, "w") as archive:
+        for key, values in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{key}.npy"), "w") as file:
+                np.lib.format.write_array(file, np.asarray(values), allow_pickle=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+    """A file inside a folder, by name; the promise travels in JSON, the folder does not."""
+
+    file: str
+    sha256: str
+    size_bytes: int
+
+
+def describe(path: Path) -> Artifact:
+    """The promise for a file as it is now."""
+    return Artifact(file=path.name, sha256=sha256_file(path), size_bytes=path.stat().st_size)
+
+
+def open_artifact(artifact: Artifact, folder: Path) -> Path:
+    """Return the file's path when it is the promised one.
+
+    Raises ArtifactError where it is missing, another, or where its name leads outside the folder.
+    """
+    name = PurePosixPath(artifact.file)
+    if name.is_absolute() or ".." in name.parts or "\\" in artifact.file or not name.parts or len(artifact.file) > 255:
+        raise ArtifactError(f"{folder} names the file {artifact.file!r}, which is outside the folder; do not trust it")
+    path = folder / name
+    if not path.is_symlink() and folder.resolve() not in path.resolve().parents:
+        raise ArtifactError(f"{path} is behind a link that leads outside the folder; do not trust it")
+    if path.is_symlink() or not path.is_file():
+        raise ArtifactError(f"{path} is promised and is not there as a file; run ghost-edge convert again")
+    if not re.fullmatch("[0-9a-f]{64}", artifact.sha256):
+        raise ArtifactError(f"{folder} promises no SHA-256 for {artifact.file}; run ghost-edge convert again")
+    if path.stat().st_size != artifact.size_bytes:
+        raise ArtifactError(
+            f"{path} has {path.stat().st_size} bytes, promised were {artifact.size_bytes}; run ghost-edge convert again"
+        )
+    check_sha256(path, artifact.sha256)
+    return path

@@ -15,17 +15,17 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import ArtifactError, RecipeError
-from ghost_edge.core.stats import doubts as timing_doubts
-from ghost_edge.core.stats import median_interval, summarise
+from ghost_edge.core.files import sha256_file
+from ghost_edge.core.latency import doubts as timing_doubts
+from ghost_edge.core.latency import median_interval, summarise
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device.bench_results import FORMAT, BenchResult, as_documents
 from ghost_edge.device.board import Board, read_conditions, throttling
 from ghost_edge.device.board import doubts as board_doubts
 from ghost_edge.device.isolate import run_isolated
-from ghost_edge.device.model import Model
-from ghost_edge.device.runtime import (
+from ghost_edge.device.runtimes.model import Model
+from ghost_edge.device.runtimes.open import (
     MODEL_SUFFIXES,
     check_model_file,
     import_interpreter,

@@ -11,10 +11,10 @@ from typing import Any, Optional
 
 from ghost_edge.core import errors
 from ghost_edge.core.errors import ArtifactError, GateError, GhostEdgeError, RecipeError
-from ghost_edge.core.report import Column
-from ghost_edge.core.stats import LatencyStats, ratio_interval, summarise
+from ghost_edge.core.latency import LatencyStats, ratio_interval, summarise
+from ghost_edge.core.tables import Column
 from ghost_edge.device.board import Conditions
-from ghost_edge.device.model import DelegateShare
+from ghost_edge.device.runtimes.model import DelegateShare
 
 FORMAT = 2  # of the JSON document; raise it when a key changes its meaning or goes
 _STATS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import importlib.util
 import operator
@@ -17,11 +18,16 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from ghost_edge.core.errors import MissingPackageError
-from ghost_edge.core.report import Column
+from ghost_edge.core.tables import Column
 from ghost_edge.device.board import describe, read_board
 from ghost_edge.device.isolate import run_isolated
-from ghost_edge.device.model import PIP, one_line
-from ghost_edge.device.runtime import INTERPRETERS, is_installed
+from ghost_edge.device.runtimes.model import PIP, one_line
+from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
+
+PACKAGES = (
+    *("tensorflow", "keras", "litert-quantizer", "ai-edge-litert", "tf2onnx", "onnx", "onnxruntime"),
+    *("numpy", "Pillow"),
+)
 
 COLUMNS = (
     Column("for", "purpose"),
@@ -192,3 +198,26 @@ def _read(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:  # the system does not say
         return ""
+
+
+def tool_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Package name to installed version; raises MissingPackageError with the pip command where one is missing."""
+    return {package: _version(package) for package in packages}
+
+
+def optional_version(package: str) -> str:
+    """Its installed version, empty where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+@functools.cache
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError as error:
+        raise MissingPackageError(
+            f'{package} is not installed; python -m pip install "ghost-edge[host]" brings it'
+        ) from error

@@ -14,8 +14,8 @@ from ghost_edge.core.errors import ArtifactError, DataError, DeviceError
 from ghost_edge.core.preprocess import CHANNELS, Preprocess, prepare
 from ghost_edge.core.tensor import TensorSpec, dequantize, quantize
 from ghost_edge.device.isolate import run_isolated
-from ghost_edge.device.model import one_line
-from ghost_edge.device.runtime import open_model
+from ghost_edge.device.runtimes.model import one_line
+from ghost_edge.device.runtimes.open import open_model
 
 Progress = Callable[[int, int], None]
 

@@ -15,13 +15,13 @@ import pytest
 from ghost_edge.cli.main import main
 from ghost_edge.core.dataset import image_digest
 from ghost_edge.core.errors import DataError
+from ghost_edge.core.files import save_npz
 from ghost_edge.core.manifest import seal
-from ghost_edge.core.npz import save_npz
+from ghost_edge.host.chain.stages.calibrate import choose_pictures
 from ghost_edge.host.datasets import open_dataset
+from ghost_edge.host.datasets.health import examine_pictures
 from ghost_edge.host.datasets.places import places_for
-from ghost_edge.host.doctor import examine_pictures
-from ghost_edge.host.recipe import load_recipe
-from ghost_edge.host.stages.calibrate import choose_pictures
+from ghost_edge.host.recipe.schema import load_recipe
 
 Run = Callable[..., str]
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
@@ -260,8 +260,8 @@ def test_a_limit_that_is_no_fraction_is_refused(converted: Path, fails: Run) -> 
 
 @pytest.mark.slow
 def test_a_baseline_on_other_pictures_is_refused(converted: Path, tmp_path: Path, fails: Run) -> None:
-    from ghost_edge.core.artifact import describe
-    from ghost_edge.core.predictions import load_predictions
+    from ghost_edge.core.files import describe
+    from ghost_edge.core.manifest import load_predictions
 
     folder = Path(shutil.copytree(converted, tmp_path / "copy"))
     seen = load_predictions(folder / "predictions.npz")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.npz import save_npz
+from ghost_edge.core.files import save_npz
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 RECIPE = """

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.digest import sha256_file
-from ghost_edge.core.npz import save_npz
+from ghost_edge.core.files import save_npz, sha256_file
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.errors import ArtifactError, DeviceError, RecipeError
-from ghost_edge.core.stats import summarise
+from ghost_edge.core.latency import summarise
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device import bench
 from ghost_edge.device.bench import BenchPlan, bench_models, find_models, judge, random_input
 from ghost_edge.device.bench_results import BenchResult
 from ghost_edge.device.board import Conditions
-from ghost_edge.device.model import DelegateShare
+from ghost_edge.device.runtimes.model import DelegateShare
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
 INT8 = "mlperf_tiny_kws_dscnn_int8.tflite"

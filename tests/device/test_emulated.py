@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from emulator import SHORT, Run, board_command, board_python
 
-from ghost_edge.device.pictures import load_pictures, save_pictures
+from ghost_edge.device.evaluation_set import load_pictures, save_pictures
+from ghost_edge.host.board.evaluation_set import sample_pictures
 from ghost_edge.host.datasets.places import places_for
-from ghost_edge.host.recipe import load_recipe
-from ghost_edge.host.sample import sample_pictures
+from ghost_edge.host.recipe.schema import load_recipe
 
 pytestmark = pytest.mark.board
 

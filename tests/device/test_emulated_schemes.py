@@ -9,11 +9,11 @@ import pytest
 from emulator import SHORT, Run, board_command
 from scheme_recipe import write_recipe
 
-from ghost_edge.device.pictures import save_pictures
+from ghost_edge.device.evaluation_set import save_pictures
+from ghost_edge.host.board.evaluation_set import sample_pictures
 from ghost_edge.host.datasets.places import places_for
-from ghost_edge.host.recipe import load_recipe
-from ghost_edge.host.sample import sample_pictures
-from ghost_edge.host.shipped import default_recipe
+from ghost_edge.host.recipe.schema import load_recipe
+from ghost_edge.host.recipe.shipped import default_recipe
 
 pytestmark = [pytest.mark.board, pytest.mark.slow]
 COUNT = 20

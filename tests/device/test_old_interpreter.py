@@ -11,9 +11,9 @@ from emulator import SHORT, Run, board_command, board_python
 from one_op import one_op
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.op_versions import HIGHEST_VERSION, check_old_interpreter
-from ghost_edge.host.untrained import convert_untrained
+from ghost_edge.host.explore.untrained import convert_untrained
+from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.zynq7000 import HIGHEST_VERSION, check_old_interpreter
 
 pytestmark = pytest.mark.board
 KERNELS = ("default", "reference")

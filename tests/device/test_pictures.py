@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.errors import DataError
+from ghost_edge.core.files import read_npz, save_npz
 from ghost_edge.core.manifest import read_manifest
-from ghost_edge.core.npz import read_npz, save_npz
 from ghost_edge.device.evaluate import RunOptions, raw_outputs
-from ghost_edge.device.pictures import Pictures, judge_pictures, load_pictures, save_pictures
+from ghost_edge.device.evaluation_set import Pictures, judge_pictures, load_pictures, save_pictures
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
 REFERENCE = RunOptions(kernels="reference")

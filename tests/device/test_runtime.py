@@ -14,16 +14,16 @@ import pytest
 
 from ghost_edge.core.errors import ArtifactError, DeviceError, MissingPackageError, RecipeError
 from ghost_edge.device.isolate import run_isolated
-from ghost_edge.device.model import DelegateShare
-from ghost_edge.device.onnx_model import OnnxModel
-from ghost_edge.device.runtime import (
+from ghost_edge.device.runtimes.model import DelegateShare
+from ghost_edge.device.runtimes.onnx import OnnxModel
+from ghost_edge.device.runtimes.open import (
     INTERPRETERS,
     Interpreter,
     choose_interpreter,
     import_interpreter,
     open_model,
 )
-from ghost_edge.device.tflite_model import TfliteModel, delegate_share
+from ghost_edge.device.runtimes.tflite import TfliteModel, delegate_share
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
 OpResolverType = pytest.importorskip("ai_edge_litert.interpreter").OpResolverType

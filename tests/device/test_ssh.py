@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from ghost_edge.core.errors import DeviceError, MissingPackageError
-from ghost_edge.host.remote import bench_over_ssh
+from ghost_edge.host.board.ssh import bench_over_ssh
 
 SSHD = Path("/usr/sbin/sshd")
 SHORT = ("--runs", "3", "--seconds", "0.01", "--max-seconds", "0")

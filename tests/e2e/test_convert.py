@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.digest import sha256_file
+from ghost_edge.core.files import sha256_file
 from ghost_edge.core.manifest import read_manifest
-from ghost_edge.device.runtime import open_model
-from ghost_edge.host.graph import read_graph
+from ghost_edge.device.runtimes.open import open_model
+from ghost_edge.host.tflite.graph import read_graph
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.micro import fit
-from ghost_edge.host.micro.arena import plan_arena, plan_graph, scale_counts
-from ghost_edge.host.micro.fit import Candidate, search, write_recipes
-from ghost_edge.host.recipe import load_recipe
-from ghost_edge.host.untrained import convert_untrained
+from ghost_edge.host.explore import memory_budget as fit
+from ghost_edge.host.explore.memory_budget import Candidate, search, write_recipes
+from ghost_edge.host.explore.untrained import convert_untrained
+from ghost_edge.host.recipe.schema import load_recipe
+from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite_micro.arena import plan_arena, plan_graph, scale_counts
 
 pytestmark = pytest.mark.slow
 ARENA, FLASH = 96 * 1024, 128 * 1024

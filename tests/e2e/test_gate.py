@@ -15,15 +15,14 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from ghost_edge.core.accuracy import compare, sqnr_db
-from ghost_edge.core.digest import sha256_file
-from ghost_edge.core.gate import Limits, judge
-from ghost_edge.core.manifest import read_manifest
-from ghost_edge.core.predictions import Predictions, load_predictions
+from ghost_edge.core.files import sha256_file
+from ghost_edge.core.gate.limits import Limits, judge
+from ghost_edge.core.manifest import Predictions, load_predictions, read_manifest
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.evaluate import RunOptions, predict, predict_isolated
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.recipe import load_recipe, parse_recipe
+from ghost_edge.host.recipe.schema import load_recipe, parse_recipe
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -16,20 +16,19 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from ghost_edge.core.artifact import describe
 from ghost_edge.core.dataset import Dataset
-from ghost_edge.core.manifest import read_manifest, write_manifest
-from ghost_edge.core.predictions import Predictions, load_predictions, save_predictions
+from ghost_edge.core.files import describe
+from ghost_edge.core.manifest import Predictions, load_predictions, read_manifest, save_predictions, write_manifest
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.device.evaluate import predict
+from ghost_edge.host.accuracy.evaluate import judge_all
+from ghost_edge.host.calibration import ESTIMATORS
+from ghost_edge.host.calibration.observe import observe
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.quantizers import QUANTIZERS
-from ghost_edge.host.ranges import ESTIMATORS
-from ghost_edge.host.ranges.observer import observe
-from ghost_edge.host.recipe import load_recipe
-from ghost_edge.host.stages.evaluate import judge_all
+from ghost_edge.host.quantization import QUANTIZERS
+from ghost_edge.host.recipe.schema import load_recipe
+from ghost_edge.host.tflite.graph import read_graph
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

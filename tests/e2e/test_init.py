@@ -15,13 +15,13 @@ from golden_weights import rule
 from pytorch_file import checkpoint
 
 from ghost_edge.core.errors import DataError, RecipeError
-from ghost_edge.core.npz import save_npz
+from ghost_edge.core.files import save_npz
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.importing import network_table
-from ghost_edge.host.init.recipe import make_recipe
 from ghost_edge.host.init.text import ghostnet
+from ghost_edge.host.init.write import make_recipe
 from ghost_edge.host.networks import NETWORKS
-from ghost_edge.host.recipe import load_recipe
+from ghost_edge.host.recipe.schema import load_recipe
+from ghost_edge.host.training.import_weights import network_table
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.card import card_text, read_card
 from ghost_edge.core.errors import ArtifactError, ConversionError, GhostEdgeError, RecipeError
-from ghost_edge.host.micro import golden
-from ghost_edge.host.micro.kit import c_string, make_kit, write_kit
-from ghost_edge.host.micro.names import default_prefix
-from ghost_edge.host.micro.ops import add_method, check_deployable
-from ghost_edge.host.micro.prove import verify_kit
-from ghost_edge.host.quantizers.rebuild import pack, unpack
+from ghost_edge.core.metadata import card_text, read_card
+from ghost_edge.host.tflite.edit import pack, unpack
+from ghost_edge.host.tflite_micro import golden
+from ghost_edge.host.tflite_micro.kit import c_string, make_kit, write_kit
+from ghost_edge.host.tflite_micro.operations import add_method, check_deployable
+from ghost_edge.host.tflite_micro.options import default_prefix
+from ghost_edge.host.tflite_micro.verify import verify_kit
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-pedantic")

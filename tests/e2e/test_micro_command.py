@@ -11,7 +11,7 @@ import pytest
 
 from ghost_edge.cli.main import main
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.host.micro import prove
+from ghost_edge.host.tflite_micro import verify as prove
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

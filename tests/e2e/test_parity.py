@@ -16,16 +16,15 @@ import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from ghost_edge.core.card import NAME, read_card
-from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import ArtifactError, ConversionError
+from ghost_edge.core.files import read_npz, sha256_file
 from ghost_edge.core.manifest import read_manifest
-from ghost_edge.core.npz import read_npz
+from ghost_edge.core.metadata import NAME, read_card
 from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.device import onnx_model
 from ghost_edge.device.evaluate import RunOptions, raw_outputs
-from ghost_edge.device.runtime import open_model
-from ghost_edge.host.parity import check_parity, load_pictures, measure_parity
+from ghost_edge.device.runtimes import onnx as onnx_model
+from ghost_edge.device.runtimes.open import open_model
+from ghost_edge.host.accuracy.parity import check_parity, load_pictures, measure_parity
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from ghost_edge.host import mixing
+from ghost_edge.host.chain.stages import quantize as stage
+from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import places_for
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.planner import segments
-from ghost_edge.host.quantizers.flat import Flat
-from ghost_edge.host.recipe import load_recipe
-from ghost_edge.host.stages import Work
-from ghost_edge.host.stages import quantize as stage
+from ghost_edge.host.explore import mixed_precision as mixing
+from ghost_edge.host.explore.planner import segments
+from ghost_edge.host.recipe.schema import load_recipe
+from ghost_edge.host.tflite.edit import Flat
+from ghost_edge.host.tflite.graph import read_graph
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -17,10 +17,10 @@ import tomllib
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium, open_page
 
-from ghost_edge.core.digest import sha256_file
+from ghost_edge.core.files import sha256_file
 from ghost_edge.core.manifest import read_manifest, write_manifest
-from ghost_edge.host.disagreements import load_disagreements, save_disagreements
-from ghost_edge.host.graph import read_graph
+from ghost_edge.host.accuracy.evaluate import load_disagreements, save_disagreements
+from ghost_edge.host.tflite.graph import read_graph
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

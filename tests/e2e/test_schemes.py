@@ -12,11 +12,10 @@ import pytest
 from numpy.testing import assert_array_equal
 from scheme_recipe import write_recipe
 
-from ghost_edge.core.manifest import Model, read_manifest
-from ghost_edge.core.predictions import answers_of, load_predictions
+from ghost_edge.core.manifest import Model, answers_of, load_predictions, read_manifest
 from ghost_edge.device.evaluate import raw_outputs
-from ghost_edge.device.runtime import open_model
-from ghost_edge.host.quantizers import QUANTIZERS
+from ghost_edge.device.runtimes.open import open_model
+from ghost_edge.host.quantization import QUANTIZERS
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -16,11 +16,11 @@ from ai_edge_litert import schema_py_generated as schema
 from operations import COMMON, convert, prelu, tensor
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.micro import arena
-from ghost_edge.host.micro.arena import bisect_arena, plan_arena
-from ghost_edge.host.micro.structs import OPS, STRUCTS
-from ghost_edge.host.quantizers.rebuild import add_tensor, make_operation, pack, unpack
+from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
+from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite_micro import arena
+from ghost_edge.host.tflite_micro.arena import bisect_arena, plan_arena
+from ghost_edge.host.tflite_micro.struct_sizes import OPS, STRUCTS
 
 MODELS = ("tiny", "ghost05_96", "pt_hswish", "v_clip", "v_sigm", "v_deep_small", "v_u8")
 # 64-bit bytes of what the package of 2026-10-23 has otherwise than 90b983c2: it counts allocations, holds fields for

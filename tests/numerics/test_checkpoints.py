@@ -18,12 +18,12 @@ from pytorch_file import Tensor, pickled, zipped
 from safetensors.numpy import save_file
 
 from ghost_edge.core.errors import ArtifactError, GhostEdgeError, RecipeError
-from ghost_edge.host.importing import export_weights, import_weights, network_table
 from ghost_edge.host.networks import ghostnet
 from ghost_edge.host.networks.ghostnet import GhostNet
+from ghost_edge.host.networks.state_dict import load_weights, network_state, read_checkpoint, save_weights
 from ghost_edge.host.networks.torch_file import read_torch
-from ghost_edge.host.networks.weights import load_weights, network_state, read_checkpoint, save_weights
-from ghost_edge.host.recipe import NetworkTable
+from ghost_edge.host.recipe.schema import NetworkTable
+from ghost_edge.host.training.import_weights import export_weights, import_weights, network_table
 
 FILES = ("plain.pth", "before_1_6.pth", "trained.pth.tar")
 TINY = GhostNet(input_size=16, classes=3, width=0.25, stages=((3, 16, 16, 0, 1), (3, 48, 24, 0.25, 2)), head_channels=8)
@@ -236,7 +236,7 @@ def test_saved_weights_survive_a_round_trip(tmp_path: Path, state: dict[str, Any
 
 
 def test_a_pickle_that_takes_years_to_hash_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ghost_edge.host.networks import weights
+    from ghost_edge.host.networks import state_dict as weights
 
     monkeypatch.setattr(weights, "_TORCH_TIMEOUT_S", 2.0)
     path = tmp_path / "hash.pth"

@@ -14,15 +14,16 @@ import tensorflow as tf
 from keras import layers
 from numpy.testing import assert_allclose
 
-from ghost_edge.core.card import read_card
+from ghost_edge.core.metadata import read_card
+from ghost_edge.host.calibration.observe import observe_means
+from ghost_edge.host.chain.stages import quantize
+from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import places_for
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.quantizers.correct import correct_biases, mean_output
-from ghost_edge.host.quantizers.flat import WEIGHTED, Flat
-from ghost_edge.host.quantizers.int8 import Int8
-from ghost_edge.host.ranges.observer import observe_means
-from ghost_edge.host.recipe import Recipe, load_recipe
-from ghost_edge.host.stages import Work, quantize
+from ghost_edge.host.quantization.bias_correction import correct_biases, mean_output
+from ghost_edge.host.quantization.int8 import Int8
+from ghost_edge.host.recipe.schema import Recipe, load_recipe
+from ghost_edge.host.tflite.edit import WEIGHTED, Flat
+from ghost_edge.host.tflite.graph import read_graph
 
 pytestmark = pytest.mark.slow
 INT8 = "ghostnet_mnist_int8.tflite"

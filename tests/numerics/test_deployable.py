@@ -11,9 +11,9 @@ from ai_edge_litert import schema_py_generated as schema
 from operations import COMMON, Function, convert
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.micro.ops import check_deployable
-from ghost_edge.host.quantizers.rebuild import pack, unpack
+from ghost_edge.host.tflite.edit import pack, unpack
+from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite_micro.operations import check_deployable
 
 pytestmark = pytest.mark.slow
 Change = Callable[[Any, Any], None]

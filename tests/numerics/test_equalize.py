@@ -13,13 +13,13 @@ from keras import layers
 from numpy.testing import assert_array_equal
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.device.runtime import open_model
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.quantizers.equalize import equalize
-from ghost_edge.host.quantizers.flat import WEIGHTED, Flat
-from ghost_edge.host.ranges.observer import observe_channels
-from ghost_edge.host.ranges.ties import one_scale
-from ghost_edge.host.stages.calibrate import check_equalized
+from ghost_edge.device.runtimes.open import open_model
+from ghost_edge.host.calibration.observe import observe_channels
+from ghost_edge.host.calibration.shared_scales import one_scale
+from ghost_edge.host.chain.stages.calibrate import check_equalized
+from ghost_edge.host.quantization.equalization import equalize
+from ghost_edge.host.tflite.edit import WEIGHTED, Flat
+from ghost_edge.host.tflite.graph import read_graph
 
 pytestmark = pytest.mark.slow
 RNG = np.random.default_rng(0)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.card import Card
+from ghost_edge.core.metadata import Card
 from ghost_edge.core.preprocess import Preprocess, normalise
 from ghost_edge.core.tensor import TensorSpec, quantize
-from ghost_edge.host.micro.feed import fed_values, feed_parts, fixed_point
+from ghost_edge.host.tflite_micro.feed import fed_values, feed_parts, fixed_point
 
 IMAGENET = Preprocess(size=2, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 

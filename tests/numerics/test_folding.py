@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ghost_edge.device.runtime import open_model
-from ghost_edge.host.folding import fold_gates
-from ghost_edge.host.graph import read_graph
+from ghost_edge.device.runtimes.open import open_model
+from ghost_edge.host.explore.untrained import convert_untrained
 from ghost_edge.host.networks import ghostnet, ghostnet_tf2
-from ghost_edge.host.untrained import convert_untrained
+from ghost_edge.host.networks.fold_hard_sigmoid import fold_gates
+from ghost_edge.host.tflite.graph import read_graph
 
 pytestmark = pytest.mark.slow
 STAGES = ((3, 16, 16, 0, 1), (5, 72, 40, 0.25, 2), (5, 120, 40, 0.25, 1))

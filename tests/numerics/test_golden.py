@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from pytorch_file import checkpoint
 from safetensors.numpy import save_file
 
-from ghost_edge.device.runtime import open_model
-from ghost_edge.host.chain import STAGES
+from ghost_edge.core.progress import Reporter
+from ghost_edge.device.runtimes.open import open_model
+from ghost_edge.host.chain.run import run_chain
+from ghost_edge.host.chain.stages import STAGES
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.pipeline import Reporter, run_chain
-from ghost_edge.host.recipe import load_recipe
+from ghost_edge.host.recipe.schema import load_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.data]
 NETWORKS = {

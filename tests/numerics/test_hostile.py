@@ -9,7 +9,7 @@ from hostile import TABLE, pictures, quantize_hostile, write_hostile
 
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.evaluate import predict
-from ghost_edge.host.graph import read_graph
+from ghost_edge.host.tflite.graph import read_graph
 
 pytestmark = pytest.mark.slow
 

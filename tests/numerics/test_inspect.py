@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ghost_edge.core.stats import summarise
-from ghost_edge.device.alternate import TimeRatio
-from ghost_edge.host.cost import activation_bytes, count_layers
-from ghost_edge.host.ghosts import Ghost, GhostSizes, find_ghosts
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.inspection import Inspection, inspect_model
-from ghost_edge.host.pipeline import Reporter
+from ghost_edge.core.latency import summarise
+from ghost_edge.core.progress import Reporter
+from ghost_edge.device.interleaved import TimeRatio
+from ghost_edge.host.explore.ghost_modules import Ghost, GhostSizes, find_ghosts
+from ghost_edge.host.explore.inspect import Inspection, inspect_model
+from ghost_edge.host.tflite.cost import activation_bytes, count_layers
+from ghost_edge.host.tflite.graph import read_graph
 
 pytestmark = pytest.mark.slow
 # width: trainable parameters as counted in the authors' PyTorch code (tests/numerics/test_network.py); multiply-
@@ -101,7 +101,7 @@ def test_float_and_int8_differ_in_bytes_alone(converted: Path) -> None:
 @pytest.fixture(scope="module", params=list(KINDS), ids=str)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[GhostSizes, Path, Path]:
     """The sizes of a module, the file of the plain convolution and that of the module."""
-    from ghost_edge.host.measure import convert_int8, ghost_module, plain_convolution
+    from ghost_edge.host.explore.ghost_modules import convert_int8, ghost_module, plain_convolution
 
     folder, sizes = tmp_path_factory.mktemp(request.param), KINDS[request.param]
     convert_int8(plain_convolution(sizes), folder / "plain.tflite")
@@ -136,7 +136,7 @@ def test_both_are_int8(pair: tuple[GhostSizes, Path, Path]) -> None:
 
 
 def test_equal_modules_are_measured_once_and_each_gets_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ghost_edge.host import measure
+    from ghost_edge.host.explore import ghost_modules as measure
 
     asked: list[int] = []
 
@@ -153,7 +153,7 @@ def test_equal_modules_are_measured_once_and_each_gets_its_own_time(monkeypatch:
 
 
 def test_the_ratio_says_how_much_longer_the_plain_convolution_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ghost_edge.host import measure
+    from ghost_edge.host.explore import ghost_modules as measure
 
     convolutions: list[int] = []
 
@@ -170,7 +170,7 @@ def test_the_ratio_says_how_much_longer_the_plain_convolution_takes(monkeypatch:
 
 
 def test_a_picture_has_the_same_bytes_for_the_same_numbers(tmp_path: Path) -> None:
-    from ghost_edge.host.chart import draw_ghosts
+    from ghost_edge.host.explore.ghost_chart import draw_ghosts
 
     def draw(name: str, value: float) -> bytes:
         times = [TimeRatio(value, 0.6, 0.8, median_ms=1.0, peer_ms=1.0), TimeRatio(0.9, 0.8, 1.0, 1.0, 1.0)]

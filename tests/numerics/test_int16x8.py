@@ -12,12 +12,12 @@ from keras import layers
 from litert_quantizer import recipe
 
 from ghost_edge.core.errors import DeviceError
-from ghost_edge.device.runtime import open_model
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.quantizers.int8 import Int8
-from ghost_edge.host.quantizers.int16x8 import quantize
-from ghost_edge.host.quantizers.tool import apply
-from ghost_edge.host.ranges.observer import Ranges
+from ghost_edge.device.runtimes.open import open_model
+from ghost_edge.host.calibration.observe import Ranges
+from ghost_edge.host.quantization.int8 import Int8
+from ghost_edge.host.quantization.int16x8 import quantize
+from ghost_edge.host.quantization.tool import apply
+from ghost_edge.host.tflite.graph import read_graph
 
 pytestmark = pytest.mark.slow
 STEPS = {"input": 2.0**-13, "other": 2.0**-14, "sum": 2.0**-12}

@@ -11,11 +11,10 @@ import pytest
 from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.device.evaluate import RunOptions
+from ghost_edge.host.accuracy.evaluate import check_labels, judge_all, judge_files
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.judging import check_labels, judge_files
-from ghost_edge.host.layout import layout
-from ghost_edge.host.recipe import parse_recipe
-from ghost_edge.host.stages.evaluate import judge_all
+from ghost_edge.host.recipe.output import layout
+from ghost_edge.host.recipe.schema import parse_recipe
 
 LABELS = np.arange(100) % 10
 # the label's own logit is 10, the others lie between -1 and 1

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from hostile import quantize_hostile, write_hostile
 
+from ghost_edge.host.accuracy.layers import layer_table, measure
+from ghost_edge.host.chain.stages import layers
+from ghost_edge.host.chain.stages.calibrate import choose_pictures
+from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import places_for
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.layers import measure
-from ghost_edge.host.quantizers.flat import Flat
-from ghost_edge.host.recipe import load_recipe
-from ghost_edge.host.stages import Work, layers
-from ghost_edge.host.stages.calibrate import choose_pictures
-from ghost_edge.host.stages.layers import layer_table
+from ghost_edge.host.recipe.schema import load_recipe
+from ghost_edge.host.tflite.edit import Flat
+from ghost_edge.host.tflite.graph import read_graph
 
 pytestmark = pytest.mark.slow
 INT8 = "ghostnet_mnist_int8.tflite"

@@ -12,16 +12,17 @@ import pytest
 
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.options import from_table
-from ghost_edge.device.model import DelegateShare
-from ghost_edge.device.runtime import open_model
+from ghost_edge.device.runtimes.model import DelegateShare
+from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.networks import NETWORKS, light, shufflenet_v2
+from ghost_edge.host.explore.untrained import convert_untrained
+from ghost_edge.host.networks import NETWORKS, shufflenet_v2
+from ghost_edge.host.networks import keras_applications as light
+from ghost_edge.host.networks.options import Light, Scalable
 from ghost_edge.host.networks.shufflenet_v2 import ShuffleNetV2
-from ghost_edge.host.networks.tables import Light, Scalable
-from ghost_edge.host.quantizers import QUANTIZERS
-from ghost_edge.host.stages.verify import check_dtypes
-from ghost_edge.host.untrained import convert_untrained
+from ghost_edge.host.quantization import QUANTIZERS
+from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.verify import check_dtypes
 
 MOBILE_NETS = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large")
 KINDS = (*MOBILE_NETS, "efficientnet_b0", "shufflenet_v2")
@@ -95,7 +96,7 @@ def test_the_same_seed_draws_the_same_kernels() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mobilenet_v3_small", "efficientnet_b0", "shufflenet_v2"])
 def test_a_light_network_can_be_trained_in_batches(kind: str) -> None:
-    one = make(kind, input_size=32, classes=3)  # as host/training.py opens the batch
+    one = make(kind, input_size=32, classes=3)  # as host/training/train.py opens the batch
     many = keras.models.clone_model(one, input_tensors=keras.Input((32, 32, 3)))
     assert many(np.zeros((2, 32, 32, 3), np.float32), training=True).shape == (2, 3)
 

@@ -12,7 +12,7 @@ from golden_weights import rule
 from ghost_edge.core.errors import ArtifactError, RecipeError
 from ghost_edge.host.networks import ghostnet
 from ghost_edge.host.networks.ghostnet import GhostNet, GhostNetV2
-from ghost_edge.host.networks.weights import assign_state, load_weights, network_state, save_weights
+from ghost_edge.host.networks.state_dict import assign_state, load_weights, network_state, save_weights
 
 pytestmark = pytest.mark.slow
 # trainable parameters counted in the authors' PyTorch code: ../shared/golden/ghostnet/README.md

@@ -8,8 +8,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.host.exporters import EXPORTERS
-from ghost_edge.host.exporters.onnx_float import OnnxFloat, rename
+from ghost_edge.host.onnx import EXPORTERS
+from ghost_edge.host.onnx.float import OnnxFloat, rename
 
 
 def model(*, first: int, backwards: bool) -> onnx.ModelProto:

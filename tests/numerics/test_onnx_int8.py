@@ -17,13 +17,12 @@ from onnx import numpy_helper
 from operations import AROUND, COMMON, SHAPE, convert, tensor
 
 from ghost_edge.core.errors import ConversionError, RecipeError
-from ghost_edge.host.exporters.onnx_draft import in_twin
-from ghost_edge.host.exporters.onnx_int8 import OnnxInt8, export
-from ghost_edge.host.exporters.onnx_ops import OPS
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.quantizers.flat import Flat
-from ghost_edge.host.quantizers.rebuild import add_tensor, make_operation, pack, unpack
-from ghost_edge.host.twin import compare_ops, first_apart
+from ghost_edge.host.onnx.builder import in_twin
+from ghost_edge.host.onnx.compare import compare_ops, first_apart
+from ghost_edge.host.onnx.int8 import OnnxInt8, export
+from ghost_edge.host.onnx.operations import OPS
+from ghost_edge.host.tflite.edit import Flat, add_tensor, make_operation, pack, unpack
+from ghost_edge.host.tflite.graph import read_graph
 
 BAR = 0.99  # share of equal values
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.op_times import cut_out, time_operations
-from ghost_edge.host.quantizers import QUANTIZERS
-from ghost_edge.host.quantizers.rebuild import pack, unpack
-from ghost_edge.host.ranges.observer import Ranges
+from ghost_edge.host.calibration.observe import Ranges
+from ghost_edge.host.quantization import QUANTIZERS
+from ghost_edge.host.tflite.edit import pack, unpack
+from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.op_latency import cut_out, time_operations
 
 pytestmark = pytest.mark.slow
 NOTHING = Ranges((), *(np.zeros(0, np.float32) for _ in range(4)))  # float16 asks for no ranges

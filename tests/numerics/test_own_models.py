@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.errors import ArtifactError, ConversionError, GhostEdgeError, RecipeError
-from ghost_edge.device.runtime import open_model
+from ghost_edge.device.runtimes.open import open_model
+from ghost_edge.host.chain.stages.build import settings
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.graph import read_graph
+from ghost_edge.host.explore.untrained import convert_untrained
 from ghost_edge.host.networks.blocks import GBNeck, GhostModule
-from ghost_edge.host.networks.own import OwnModel, build, find_source
-from ghost_edge.host.networks.weights import assign_state, network_state
-from ghost_edge.host.recipe import parse_recipe
-from ghost_edge.host.stages.build import settings
-from ghost_edge.host.untrained import convert_untrained
+from ghost_edge.host.networks.state_dict import assign_state, network_state
+from ghost_edge.host.networks.user_model import OwnModel, build, find_source
+from ghost_edge.host.recipe.schema import parse_recipe
+from ghost_edge.host.tflite.graph import read_graph
 
 pytestmark = pytest.mark.slow
 CODE = """

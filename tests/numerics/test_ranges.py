@@ -10,10 +10,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.testing import assert_allclose, assert_array_equal
 
 from ghost_edge.core.errors import ArtifactError, DataError
-from ghost_edge.host.graph import Graph, Operation, Tensor, read_graph
-from ghost_edge.host.ranges import ESTIMATORS
-from ghost_edge.host.ranges.histograms import histogram
-from ghost_edge.host.ranges.observer import (
+from ghost_edge.host.calibration import ESTIMATORS
+from ghost_edge.host.calibration.histogram import histogram
+from ghost_edge.host.calibration.observe import (
     Observed,
     load_observed,
     observe,
@@ -22,7 +21,8 @@ from ghost_edge.host.ranges.observer import (
     observe_means,
     save_observed,
 )
-from ghost_edge.host.ranges.ties import one_scale
+from ghost_edge.host.calibration.shared_scales import one_scale
+from ghost_edge.host.tflite.graph import Graph, Operation, Tensor, read_graph
 
 pytestmark = pytest.mark.slow
 INPUTS = list(np.random.default_rng(0).normal(size=(6, 1, 28, 28, 1)).astype(np.float32))

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import DataError, RecipeError
-from ghost_edge.core.npz import save_npz
+from ghost_edge.core.files import save_npz, sha256_file
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.recipe import Recipe, parse_recipe
-from ghost_edge.host.training import _mix, train
+from ghost_edge.host.recipe.schema import Recipe, parse_recipe
+from ghost_edge.host.training.train import _mix, train
 
 pytestmark = pytest.mark.slow
 

@@ -15,13 +15,13 @@ from PIL import Image
 from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.core.tensor import quantize
-from ghost_edge.device.runtime import open_model
+from ghost_edge.device.runtimes.open import open_model
+from ghost_edge.host.chain.stages.calibrate import choose_pictures
 from ghost_edge.host.datasets.places import places_for
-from ghost_edge.host.exporters.onnx_int8 import OnnxInt8, export
-from ghost_edge.host.graph import Tensor, read_graph
-from ghost_edge.host.recipe import load_recipe
-from ghost_edge.host.stages.calibrate import choose_pictures
-from ghost_edge.host.twin import OpDistance, compare_ops, first_apart
+from ghost_edge.host.onnx.compare import OpDistance, compare_ops, first_apart
+from ghost_edge.host.onnx.int8 import OnnxInt8, export
+from ghost_edge.host.recipe.schema import load_recipe
+from ghost_edge.host.tflite.graph import Tensor, read_graph
 
 THIRD_PARTY = [
     "mlperf_tiny_ic_resnet8_cifar10_int8",

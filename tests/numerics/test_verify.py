@@ -10,13 +10,14 @@ import pytest
 from one_op import one_op
 
 from ghost_edge.core.errors import ArtifactError, ConversionError
+from ghost_edge.host.chain.stages import verify
+from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.graph import Graph, Operation, Tensor, read_graph
-from ghost_edge.host.op_versions import check_integer, check_old_interpreter
-from ghost_edge.host.quantizers import QUANTIZERS
-from ghost_edge.host.recipe import parse_recipe
-from ghost_edge.host.stages import Work, verify
-from ghost_edge.host.stages.verify import check_close, check_dtypes, check_static
+from ghost_edge.host.quantization import QUANTIZERS
+from ghost_edge.host.recipe.schema import parse_recipe
+from ghost_edge.host.tflite.graph import Graph, Operation, Tensor, read_graph
+from ghost_edge.host.tflite.verify import check_close, check_dtypes, check_static
+from ghost_edge.host.tflite.zynq7000 import check_integer, check_old_interpreter
 
 SOUND = Graph(
     tensors=(

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.artifact import describe
-from ghost_edge.core.gate import Limits
-from ghost_edge.core.manifest import FORMAT, Accuracy, Manifest, Model, write_manifest
-from ghost_edge.core.predictions import Predictions, save_predictions
+from ghost_edge.core.files import describe
+from ghost_edge.core.gate.limits import Limits
+from ghost_edge.core.manifest import FORMAT, Accuracy, Manifest, Model, Predictions, save_predictions, write_manifest
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tensor import TensorSpec
 

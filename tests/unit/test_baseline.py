@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ghost_edge.core.baseline import Baseline, read_baseline, write_baseline
-from ghost_edge.core.comparison import open_run
 from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.gate.baseline import Baseline, read_baseline, write_baseline
+from ghost_edge.core.gate.checks import open_run
 from ghost_edge.core.manifest import Manifest, seal
-from ghost_edge.device.baseline import hold_run, open_baseline
 from ghost_edge.device.bench_results import read_document
+from ghost_edge.device.gate import hold_run, open_baseline
 
 Make = Callable[..., Manifest]
 DIGESTS = tuple(f"{number:016x}" for number in range(1000))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.errors import ArtifactError, DeviceError, GateError, RecipeError
-from ghost_edge.core.stats import ratio_interval, summarise
+from ghost_edge.core.latency import ratio_interval, summarise
 from ghost_edge.device.bench import BenchPlan, as_document
 from ghost_edge.device.bench_results import (
     BenchResult,
@@ -26,7 +26,7 @@ from ghost_edge.device.bench_results import (
     results_from_document,
 )
 from ghost_edge.device.board import Conditions, read_board
-from ghost_edge.device.model import DelegateShare
+from ghost_edge.device.runtimes.model import DelegateShare
 
 NOW = Conditions("performance", 666667, 666667, 43.5, 0)
 

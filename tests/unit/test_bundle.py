@@ -18,20 +18,20 @@ from one_op import one_op
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from ghost_edge.core.artifact import describe
 from ghost_edge.core.errors import ArtifactError, DataError, DeviceError, MissingPackageError, RecipeError
+from ghost_edge.core.files import describe
 from ghost_edge.core.manifest import Manifest, read_manifest, write_manifest
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.targets import TARGETS, target_for
-from ghost_edge.host import bundle
-from ghost_edge.host.bundle import make_bundle
+from ghost_edge.host.board import bundle
+from ghost_edge.host.board.bundle import make_bundle
+from ghost_edge.host.board.evaluation_set import sample_pictures, store_image
+from ghost_edge.host.board.wheels import download_wheels, write_own_wheel
 from ghost_edge.host.datasets.places import places_for
-from ghost_edge.host.recipe import load_recipe
-from ghost_edge.host.sample import sample_pictures, store_image
-from ghost_edge.host.shipped import default_recipe
-from ghost_edge.host.wheels import download_wheels, write_own_wheel
+from ghost_edge.host.recipe.schema import load_recipe
+from ghost_edge.host.recipe.shipped import default_recipe
 
-WATCH = Path(bundle.__file__).parent / "board" / "watch.py"
+WATCH = Path(bundle.__file__).parent / "watch.py"
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from ghost_edge.core.errors import DeviceError
-from ghost_edge.host import bundle
-from ghost_edge.host.remote import bench_over_ssh
+from ghost_edge.host.board import bundle
+from ghost_edge.host.board.ssh import bench_over_ssh
 
-WATCH = Path(bundle.__file__).parent / "board" / "watch.py"
+WATCH = Path(bundle.__file__).parent / "watch.py"
 FakeSsh = Callable[..., Path]
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ghost_edge.core.card import Card, card_text, check_fed, describe, read_card
 from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.metadata import Card, card_text, check_fed, describe, read_card
 from ghost_edge.core.preprocess import Preprocess
 
 CARD = Card(Preprocess(32, mean=(0.5,), std=(0.25,)), ("chat", "éléphant", "Löwe", "dog"), "ab" * 32)

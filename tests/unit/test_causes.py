@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.tensor import TensorSpec, quantize
-from ghost_edge.host.causes import (
+from ghost_edge.host.accuracy.layers import (
+    compare,
     find_causes,
     find_healed,
     label,
@@ -15,8 +16,7 @@ from ghost_edge.host.causes import (
     widest_channel,
     widest_partner,
 )
-from ghost_edge.host.layers import compare
-from ghost_edge.host.ranges.histograms import histogram
+from ghost_edge.host.calibration.histogram import histogram
 
 NORMAL = np.random.default_rng(0).normal(size=(1000, 16)).astype(np.float32)
 FULL = float(np.abs(NORMAL).max())

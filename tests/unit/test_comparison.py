@@ -9,13 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.artifact import describe
-from ghost_edge.core.comparison import check_run, open_run
 from ghost_edge.core.errors import ArtifactError
-from ghost_edge.core.gate import Check
-from ghost_edge.core.manifest import Manifest, read_manifest, write_manifest
-from ghost_edge.core.predictions import Predictions, answers_of, load_predictions, save_predictions
-from ghost_edge.device.baseline import hold_run
+from ghost_edge.core.files import describe
+from ghost_edge.core.gate.checks import check_run, open_run
+from ghost_edge.core.gate.limits import Check
+from ghost_edge.core.manifest import (
+    Manifest,
+    Predictions,
+    answers_of,
+    load_predictions,
+    read_manifest,
+    save_predictions,
+    write_manifest,
+)
+from ghost_edge.device.gate import hold_run
 
 Make = Callable[..., Manifest]
 

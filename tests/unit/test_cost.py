@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ghost_edge.host.cost import activation_bytes, count_layers, count_macs, size_bytes
-from ghost_edge.host.graph import Graph, Operation, Tensor
+from ghost_edge.host.tflite.cost import activation_bytes, count_layers, count_macs, size_bytes
+from ghost_edge.host.tflite.graph import Graph, Operation, Tensor
 
 
 def tensor(index: int, shape: tuple[int, ...], dtype: str = "int8", *, constant: bool = False) -> Tensor:

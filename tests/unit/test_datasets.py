@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 
 from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.errors import DataError
-from ghost_edge.core.npz import read_npz, save_npz
+from ghost_edge.core.files import read_npz, save_npz
 from ghost_edge.host.datasets import DataTable, arrays, open_dataset, packed, synthetic
 from ghost_edge.host.datasets.places import VARIABLE, Places, places_for
 

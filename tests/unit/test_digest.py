@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.dataset import image_digest
-from ghost_edge.core.digest import check_sha256, sha256_file
 from ghost_edge.core.errors import ArtifactError, DataError
+from ghost_edge.core.files import check_sha256, sha256_file
 
 # FIPS 180-2, appendix B.1: the message "abc"
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

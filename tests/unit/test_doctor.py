@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Dataset
-from ghost_edge.core.npz import read_npz
+from ghost_edge.core.files import read_npz
 from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.host.doctor import Finding, examine_pictures, examine_preprocess
+from ghost_edge.host.datasets.health import Finding, examine_pictures, examine_preprocess
 
 RIGHT = Preprocess(size=28, mean=(0.5,), std=(0.25,), channels="RGB")
 Images = NDArray[np.uint8]

@@ -13,9 +13,9 @@ from numpy.testing import assert_array_equal
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.tensor import TensorSpec, quantize
 from ghost_edge.device.evaluate import RunOptions, raw_outputs
-from ghost_edge.host.graph import read_graph
-from ghost_edge.host.quantizers.ends import byte_ends, float_ends
-from ghost_edge.host.quantizers.rebuild import add_tensor, make_operation, pack, unpack
+from ghost_edge.host.quantization.io_dtypes import byte_ends, float_ends
+from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
+from ghost_edge.host.tflite.graph import read_graph
 
 REFERENCE = RunOptions(kernels="reference")
 IMAGENET = Preprocess(size=16, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))

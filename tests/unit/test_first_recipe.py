@@ -14,15 +14,14 @@ from digits import EACH, MNIST, write_digits
 
 from ghost_edge.core.accuracy import compare
 from ghost_edge.core.dataset import image_digest
-from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import DataError
-from ghost_edge.core.npz import save_npz
+from ghost_edge.core.files import save_npz, sha256_file
 from ghost_edge.host.datasets import open_dataset, read_list
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.init.models import recognise
-from ghost_edge.host.init.recipe import make_recipe
 from ghost_edge.host.init.survey import ONE_POINT, best_size, deal, visible_drop
-from ghost_edge.host.recipe import Recipe, load_recipe
+from ghost_edge.host.init.write import make_recipe
+from ghost_edge.host.recipe.schema import Recipe, load_recipe
 
 PARTS = ("training", "calibration", "evaluation")
 

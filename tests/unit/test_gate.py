@@ -7,7 +7,7 @@ import pytest
 
 from ghost_edge.core.accuracy import AccuracyDrop, compare
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.gate import Limits, judge
+from ghost_edge.core.gate.limits import Limits, judge
 
 GOOD = AccuracyDrop(images=5000, reference_top1=0.9, top1=0.899, drop=0.001, margin=0.003, agreement=0.985)
 LIMITS = Limits(max_drop=0.005, min_agreement=0.98)

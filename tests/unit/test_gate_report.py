@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from ghost_edge.core.gate import Check
-from ghost_edge.core.gate_report import as_junit, as_summary, github_annotations
+from ghost_edge.core.gate.limits import Check
+from ghost_edge.core.gate.report import as_junit, as_summary, github_annotations
 
 EVIL = "x\n::error::pwned `<img src=x>` # [a](b) | \x00"
 NO = Check(EVIL, "top-1", "1", "2", "", "", reason=EVIL)

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from ghost_edge.host.ghosts import GhostSizes, approximation, find_ghosts, theory
-from ghost_edge.host.graph import Graph, Operation, Tensor
+from ghost_edge.host.explore.ghost_modules import GhostSizes, approximation, find_ghosts, theory
+from ghost_edge.host.tflite.graph import Graph, Operation, Tensor
 
 SIZES = GhostSizes(
     input=(14, 14, 480), filters=112, intrinsic=56, ratio=2, kernel=(1, 1), cheap_kernel=(3, 3), stride=(1, 1),

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from ghost_edge.host.ranges import entropy, minmax, mse, percentile
-from ghost_edge.host.ranges.histograms import HALF, MIDDLES, Histogram, histogram, merge
+from ghost_edge.host.calibration import entropy, minmax, mse, percentile
+from ghost_edge.host.calibration.histogram import HALF, MIDDLES, Histogram, histogram, merge
 
 RNG = np.random.default_rng(0)
 PARTS = [RNG.normal(scale=scale, size=(50, 8)).astype(np.float32) for scale in (1e-3, 1, 40)]

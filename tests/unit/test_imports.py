@@ -110,14 +110,14 @@ def test_a_folder_imports_only_what_lies_below_it(repository: Path, folder: str)
         ("core", "class A:\n    def f(self):\n        import scipy.stats", ["scipy.stats"]),
         ("core", "import importlib\nimportlib.import_module('keras')", ["keras"]),
         ("device", "def f():\n    __import__('tensorflow')", ["tensorflow"]),
-        ("device", "from ghost_edge.host.graph import read_graph", ["ghost_edge.host.graph"]),
+        ("device", "from ghost_edge.host.tflite.graph import read_graph", ["ghost_edge.host.tflite.graph"]),
         ("device", "if True:\n    try:\n        import onnx\n    except ImportError:\n        pass", ["onnx"]),
         ("host", "from ghost_edge.cli.main import main", ["ghost_edge.cli.main"]),
         ("host", "import torch", ["torch"]),
         ("cli", "import rich", ["rich"]),
         ("cli", "def f():\n    import tensorflow", ["tensorflow"]),
-        ("cli", "from ghost_edge.host.recipe import load_recipe", ["ghost_edge.host.recipe"]),
-        ("cli", "def f():\n    from ghost_edge.host.recipe import load_recipe", []),
+        ("cli", "from ghost_edge.host.recipe.schema import load_recipe", ["ghost_edge.host.recipe.schema"]),
+        ("cli", "def f():\n    from ghost_edge.host.recipe.schema import load_recipe", []),
     ],
 )
 def test_the_guard_finds_an_import_that_points_up(folder: str, source: str, wrong: list[str]) -> None:

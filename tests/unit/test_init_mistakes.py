@@ -12,10 +12,10 @@ import pytest
 from digits import write_digits
 
 from ghost_edge.core.errors import DataError, GhostEdgeError, RecipeError
-from ghost_edge.core.npz import save_npz
+from ghost_edge.core.files import save_npz
 from ghost_edge.host.datasets import DataTable, fingerprint, folder, open_dataset
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.init.recipe import make_recipe
+from ghost_edge.host.init.write import make_recipe
 
 
 @pytest.fixture

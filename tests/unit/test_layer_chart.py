@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from ghost_edge.host.layer_chart import draw_layers
-from ghost_edge.host.layers import LayerLoss
+from ghost_edge.host.accuracy.layers import LayerLoss
+from ghost_edge.host.report.layer_chart import draw_layers
 
 ROWS = (
     LayerLoss(None, "INPUT", "image", 45.0, 0.0, own_db=45.0),

@@ -10,9 +10,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from ghost_edge.core.dataset import Dataset, image_digest
-from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import DataError
-from ghost_edge.core.npz import save_npz
+from ghost_edge.core.files import save_npz, sha256_file
 from ghost_edge.host.datasets import DataTable, arrays, fingerprint, read_list, select_listed
 from ghost_edge.host.datasets.places import Places
 

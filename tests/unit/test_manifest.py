@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from ghost_edge.core.artifact import open_artifact
-from ghost_edge.core.comparison import open_run
 from ghost_edge.core.errors import ArtifactError
-from ghost_edge.core.manifest import Manifest, read_manifest, seal
-from ghost_edge.core.predictions import load_predictions
+from ghost_edge.core.files import open_artifact
+from ghost_edge.core.gate.checks import open_run
+from ghost_edge.core.manifest import Manifest, load_predictions, read_manifest, seal
 
 Make = Callable[..., Manifest]
 

@@ -10,7 +10,7 @@ import pytest
 
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.files import write_json
-from ghost_edge.host.parity import (
+from ghost_edge.host.accuracy.parity import (
     Pair,
     Parity,
     check_parity,
@@ -20,8 +20,8 @@ from ghost_edge.host.parity import (
     rows,
     saturation_doubts,
 )
-from ghost_edge.host.parity_chart import draw_parity
-from ghost_edge.host.twin import OpDistance
+from ghost_edge.host.onnx.compare import OpDistance
+from ghost_edge.host.report.parity_chart import draw_parity
 
 STEP = 0.5
 REFERENCE = np.array([[0.0, 1.0, 2.0], [3.0, 1.0, 0.0]], np.float32)

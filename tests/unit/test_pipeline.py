@@ -12,13 +12,13 @@ import pytest
 
 from ghost_edge.core.errors import ConversionError, DataError, GhostEdgeError
 from ghost_edge.core.files import write_bytes
-from ghost_edge.host import pipeline
-from ghost_edge.host.chain import STAGES, Stage
+from ghost_edge.host.chain import run as pipeline
+from ghost_edge.host.chain.run import run_chain, stage_key
+from ghost_edge.host.chain.stages import STAGES, Stage
+from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.layout import layout
-from ghost_edge.host.pipeline import run_chain, stage_key
-from ghost_edge.host.recipe import Recipe, parse_recipe
-from ghost_edge.host.stages import Work
+from ghost_edge.host.recipe.output import layout
+from ghost_edge.host.recipe.schema import Recipe, parse_recipe
 
 RECIPE = parse_recipe({"name": "m", "preprocess": {"size": 8}}, Path("m.toml"))
 PLACES = Places(())

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from ghost_edge.host.graph import Graph, Operation, Tensor
-from ghost_edge.host.planner import cheapest_plans, fit_times, segments, spans
+from ghost_edge.host.explore.planner import cheapest_plans, fit_times, segments, spans
+from ghost_edge.host.tflite.graph import Graph, Operation, Tensor
 
 
 def graph(*operations: tuple[tuple[int, ...], int]) -> Graph:

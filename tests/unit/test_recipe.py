@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.gate import Limits
+from ghost_edge.core.files import sha256_file
+from ghost_edge.core.gate.limits import Limits
 from ghost_edge.host.datasets.packed import Packed
-from ghost_edge.host.recipe import load_recipe, parse_recipe, require
-from ghost_edge.host.shipped import default_recipe
+from ghost_edge.host.recipe.schema import load_recipe, parse_recipe, require
+from ghost_edge.host.recipe.shipped import default_recipe
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 RECIPES = sorted(MODELS.glob("*.toml"))

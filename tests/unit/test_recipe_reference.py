@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from ghost_edge.host.recipe import TABLES
+from ghost_edge.host.recipe.schema import TABLES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.accuracy import holm, loss_p, mcnemar_p
-from ghost_edge.core.baseline import Baseline, Held, Latency
 from ghost_edge.core.errors import DataError
-from ghost_edge.core.gate import Limits
-from ghost_edge.core.predictions import Predictions
-from ghost_edge.core.regression import check_regression, describe_changes
+from ghost_edge.core.gate.baseline import Baseline, Held, Latency
+from ghost_edge.core.gate.limits import Limits
+from ghost_edge.core.gate.regression import check_regression, describe_changes
+from ghost_edge.core.manifest import Predictions
 
 COUNT = 2000
 LABELS = np.arange(COUNT) % 10

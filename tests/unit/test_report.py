@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ghost_edge.core.report import Column, as_csv, as_markdown, as_text
+from ghost_edge.core.tables import Column, as_csv, as_markdown, as_text
 
 ROWS = [
     {"name": "small|int8.tflite", "ms": 1.23456, "runs": 50, "note": None},

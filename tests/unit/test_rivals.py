@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from ghost_edge.core.errors import ConversionError, RecipeError
+from ghost_edge.core.latency import LatencyStats, summarise
 from ghost_edge.core.options import from_table
-from ghost_edge.core.report import as_text
-from ghost_edge.core.stats import LatencyStats, summarise
+from ghost_edge.core.progress import Reporter
+from ghost_edge.core.tables import as_text
 from ghost_edge.device.isolate import Outcome
-from ghost_edge.device.model import DelegateShare
-from ghost_edge.host import rivals
-from ghost_edge.host.graph import Graph, Tensor
+from ghost_edge.device.runtimes.model import DelegateShare
+from ghost_edge.host.explore import networks as rivals
+from ghost_edge.host.explore.networks import COLUMNS, RIVALS, compare_networks, footnotes, read_costs
+from ghost_edge.host.explore.untrained import Untrained
 from ghost_edge.host.networks import NETWORKS
-from ghost_edge.host.pipeline import Reporter
-from ghost_edge.host.rivals import COLUMNS, RIVALS, compare_networks, footnotes, read_costs
-from ghost_edge.host.untrained import Untrained
+from ghost_edge.host.tflite.graph import Graph, Tensor
 
 QUIET = [1_000_000, 1_010_000, 1_005_000] * 10
 NOISY = [1_000_000, 9_000_000, 1_005_000] * 10

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from ghost_edge.host.quantizers.rounding import round_weights
+from ghost_edge.host.quantization.adaptive_rounding import round_weights
 
 
 def problem(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

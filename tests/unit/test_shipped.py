@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ghost_edge.core.dataset import image_digest
-from ghost_edge.core.digest import sha256_file
+from ghost_edge.core.files import sha256_file
 from ghost_edge.host.datasets import read_list
 from ghost_edge.host.datasets.arrays import Arrays, load
 from ghost_edge.host.datasets.places import Places

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ghost_edge.host.graph import Graph, Operation
-from ghost_edge.host.micro.arena import ArenaPlan, Lifetime, shrink_advice
+from ghost_edge.host.tflite.graph import Graph, Operation
+from ghost_edge.host.tflite_micro.arena import ArenaPlan, Lifetime, shrink_advice
 
 
 def test_the_advice_names_the_operation_its_tensors_and_a_way_out() -> None:

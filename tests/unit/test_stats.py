@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ghost_edge.core.stats import doubts, summarise
+from ghost_edge.core.latency import doubts, summarise
 
 # 40 runs of mlperf_tiny_vww96_int8.tflite, LiteRT 2.3.0, one thread, an idle x86 core, in microseconds.
 QUIET_US = [125, 125, 126, 125, 124, 125, 125, 127, 125, 125, 124, 125, 126, 125, 125, 125, 124, 125, 125, 126] * 2

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ghost_edge.core.npz import read_npz
-from ghost_edge.core.stats import doubts, summarise
+from ghost_edge.core.files import read_npz
+from ghost_edge.core.latency import doubts, summarise
 from ghost_edge.device.bench import BenchPlan, is_precise, time_invokes
 
 RECORDED = read_npz(Path(__file__).parent.parent / "data" / "timings" / "recorded.npz")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ghost_edge.host.stages.report import delegate_doubts
+from ghost_edge.host.chain.stages.report import delegate_doubts
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ghost_edge.core.dataset import Dataset, image_digest, select
-from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import DataError
+from ghost_edge.core.files import sha256_file
 from ghost_edge.host.datasets import arrays, folder, packed, synthetic
 from ghost_edge.host.datasets.places import Places, unreadable
 

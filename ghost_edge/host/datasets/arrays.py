@@ -8,7 +8,7 @@ import numpy as np
 
 from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.errors import DataError
-from ghost_edge.core.npz import read_npz
+from ghost_edge.core.files import read_npz
 from ghost_edge.core.preprocess import check_image
 from ghost_edge.host.datasets.places import Places
 

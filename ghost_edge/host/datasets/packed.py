@@ -10,7 +10,7 @@ import numpy as np
 
 from ghost_edge.core.dataset import Dataset, Image, Lazy
 from ghost_edge.core.errors import DataError
-from ghost_edge.core.npz import read_npz
+from ghost_edge.core.files import read_npz
 from ghost_edge.host.datasets.decode import decode_image
 from ghost_edge.host.datasets.places import Places
 

@@ -6,8 +6,8 @@ import dataclasses
 import os
 from pathlib import Path
 
-from ghost_edge.core.digest import check_sha256
 from ghost_edge.core.errors import DataError
+from ghost_edge.core.files import check_sha256
 
 VARIABLE = "GHOST_EDGE_DATA"
 

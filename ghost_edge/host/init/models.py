@@ -9,8 +9,8 @@ from typing import Any
 
 from ghost_edge.core.errors import ArtifactError, RecipeError
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.networks import NETWORKS, own
-from ghost_edge.host.networks.tables import TABLE_7
+from ghost_edge.host.networks import NETWORKS, user_model
+from ghost_edge.host.networks.options import TABLE_7
 
 KERAS = ".keras"
 CHECKPOINTS = (".pth", ".pt", ".tar", ".safetensors")
@@ -36,18 +36,18 @@ def read_model(path: Path, size: int | None) -> Model:
 
 
 def _keras(path: Path, size: int | None) -> Model:
-    shape = getattr(own.load_keras(path), "input_shape", None)
+    shape = getattr(user_model.load_keras(path), "input_shape", None)
     given = shape[1:4] if isinstance(shape, tuple) and len(shape) == 4 else (None, None, None)
     pixels = size or given[0] or given[1]
     if not pixels:
         raise RecipeError(f"{path} takes {shape}; the chain needs one input [batch, size, size, channels]: try --size")
-    options = own.OwnModel(str(path), pixels, given[2] or 3)
-    classes = int(own.build(options, Places((Path(),))).output_shape[-1])
+    options = user_model.OwnModel(str(path), pixels, given[2] or 3)
+    classes = int(user_model.build(options, Places((Path(),))).output_shape[-1])
     return Model("keras", {"input_size": pixels, "input_channels": given[2] or 3}, pixels, given[2] or 3, classes)
 
 
 def _checkpoint(path: Path, size: int) -> Model:
-    from ghost_edge.host.networks.weights import assign_state, read_checkpoint
+    from ghost_edge.host.networks.state_dict import assign_state, read_checkpoint
 
     state = read_checkpoint(path)
     try:

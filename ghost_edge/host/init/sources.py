@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ghost_edge.core.dataset import Dataset
-from ghost_edge.core.digest import sha256_file
 from ghost_edge.core.errors import DataError, RecipeError
+from ghost_edge.core.files import sha256_file
 from ghost_edge.core.options import from_table
 from ghost_edge.host.datasets import DATASETS
 from ghost_edge.host.datasets.folder import SUFFIXES, not_read

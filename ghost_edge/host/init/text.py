@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ghost_edge.core.preprocess import CHANNELS
-from ghost_edge.host.init.dealing import Dealt
-from ghost_edge.host.init.survey import FEW, ONE_POINT, visible_drop
-from ghost_edge.host.networks.tables import TABLE_7
+from ghost_edge.host.init.survey import FEW, ONE_POINT, Dealt, visible_drop
+from ghost_edge.host.networks.options import TABLE_7
 
 _SMALL = 32  # pixels of one channel, for which the network of models/ghostnet_mnist.toml is enough
 _STEM_KEEPS, _STAGE_3_KEEPS = 48, 64  # pixels, as in models/ghostnet_cifar10.toml and ghostnet_tin40.toml

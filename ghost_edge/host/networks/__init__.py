@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.networks import ghostnet, ghostnet_tf2, light, own, shufflenet_v2, tables
+from ghost_edge.host.networks import ghostnet, ghostnet_tf2, options, shufflenet_v2, user_model
+from ghost_edge.host.networks.keras_applications import build as build_keras
 
 if TYPE_CHECKING:
     import keras
@@ -25,14 +26,14 @@ class Network(NamedTuple):
 
 
 NETWORKS: dict[str, Network] = {
-    "ghostnet": Network(ghostnet.GhostNet, lambda options, places: ghostnet.build(options)),
-    "ghostnet_v2": Network(ghostnet.GhostNetV2, lambda options, places: ghostnet.build(options)),
-    "ghostnet_tf2": Network(ghostnet_tf2.GhostNetTF2, lambda options, places: ghostnet_tf2.build(options)),
-    "mobilenet_v1": Network(tables.Scalable, lambda options, places: light.build("MobileNet", options)),
-    "mobilenet_v2": Network(tables.Scalable, lambda options, places: light.build("MobileNetV2", options)),
-    "mobilenet_v3_small": Network(tables.Scalable, lambda options, places: light.build("MobileNetV3Small", options)),
-    "mobilenet_v3_large": Network(tables.Scalable, lambda options, places: light.build("MobileNetV3Large", options)),
-    "efficientnet_b0": Network(tables.Light, lambda options, places: light.build("EfficientNetB0", options)),
-    "shufflenet_v2": Network(shufflenet_v2.ShuffleNetV2, lambda options, places: shufflenet_v2.build(options)),
-    "keras": Network(own.OwnModel, own.build, own.find_source),
+    "ghostnet": Network(ghostnet.GhostNet, lambda table, places: ghostnet.build(table)),
+    "ghostnet_v2": Network(ghostnet.GhostNetV2, lambda table, places: ghostnet.build(table)),
+    "ghostnet_tf2": Network(ghostnet_tf2.GhostNetTF2, lambda table, places: ghostnet_tf2.build(table)),
+    "mobilenet_v1": Network(options.Scalable, lambda table, places: build_keras("MobileNet", table)),
+    "mobilenet_v2": Network(options.Scalable, lambda table, places: build_keras("MobileNetV2", table)),
+    "mobilenet_v3_small": Network(options.Scalable, lambda table, places: build_keras("MobileNetV3Small", table)),
+    "mobilenet_v3_large": Network(options.Scalable, lambda table, places: build_keras("MobileNetV3Large", table)),
+    "efficientnet_b0": Network(options.Light, lambda table, places: build_keras("EfficientNetB0", table)),
+    "shufflenet_v2": Network(shufflenet_v2.ShuffleNetV2, lambda table, places: shufflenet_v2.build(table)),
+    "keras": Network(user_model.OwnModel, user_model.build, user_model.find_source),
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.options import check_lowest
-from ghost_edge.host.networks.tables import GhostStages
+from ghost_edge.host.networks.options import GhostStages
 
 if TYPE_CHECKING:
     import keras

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.host.networks.tables import GhostStages
+from ghost_edge.host.networks.options import GhostStages
 
 if TYPE_CHECKING:
     import keras

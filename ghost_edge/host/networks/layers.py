@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.host.networks.tables import GhostStages, Light
+from ghost_edge.host.networks.options import GhostStages, Light
 
 BATCH_NORM_EPSILON = 1e-5  # PyTorch's default, with which the published checkpoints were trained
 

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.host.networks.tables import Scalable
+from ghost_edge.host.networks.options import Scalable
 
 if TYPE_CHECKING:
     import keras

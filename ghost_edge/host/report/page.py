@@ -15,17 +15,16 @@ import jinja2
 from ghost_edge import __version__
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import write_bytes
-from ghost_edge.core.regression import flatten
-from ghost_edge.core.report import Column, as_cells
-from ghost_edge.core.stats import LatencyStats
-from ghost_edge.host.causes import label
-from ghost_edge.host.disagreements import MOST
-from ghost_edge.host.layers import LayerLoss
-from ghost_edge.host.layout import PAGE
+from ghost_edge.core.gate.regression import flatten
+from ghost_edge.core.latency import LatencyStats
+from ghost_edge.core.tables import Column, as_cells
+from ghost_edge.host.accuracy.evaluate import MOST
+from ghost_edge.host.accuracy.layers import LayerLoss, label
+from ghost_edge.host.chain.stages.report import COLUMNS, accuracy_cells, summary_rows
+from ghost_edge.host.recipe.output import PAGE
+from ghost_edge.host.recipe.toml import as_toml
 from ghost_edge.host.report import plots
-from ghost_edge.host.report.contents import Bench, Run, read_run
-from ghost_edge.host.report.recipe_text import as_toml
-from ghost_edge.host.stages.report import COLUMNS, accuracy_cells, summary_rows
+from ghost_edge.host.report.read import Bench, Run, read_run
 
 _WORST, _HISTOGRAMS, _NAME = 10, 4, 80  # layers, plots, characters of a name before it is cut
 _LAYERS = (

@@ -1,0 +1,1 @@
+"""The gate: limits, and each number against its limit."""

@@ -1,0 +1,117 @@
+"""Limits that a model must keep, and each number against its limit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Optional
+
+from ghost_edge.core.accuracy import AccuracyDrop
+from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.options import check_lowest
+from ghost_edge.core.tables import Column
+
+_LOWEST = {"max_loss": 0, "max_sqnr_loss_db": 0, "max_size_ratio": 0, "max_latency_ratio": 0}
+
+COLUMNS = (
+    Column("compared", "compared"),
+    Column("metric", "metric"),
+    Column("before", "before"),
+    Column("now", "now"),
+    Column("change", "change"),
+    Column("limit", "limit"),
+    Column("verdict", "verdict"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """[gate]: max_drop is a fraction of top-1 (0.005 is half a point), min_agreement a fraction of answers.
+
+    min_sqnr_db, max_size_bytes: of the quantized models (None: any).
+    Only against a baseline: max_loss, a fraction of top-1 or of agreement that may be lost beyond chance;
+    max_sqnr_loss_db; max_size_ratio and max_latency_ratio, now / then.
+    """
+
+    max_drop: float = 0.01
+    min_agreement: float = 0.95
+    min_sqnr_db: Optional[float] = None
+    max_size_bytes: Optional[int] = None
+    max_loss: float = 0.0
+    max_sqnr_loss_db: float = 1.0
+    max_size_ratio: float = 1.05
+    max_latency_ratio: float = 1.1
+
+    def __post_init__(self) -> None:
+        for field in ("max_drop", "min_agreement", "max_loss"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise RecipeError(
+                    f"[gate] {field} is {getattr(self, field)}; it is a fraction: write 0.01 for one per cent"
+                )
+        check_lowest(self, "[gate]", _LOWEST)
+        for field, value in vars(self).items():
+            if value is not None and not math.isfinite(value):  # no comparison with NaN is true: it would pass anything
+                raise RecipeError(f"[gate] {field} is {value}; it must be a finite number")
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One number of one model against its limit, as text with units.
+
+    reason: why it is refused, empty where it passes. doubt: what could not be told.
+    """
+
+    compared: str
+    metric: str
+    before: str
+    now: str
+    change: str
+    limit: str
+    reason: str = ""
+    doubt: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """As a row of COLUMNS."""
+        return {**vars(self), "verdict": "NO" if self.reason else "not told" if self.doubt else "passed"}
+
+
+def judge(drop: AccuracyDrop, limits: Limits, *, compared: str = "", allow_few: bool = False) -> tuple[Check, Check]:
+    """Say no where the drop or the agreement breaks its limit, or where the pictures are too few to see the drop.
+
+    Pictures are too few when the 95 % margin is wider than max_drop: a model without any loss would then be refused,
+    or one with twice the allowed loss be passed, by luck alone. allow_few judges all the same.
+    """
+    few = ""
+    if drop.margin > limits.max_drop and not allow_few:
+        # the margin falls with the root of their number, if they differ as often as these
+        needed = drop.images * (drop.margin / limits.max_drop) ** 2 if limits.max_drop else math.inf
+        wider = f"the margin of {drop.margin:.2%} is wider than the limit of {limits.max_drop:.2%}"
+        few = too_few(drop.images, wider, needed)
+    fell = f"top-1 dropped by {drop.drop:.2%} ± {drop.margin:.2%}; the limit is {limits.max_drop:.2%}"
+    agree = f"only {drop.agreement:.2%} of the answers agree; the limit is {limits.min_agreement:.2%}"
+    return (
+        Check(
+            compared,
+            "top-1",
+            f"{drop.reference_top1:.2%}",
+            f"{drop.top1:.2%}",
+            f"drop {drop.drop * 100:.2f} ± {drop.margin * 100:.2f}",
+            f"{limits.max_drop * 100:.2f}",
+            reason="; ".join(filter(None, (few, fell if drop.drop > limits.max_drop else ""))),
+        ),
+        Check(
+            compared,
+            "agreement",
+            "",
+            f"{drop.agreement:.2%}",
+            "",
+            f"{limits.min_agreement:.2%}",
+            reason=agree if drop.agreement < limits.min_agreement else "",
+        ),
+    )
+
+
+def too_few(images: int, why: str, needed: float) -> str:
+    """The sentence for pictures that are too few, with the number that would do."""
+    wanted = f"about {math.ceil(needed)}" if math.isfinite(needed) else "no finite number"
+    return f"{images} pictures are too few: {why}; {wanted} would do, or --allow-few"

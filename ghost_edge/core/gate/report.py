@@ -1,0 +1,67 @@
+"""The gate's verdict for machines: JUnit XML, Markdown for a job's summary, annotations of GitHub Actions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+from ghost_edge.core.gate.limits import COLUMNS, Check
+from ghost_edge.core.tables import as_markdown
+
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
+_MESSAGE, _PROPERTY = "%\r\n", "%\r\n:,"  # what GitHub's runner unescapes there
+
+
+def as_junit(name: str, checks: Sequence[Check], changes: Sequence[str]) -> str:
+    """One test suite: a test case a check, a failure for a no, skipped for what could not be told."""
+    refused, doubted = sum(bool(each.reason) for each in checks), sum(bool(each.doubt) for each in checks)
+    counts = {"tests": str(len(checks)), "failures": str(refused), "skipped": str(doubted)}
+    suite = ElementTree.Element("testsuite", {"name": _clean(f"ghost-edge gate {name}"), **counts, "errors": "0"})
+    for check in checks:
+        case = ElementTree.SubElement(suite, "testcase", {"classname": _clean(check.compared), "name": check.metric})
+        if check.reason:
+            ElementTree.SubElement(case, "failure", {"message": _clean(check.reason)})
+        elif check.doubt:
+            ElementTree.SubElement(case, "skipped", {"message": _clean(check.doubt)})
+    ElementTree.SubElement(suite, "system-out").text = _clean("\n".join(changes))
+    root = ElementTree.Element(
+        "testsuites", {"name": "ghost-edge gate", **{key: counts[key] for key in ("tests", "failures")}}
+    )
+    root.append(suite)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def as_summary(name: str, checks: Sequence[Check], changes: Sequence[str]) -> str:
+    """Markdown: the verdict, the reasons, the table, what changed."""
+    reasons = [f"- **{_text(check.compared)}**: {_text(check.reason)}" for check in checks if check.reason]
+    parts = [f"## ghost-edge gate: {name} {'NOT passed' if reasons else 'passed'}", "\n".join(reasons)]
+    rows = [{key: _text(cell) for key, cell in check.row().items()} for check in checks]
+    parts.append(as_markdown(rows, COLUMNS))
+    if changes:
+        parts.append("\n".join(["Changed since the baseline:", "", *(f"- {_text(line)}" for line in changes)]))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def github_annotations(checks: Sequence[Check]) -> list[str]:
+    """Lines that GitHub Actions shows beside the change: an error a no, a warning a doubt."""
+    levels = [("error", check.compared, check.reason) for check in checks if check.reason]
+    levels += [("warning", check.compared, check.doubt) for check in checks if check.doubt and not check.reason]
+    return [
+        f"::{level} title={_escape(f'ghost-edge gate, {title}', _PROPERTY)}::{_escape(text, _MESSAGE)}"
+        for level, title, text in levels
+    ]
+
+
+def _escape(text: str, characters: str) -> str:
+    return "".join(f"%{ord(each):02X}" if each in characters else each for each in text)
+
+
+def _text(text: str) -> str:
+    """On one line of Markdown, nothing of it markup."""
+    return re.sub(r"([\\`*{}\[\]#!<>&~])", r"\\\1", " ".join(text.split()))
+
+
+def _clean(text: str) -> str:
+    return _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)

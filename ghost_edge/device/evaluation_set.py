@@ -1,0 +1,120 @@
+"""Evaluation pictures that travel to the board, with what the workstation's int8 model answered byte by byte."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.accuracy import top_k
+from ghost_edge.core.errors import DataError
+from ghost_edge.core.files import read_npz, save_npz, sha256_file
+from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.tables import Column
+from ghost_edge.device.evaluate import RunOptions, raw_outputs_isolated, real_outputs
+
+COLUMNS = (
+    Column("artifact", "file"),
+    Column("pictures", "images", "d"),
+    Column("top-1", "top1", ".2%"),
+    Column("top-5", "top5", ".2%"),
+    Column("same bytes", "equal_outputs", ".2%"),
+    Column("farthest off", "largest_difference", "d"),
+)
+_OUTPUTS = "outputs_"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """images uint8 [N, S, S, C], resized and cropped; labels int64 [N].
+
+    outputs: stem of a model file to its outputs [N, classes], in the file's own dtype, under reference kernels.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    outputs: Mapping[str, NDArray[Any]]
+
+
+def save_pictures(pictures: Pictures, path: Path) -> None:
+    """Write an .npz, byte for byte the same for the same pictures."""
+    outputs = {_OUTPUTS + stem: values for stem, values in pictures.outputs.items()}
+    save_npz({"images": pictures.images, "labels": pictures.labels, **outputs}, path)
+
+
+def load_pictures(path: Path) -> Pictures:
+    """Read what save_pictures() wrote; raises DataError where it is missing, damaged or not such a file."""
+    arrays = read_npz(path, error=DataError)
+    images, labels = arrays.get("images"), arrays.get("labels")
+    outputs = {key[len(_OUTPUTS) :]: values for key, values in arrays.items() if key.startswith(_OUTPUTS)}
+    if (
+        images is None
+        or labels is None
+        or images.dtype != np.uint8
+        or images.ndim != 4
+        or labels.dtype.kind not in "iu"
+    ):
+        raise DataError(
+            f"{path} must hold images, uint8 [N, H, W, C], labels, integers [N], and outputs [N, classes]; it holds "
+            + ", ".join(f"{key} {values.dtype} {list(values.shape)}" for key, values in arrays.items())
+        )
+    if not len(images) or {len(images)} != {len(values) for values in (labels, *outputs.values())}:
+        raise DataError(f"{path} has {len(images)} images and {len(labels)} labels; need as many of each, at least one")
+    return Pictures(images, labels.astype(np.int64), outputs)
+
+
+def judge_pictures(
+    files: Sequence[Path],
+    pictures: Pictures,
+    preprocess: Mapping[Path, Preprocess],
+    how: RunOptions,
+) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
+    """A row of COLUMNS for each file, and by its stem the outputs themselves, [N, classes] in the file's own dtype.
+
+    equal_outputs: share of the pictures whose outputs are those of the workstation, byte for byte; None where the
+    pictures bring none for this file. largest_difference: in steps of the output's integers. Each file runs in a child
+    process; raises as raw_outputs_isolated() does, and DataError where pictures, labels and file do not fit together.
+    """
+    rows, answers = [], {}
+    for file in files:
+        side = preprocess[file].resize or preprocess[file].size
+        if pictures.images.shape[1:3] != (side, side):
+            raise DataError(
+                f"the pictures are {list(pictures.images.shape[1:3])}, [preprocess] of {file} begins with "
+                f"{side} x {side}; these are not its pictures: make the bundle again"
+            )
+        outputs, spec = raw_outputs_isolated(file, list(pictures.images), preprocess[file], how)
+        scores, labels = real_outputs(file, outputs, spec), pictures.labels
+        if labels.min() < 0 or labels.max() >= scores.shape[1]:
+            raise DataError(
+                f"labels are {labels.min()}..{labels.max()}, {file} answers {scores.shape[1]} classes; "
+                "these are not its pictures"
+            )
+        answers[file.stem] = outputs
+        rows.append(
+            {
+                "file": file.name,
+                "sha256": sha256_file(file),
+                "images": len(labels),
+                "top1": top_k(scores, labels, 1),
+                "top5": top_k(scores, labels, 5),
+                **_compare(file, outputs, pictures.outputs.get(file.stem)),
+            }
+        )
+    return rows, answers
+
+
+def _compare(file: Path, outputs: NDArray[Any], expected: Optional[NDArray[Any]]) -> dict[str, Any]:
+    if expected is None:
+        return {"equal_outputs": None, "largest_difference": None}
+    if expected.shape != outputs.shape or expected.dtype != outputs.dtype or expected.dtype.kind not in "iu":
+        raise DataError(
+            f"{file} answers {outputs.dtype} {list(outputs.shape)}, on the workstation it was {expected.dtype} "
+            f"{list(expected.shape)}; make the bundle again"
+        )
+    apart = np.abs(outputs.astype(np.int64) - expected)
+    return {"equal_outputs": float((apart == 0).all(axis=1).mean()), "largest_difference": int(apart.max())}

@@ -1,0 +1,111 @@
+"""A converted folder, with the times of a bench, as a baseline; and the gate on both."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.gate.baseline import Baseline, Held, Latency, read_baseline
+from ghost_edge.core.gate.checks import check_run, open_run
+from ghost_edge.core.gate.limits import Check
+from ghost_edge.core.gate.regression import check_number, check_regression, describe_changes
+from ghost_edge.core.latency import block_medians
+from ghost_edge.core.manifest import Manifest, Model, Predictions
+from ghost_edge.device.bench_results import BenchResult, circumstances, read_document, results_from_document
+
+LATENCY = "latency.json"  # that convert leaves in the folder: measured on the workstation
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """What the gate says of a run. changes: since the baseline, a line each. run: the run as the next baseline.
+
+    small: why it makes a poor one, where its pictures are too few.
+    """
+
+    name: str
+    checks: list[Check]
+    changes: list[str]
+    run: Baseline
+    small: list[Check]
+
+
+def judge_run(
+    path: Path,
+    limits: Mapping[str, Any],
+    *,
+    baseline: Optional[Path] = None,
+    bench: Optional[Path] = None,
+    allow_few: bool = False,
+) -> Judged:
+    """Judge a manifest (file or folder) by its limits, where `limits` gives no others, and against an earlier run.
+
+    bench: a --json of `ghost-edge bench` (None: what convert measured). Raises ArtifactError for a missing or damaged
+    file, DataError where the two saw other pictures, RecipeError for a limit that is none.
+    """
+    manifest, predictions = open_run(path)
+    kept = dataclasses.replace(manifest.limits, **limits)
+    run = hold_run(path, manifest, predictions, bench)
+    checks, changes = check_run(run.models, predictions, kept, allow_few=allow_few), list[str]()
+    if baseline:
+        then = open_baseline(baseline)
+        checks += check_regression(run, then, kept, allow_few=allow_few)
+        changes = describe_changes(run, then)
+    return Judged(manifest.name, checks, changes, run, [] if allow_few else check_number(run, kept))
+
+
+def hold_run(path: Path, manifest: Manifest, predictions: Predictions, bench: Optional[Path] = None) -> Baseline:
+    """What open_run(path) gave, with the times of a --json of `ghost-edge bench` (None: those that convert measured).
+
+    Raises ArtifactError where the bench is missing, damaged, or of other files than the manifest's.
+    """
+    beside = (path if path.is_dir() else path.parent) / LATENCY
+    document = read_document(bench) if bench else read_document(beside) if beside.is_file() else None
+    timed = _timed(document, manifest, bench) if document else {}
+    return Baseline(
+        name=manifest.name,
+        models={model.role: _hold(model, timed.get(model.artifact.file)) for model in manifest.models},
+        predictions=predictions,
+        recipe=manifest.recipe,
+        weights_sha256=manifest.weights_sha256,
+        tools=manifest.tools,
+        bench=circumstances(document) if document else {},
+    )
+
+
+def open_baseline(path: Path) -> Baseline:
+    """A baseline.json; or the folder or manifest.json of an earlier run."""
+    if path.is_dir() or path.name == "manifest.json":
+        return hold_run(path, *open_run(path))
+    return read_baseline(path)
+
+
+def _timed(document: Mapping[str, Any], manifest: Manifest, bench: Optional[Path]) -> dict[str, BenchResult]:
+    """By file name; of a sweep, the row with the fewest threads."""
+    sums = {model.artifact.file: model.artifact.sha256 for model in manifest.models}
+    found: dict[str, BenchResult] = {}
+    results = results_from_document(document, str(bench or LATENCY))
+    for result in sorted(results, key=lambda result: result.threads):
+        name = result.path.name
+        if name in sums and result.sha256 != sums[name]:
+            raise ArtifactError(f"{bench or LATENCY} timed another {name} than the manifest's; bench this folder")
+        if name in sums and result.stats:
+            found.setdefault(name, result)
+    if bench and not found:
+        raise ArtifactError(f"{bench} timed none of {', '.join(sums)}; give the --json of a bench of this folder")
+    return found
+
+
+def _hold(model: Model, timed: Optional[BenchResult]) -> Held:
+    latency = None
+    if timed and timed.stats:
+        stats = timed.stats
+        blocks = block_medians(np.asarray(stats.samples_ns), stats.processes)
+        latency = Latency(timed.threads, stats.median_ms, tuple(map(round, blocks)), len(stats.processes))
+    sqnr_db = model.accuracy.sqnr_db if model.accuracy else None
+    return Held(model.artifact.sha256, model.artifact.size_bytes, sqnr_db, latency)

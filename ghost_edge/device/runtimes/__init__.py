@@ -1,0 +1,1 @@
+"""Interpreters: one file for each."""

@@ -1,0 +1,1 @@
+"""Accuracy of the models, layer by layer and runtime by runtime."""

@@ -1,0 +1,284 @@
+"""What each layer of a quantized file loses against the float file that it was made of."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from numpy.typing import NDArray
+
+from ghost_edge.core.dataset import Image
+from ghost_edge.core.errors import ArtifactError, RecipeError
+from ghost_edge.core.options import from_table
+from ghost_edge.core.preprocess import Preprocess, prepare
+from ghost_edge.core.tables import Column
+from ghost_edge.core.tensor import TensorSpec, dequantize, quantize
+from ghost_edge.device.evaluate import match_input
+from ghost_edge.host.calibration.histogram import HALF, Histogram
+from ghost_edge.host.calibration.observe import Observed
+from ghost_edge.host.calibration.shared_scales import one_scale
+from ghost_edge.host.tflite.activations import activations
+from ghost_edge.host.tflite.graph import Graph, Operation
+
+COLUMNS = (
+    Column("op", "index"),
+    Column("operation", "operation"),
+    Column("layer", "layer"),
+    Column("noise", "noise", ".2%"),
+    Column("SQNR dB", "sqnr_db", ".1f"),
+    Column("own dB", "own_db", ".1f"),
+    Column("bits", "bits", ".1f"),
+    Column("why", "why"),
+)
+
+Floats = NDArray[np.float64]
+Found = tuple[float, str]  # how many times too wide, and what, in words
+_HARM = 1e-3  # noise over signal, 30 dB: what a healthy network gathers in all its layers together
+_CHANNEL, _PARTNER, _OUTLIER = 8.0, 4.0, 4.0  # times too wide: three and two bits
+_CLIPPED, _DEAD = 1e-3, 1 / 8  # shares of the values, and of the channels
+_GONE = 0.5  # share of a channel's power, rounded away
+_MIDDLE = (0.001, 0.999)
+
+_SAMPLE = 2**14  # values of one tensor and picture, as for its histogram
+Channels = Mapping[str, NDArray[np.float32]]  # [2, C] by tensor name
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerLoss:
+    """What was lost up to one operation's output; None: nothing, or a float tensor.
+
+    index: in the quantized file, None for the input. sqnr_db: of the tensor or of its median channel, the lower one;
+    own_db: the same of rounding the float values to this tensor's scale and nothing else. noise: what enters here, as
+    a share of the signal's power. bits: that all but 0.2 % of the values need. clipped: a share. low, high: the real
+    numbers that its integers reach.
+    """
+
+    index: Optional[int]
+    operation: str
+    name: str
+    sqnr_db: Optional[float]
+    noise: float
+    own_db: Optional[float] = None
+    bits: Optional[float] = None
+    clipped: Optional[float] = None
+    low: Optional[float] = None
+    high: Optional[float] = None
+    causes: tuple[str, ...] = ()
+    healed: tuple[str, ...] = ()
+
+
+def measure(
+    source: Path, graph: Graph, quantized: Path, images: Sequence[Image], preprocess: Preprocess
+) -> dict[str, Seen]:
+    """Run both files on pictures, uint8 [H, W, C]; every activation that has one name in both, by that name.
+
+    graph: of the source. The quantized file runs on reference kernels: what is lost is the file's own doing.
+    """
+    stored = _open(quantized)
+    given, twins = _spec(stored.get_input_details()[0]), {each["name"]: each for each in stored.get_tensor_details()}
+    fed = match_input(quantized, given, preprocess)
+    if given.holds_bytes:
+        del twins[given.name]  # pixels, where the float file's input has them normalised
+
+    def pictures() -> Iterator[NDArray[np.float32]]:
+        for image in images:
+            stored.set_tensor(stored.get_input_details()[0]["index"], quantize(prepare(image, fed), given))
+            stored.invoke()
+            yield prepare(image, preprocess)
+
+    parts: dict[str, list[Seen]] = {}
+    for name, values in activations(source, graph, pictures(), lambda done: None):
+        if name in twins:
+            now = compare(values, stored.get_tensor(twins[name]["index"]), _spec(twins[name]))
+            parts.setdefault(name, []).append(now)
+    return {name: _merge(each) for name, each in parts.items()}
+
+
+def compare(values: NDArray[np.float32], stored: NDArray[Any], spec: TensorSpec) -> Seen:
+    """Float values [..., C] against those that a file holds as spec; of a large tensor every n-th position counts."""
+    every = -(-values.size // _SAMPLE)
+    values, stored = (each.reshape(-1, each.shape[-1] if each.shape else 1)[::every] for each in (values, stored))
+    rounding, error = (dequantize(each, spec) - values for each in (quantize(values, spec), stored))
+    squares = (np.einsum("nc,nc->c", each, each, dtype=np.float64) for each in (values, rounding, error))
+    return Seen(spec, np.abs(values).max(0).astype(np.float64), *squares)
+
+
+def examine(
+    source: Graph, quantized: Graph, seen: Mapping[str, Seen], observed: Observed, before: Channels
+) -> tuple[LayerLoss, ...]:
+    """A row for the input and each operation of the quantized file, in the order in which they run.
+
+    observed: of the source. before: lowest and highest value by channel in the file that was equalized, if one was.
+    """
+    rows, noise = list[LayerLoss](), dict[int, float]()
+    groups = {name: group for group in one_scale(source) for name in group}
+    held = dict(zip(observed.names, observed.histograms))
+    after = {name: each.peak for name, each in seen.items()}
+    old = {name: np.abs(each).max(0) for name, each in before.items()}
+    for number, operation in enumerate((Operation("INPUT", (), quantized.inputs), *quantized.operations)):
+        name = quantized.tensors[operation.outputs[0]].name
+        entered = max([noise.get(index, 0.0) for index in operation.inputs], default=0.0)
+        each = seen.get(name)
+        if each is None or operation.name == "RESHAPE":  # which makes other channels of the same values
+            noise[operation.outputs[0]] = entered
+            continue
+        total = noise[operation.outputs[0]] = noise_share(each.signal, each.error)
+        own = noise_share(each.signal, each.rounding)
+        row = LayerLoss(number - 1 if number else None, operation.name, name, _db(total), max(total - entered, own))
+        if each.spec.is_quantized:
+            ratios = _ratios(name, groups[name], after)
+            bits, clipped, _ = use_of_range(held[name], each.spec)
+            causes = find_causes(each, held[name], *ratios)
+            healed = find_healed(_ratios(name, groups[name], old), ratios) if old else ()
+            low, high = _reach(each.spec)
+            row = dataclasses.replace(row, own_db=_db(own), bits=bits, clipped=clipped, causes=causes, healed=healed)
+            row = dataclasses.replace(row, low=low, high=high)
+        rows.append(row)
+    return tuple(rows)
+
+
+def _ratios(name: str, group: Sequence[str], peaks: Mapping[str, NDArray[Any]]) -> tuple[Found, Found]:
+    reach = {other: float(peaks[other].max()) for other in group if other in peaks}
+    return widest_channel(peaks[name]), widest_partner(name, reach)
+
+
+def _reach(spec: TensorSpec) -> tuple[float, float]:
+    limits = np.iinfo(spec.dtype)
+    low, high = dequantize(np.array([limits.min, limits.max], spec.dtype), spec)
+    return float(low), float(high)
+
+
+def _db(noise: float) -> Optional[float]:
+    return 10 * math.log10(1 / noise) if noise > 0 else None
+
+
+def depthwise_weights(path: Path, graph: Graph) -> dict[str, NDArray[np.float32]]:
+    """The largest |weight| by channel, [C], of each depthwise layer of a float file, by the name of what it makes."""
+    stored = _open(path)
+    return {
+        graph.tensors[each.outputs[0]].name: np.abs(stored.get_tensor(each.inputs[1])).max((0, 1, 2))
+        for each in graph.operations
+        if each.name == "DEPTHWISE_CONV_2D"
+    }
+
+
+def _open(path: Path) -> Interpreter:
+    keep = {"experimental_preserve_all_tensors": True, "experimental_op_resolver_type": OpResolverType.BUILTIN_REF}
+    interpreter = Interpreter(str(path), num_threads=1, **keep)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _spec(detail: Mapping[str, Any]) -> TensorSpec:
+    scale, zero_point = detail["quantization"]
+    shape = tuple(map(int, detail["shape"]))
+    return TensorSpec(detail["name"], shape, np.dtype(detail["dtype"]).name, float(scale), int(zero_point))
+
+
+def _merge(parts: Sequence[Seen]) -> Seen:
+    sums = (np.sum([getattr(each, key) for each in parts], axis=0) for key in ("signal", "rounding", "error"))
+    return Seen(parts[0].spec, np.max([each.peak for each in parts], axis=0), *sums)
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """Of one tensor by channel, float64 [C]: the largest |value|, and sums of squares over all positions.
+
+    signal: of the values; rounding: of rounding them to spec, the stored tensor; error: of all that was lost.
+    """
+
+    spec: TensorSpec
+    peak: Floats
+    signal: Floats
+    rounding: Floats
+    error: Floats
+
+
+def noise_share(signal: Floats, error: Floats) -> float:
+    """Power of the error over that of the signal: of the tensor or of its median channel, whichever is worse.
+
+    One wide channel hides in the sum what all others lost; channels that are always zero do not count.
+    """
+    live = signal > 0
+    return float(max(error.sum() / signal.sum(), np.median(error[live] / signal[live]))) if live.any() else 0.0
+
+
+def use_of_range(held: Histogram, spec: TensorSpec) -> tuple[float, float, float]:
+    """Bits that all but 0.2 % of the values need, share of values clipped, and reach of all over that of those."""
+    limits, width, total = np.iinfo(spec.dtype), 2.0**held.exponent, held.counts.sum()
+    low, high = ((float(limit) - spec.zero_point) * spec.scale for limit in (limits.min, limits.max))
+    edges = np.arange(-HALF, HALF) * width
+    beyond = (edges > high + spec.scale / 2) | (edges + width < low - spec.scale / 2)
+    first, last = np.searchsorted(np.cumsum(held.counts) / total, _MIDDLE)
+    span = float(min((last - first + 1) * width, high - low))
+    reach = min(max(held.high, 0.0), high) - max(min(held.low, 0.0), low)
+    return float(np.log2(span / spec.scale + 1)), float(held.counts[beyond].sum() / total), reach / span
+
+
+def widest_channel(peak: Floats) -> Found:
+    """How many times as wide as the median channel the widest one is; channels that are always zero do not count."""
+    ratio = float(peak.max() / np.median(peak[peak > 0])) if peak.any() else 1.0
+    return ratio, f"channel {peak.argmax()} is {ratio:.0f}x as wide as the median channel"
+
+
+def widest_partner(name: str, reach: Mapping[str, float]) -> Found:
+    """How many times as wide the widest of all tensors is that share one scale with this one; reach: of all of them."""
+    partner = max(reach, key=lambda other: reach[other])
+    ratio = reach[partner] / reach[name] if reach[name] > 0 else 1.0
+    return ratio, f"concatenated under one scale with {label(partner)}, which is {ratio:.0f}x as wide"
+
+
+def find_causes(seen: Seen, held: Histogram, channel: Found, partner: Found) -> tuple[str, ...]:
+    """What wastes the range of a tensor stored in integers; where it rounds well in spite of it, nothing."""
+    _, clipped, ratio = use_of_range(held, seen.spec)
+    outlier = ratio, f"outliers reach {ratio:.0f}x as far as 99.8 % of the values"
+    harmful, bits = noise_share(seen.signal, seen.rounding) > _HARM, np.iinfo(seen.spec.dtype).bits
+    limits = ((channel, _CHANNEL), (partner, _PARTNER), (outlier, _OUTLIER))
+    causes = [
+        f"{words}: {min(np.log2(times), bits):.1f} of {bits} bits wasted"
+        for (times, words), limit in limits
+        if harmful and times >= limit
+    ]
+    if harmful and clipped >= _CLIPPED:
+        causes.append(f"{clipped:.2%} of the values are clipped")
+    live = seen.signal > 0
+    dead = live & (seen.rounding >= _GONE * seen.signal)
+    if dead.sum() >= _DEAD * live.sum() > 0:
+        causes.append(f"{dead.sum()} of {live.sum()} channels are dead: rounded away")
+    return tuple(causes)
+
+
+def find_healed(before: tuple[Found, Found], after: tuple[Found, Found]) -> tuple[str, ...]:
+    """Channel and partner that were too wide in the float file, where equalization has at least halved that."""
+    return tuple(
+        f"{words} in the float file, evened out to {now:.0f}x"
+        for (times, words), (now, _), limit in zip(before, after, (_CHANNEL, _PARTNER))
+        if times >= limit and now <= times / 2
+    )
+
+
+def label(name: str) -> str:
+    """The layer in the name of a tensor: the second of model/layer/operation."""
+    parts = name.split(";")[0].split("/")
+    return parts[1] if len(parts) > 2 else parts[0]
+
+
+def read_layers(path: Path) -> list[LayerLoss]:
+    """What run() wrote; ArtifactError where it is missing, damaged, or of another version."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return [from_table(LayerLoss, row, "a layer") for row in rows]
+    except (OSError, ValueError, TypeError, RecipeError) as error:
+        raise ArtifactError(f"{path} is not what convert of this version writes ({error}); convert again") from error
+
+
+def layer_table(path: Path, count: Optional[int] = None) -> list[dict[str, Any]]:
+    """Rows of COLUMNS from layers.json, those first in which most noise enters; at most `count`."""
+    rows = sorted(read_layers(path), key=lambda row: -row.noise)[:count]
+    return [{**vars(row), "layer": label(row.name), "why": "; ".join(row.causes + row.healed)} for row in rows]

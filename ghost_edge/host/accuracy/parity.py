@@ -1,0 +1,232 @@
+"""One model in every runtime that is here: how far the answers are apart, in steps of the quantized output."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.dataset import Image
+from ghost_edge.core.errors import ArtifactError, ConversionError, DeviceError, RecipeError
+from ghost_edge.core.files import read_npz, save_npz, sha256_file, write_bytes
+from ghost_edge.core.metadata import card_text, read_card
+from ghost_edge.core.preprocess import Preprocess, prepare
+from ghost_edge.core.tables import Column
+from ghost_edge.core.tensor import quantize
+from ghost_edge.device.bench import random_input
+from ghost_edge.device.evaluate import RunOptions, match_input, predict
+from ghost_edge.device.runtimes.onnx import PRECISE
+from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed, open_model
+from ghost_edge.host.onnx import add_card
+from ghost_edge.host.onnx.compare import LEAST_EQUAL, LIMIT_LSB, OpDistance, compare_ops, first_apart
+from ghost_edge.host.onnx.int8 import OnnxInt8, export
+from ghost_edge.host.tflite.edit import unpack
+
+KERAS, REFERENCE, UNASKED = "Keras", "int8 reference", "int8 .onnx unasked"
+RUNS = {  # what is told apart: role of the file in manifest.json, runtime, kernels
+    "float .tflite": ("float", "litert", "default"),
+    "float .onnx": ("float_onnx", "onnxruntime", "default"),
+    REFERENCE: ("quantized", "litert", "reference"),
+    "int8 optimised": ("quantized", "litert", "optimised"),
+    "int8 XNNPACK": ("quantized", "litert", "default"),
+    "int8 .onnx": ("int8_onnx", "onnxruntime", "default"),
+    UNASKED: ("int8_onnx", "onnxruntime", "optimised"),
+    "int8 .onnx plain": ("int8_onnx", "onnxruntime", "reference"),
+    "TFLite Micro": ("quantized", "tflite-micro", "default"),
+}
+_LEVELS = 256
+_RANDOM = 8  # inputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Two runs on the same pictures.
+
+    max_lsb: largest difference, in steps of the quantized output. differ: share of the outputs that are a step or more
+    apart. agreement: share of the pictures with the same answer.
+    """
+
+    first: str
+    second: str
+    max_lsb: int
+    differ: float
+    agreement: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+    """runs: labels in the order of the matrix; operations: of the int8 twin, alone on equal bytes (empty: no twin).
+
+    refused: a line for a runtime that is no part of the promise and does not run the file.
+    """
+
+    pictures: int
+    runs: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    operations: tuple[OpDistance, ...]
+    refused: tuple[str, ...] = ()
+
+    def pair(self, first: str, second: str) -> Pair | None:
+        """The entry of the matrix, in whatever order it was measured."""
+        return next((each for each in self.pairs if {each.first, each.second} == {first, second}), None)
+
+
+def measure_parity(
+    files: Mapping[str, Path], images: Sequence[Image], preprocess: Preprocess, keras: NDArray[np.float32] | None
+) -> Parity:
+    """Let every runtime that is installed answer the pictures, uint8 [H, W, C].
+
+    files: by role, as RUNS names them. keras: its own answers, float32 [N, classes]; None: it is left out.
+    """
+    logits, refused = {KERAS: keras} if keras is not None else {}, []
+    for label, (role, runtime, kernels) in RUNS.items():
+        if role not in files or not is_installed(runtime):
+            continue
+        try:
+            logits[label] = predict(files[role], images, preprocess, RunOptions(runtime, kernels))
+        except DeviceError as error:
+            if not INTERPRETERS[runtime].only_if_asked:
+                raise
+            refused.append(str(error))
+    operations: Sequence[OpDistance] = ()
+    if "int8_onnx" in files:
+        spec = open_model(files["quantized"]).inputs[0]
+        options = match_input(files["quantized"], spec, preprocess)
+        given = (quantize(prepare(image, options), spec) for image in images)
+        operations = compare_ops(files["quantized"], files["int8_onnx"].read_bytes(), given)
+    pairs = compare_runs(logits, output_step(files["quantized"]))
+    return Parity(len(images), tuple(logits), pairs, tuple(operations), tuple(refused))
+
+
+def compare_runs(logits: Mapping[str, NDArray[np.float32]], step: float) -> tuple[Pair, ...]:
+    """Every two of the answers, float32 [N, classes]; step: what counts as 1, 0: 1/256 of what the first spans."""
+    pairs = []
+    for (first, one), (second, other) in itertools.combinations(logits.items(), 2):
+        apart = np.rint(np.abs(one.astype(np.float64) - other) / (step or np.ptp(one) / _LEVELS))
+        agreement = float((one.argmax(axis=1) == other.argmax(axis=1)).mean())
+        pairs.append(Pair(first, second, int(apart.max()), float((apart > 0).mean()), agreement))
+    return tuple(pairs)
+
+
+def output_step(tflite: Path) -> float:
+    """The scale of a file's integer answers, also where a DEQUANTIZE makes them float at the end; 0: it has none."""
+    main = unpack(tflite.read_bytes()).subgraphs[0]
+    last = next(op for op in main.operators if main.outputs[0] in op.outputs)
+    for index in (main.outputs[0], last.inputs[0]):
+        stored = main.tensors[index].quantization
+        if stored is not None and stored.scale is not None and len(stored.scale) == 1:
+            return float(stored.scale[0])
+    return 0.0
+
+
+def check_parity(parity: Parity, files: Mapping[str, Path]) -> None:
+    """Raise ConversionError where the twin is of another file, or as check_operations() does."""
+    if "int8_onnx" not in files:
+        return
+    twin, own = files["int8_onnx"], files["quantized"]
+    check_operations(
+        parity.operations,
+        twin.name,
+        own.name,
+        'to go on without it, list [[export]] kind = "onnx_float" alone; report the network',
+    )
+    card = read_card(twin)
+    if card is not None and card.twin_sha256 != sha256_file(own):
+        raise ConversionError(f"{twin.name} was made of another {own.name}; convert again, deploy both")
+
+
+def check_operations(operations: Sequence[OpDistance], twin: str, own: str, what_to_do: str) -> None:
+    """Raise ConversionError naming the first operation of the twin that is further away than rounding explains."""
+    apart = first_apart(operations)
+    if apart is not None:
+        raise ConversionError(
+            f"{twin} parts from {own} at operation {apart.index}, {apart.operation} {apart.name}: on equal bytes "
+            f"{apart.max_lsb} steps, {apart.equal:.1%} of the values equal; rounding explains {LIMIT_LSB} and "
+            f"{LEAST_EQUAL:.0%}: {what_to_do}"
+        )
+
+
+def saturation_doubts(parity: Parity) -> list[str]:
+    """A line where this processor saturates sums in a session of ONNX Runtime that is not told not to."""
+    pair = parity.pair("int8 .onnx", UNASKED)
+    if pair is None or pair.max_lsb == 0:
+        return []
+    return [
+        f"doubt: without the session option {PRECISE} = 1 ONNX Runtime saturates sums on this processor, which has no "
+        f"VNNI: the int8 .onnx is then off by up to {pair.max_lsb} steps; ghost-edge sets it, your program has to"
+    ]
+
+
+def save_pictures(images: Sequence[Image], keras: NDArray[np.float32], model: Path, path: Path) -> None:
+    """Write pictures, uint8 [H, W, C], and Keras' answers, float32 [N, classes], for a float .tflite."""
+    digest = np.frombuffer(bytes.fromhex(sha256_file(model)), np.uint8)
+    save_npz({"images": np.stack(images), "keras": keras, "model": digest}, path)
+
+
+def load_pictures(path: Path, model: Path) -> tuple[list[Image], NDArray[np.float32]]:
+    """What save_pictures() wrote; ArtifactError where it is of another model, or no such file."""
+    arrays = read_npz(path)
+    if arrays.keys() != {"images", "keras", "model"}:
+        raise ArtifactError(f"{path} is not what convert of this version writes; run ghost-edge convert again")
+    images, keras, digest = arrays["images"], arrays["keras"], arrays["model"]
+    if digest.tobytes().hex() != sha256_file(model) or images.ndim != 4 or keras.shape[:1] != images.shape[:1]:
+        raise ArtifactError(f"{path} holds the pictures of another model than {model.name}; convert again")
+    return list(images), keras
+
+
+def load_parity(path: Path) -> Parity:
+    """Read parity.json."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    pairs = tuple(Pair(**row) for row in found["pairs"])
+    operations = tuple(OpDistance(**row) for row in found["operations"])
+    return Parity(found["pictures"], tuple(found["runs"]), pairs, operations, tuple(found["refused"]))
+
+
+def columns(parity: Parity) -> tuple[Column, ...]:
+    """Of the matrix as a table: its last row needs no column."""
+    return (Column("", "run"), *(Column(label, label) for label in parity.runs[:-1]))
+
+
+def rows(parity: Parity) -> list[dict[str, Any]]:
+    """The lower half of the matrix: largest difference in steps, share of the outputs that differ, same answers."""
+    made = []
+    for number, label in enumerate(parity.runs[1:], 1):  # the first has nobody before it
+        row: dict[str, Any] = {"run": label, **dict.fromkeys(parity.runs, "")}
+        for other in parity.runs[:number]:
+            pair = parity.pair(label, other)
+            assert pair is not None
+            row[other] = f"{pair.max_lsb} / {pair.differ:.0%} / {pair.agreement:.0%}"
+        made.append(row)
+    return made
+
+
+def export_twin(options: OnnxInt8, tflite: Path, path: Path) -> list[OpDistance]:
+    """Write the .onnx twin of any int8 .tflite file, and return how far its operations are from the file's own.
+
+    Raises what export() and compare_ops() raise, ConversionError where an operation is not its own: then nothing is
+    written.
+    """
+    for file, suffix in ((tflite, ".tflite"), (path, ".onnx")):
+        if file.suffix != suffix:
+            raise RecipeError(f"{file} is not named {suffix}; export takes an int8 .tflite and writes an .onnx")
+    specs = open_model(tflite, kernels="reference").inputs  # which refuses what is damaged
+    rng = np.random.default_rng(0)
+    if len(specs) != 1:
+        raise ArtifactError(f"{tflite} has {len(specs)} inputs; only a model with one can be compared with its twin")
+    try:
+        content = export(options, tflite)
+    except ConversionError as error:
+        raise ConversionError(f"{error}; export takes full-integer files of the operations it knows") from error
+    operations = compare_ops(tflite, content, (random_input(specs[0], rng) for _ in range(_RANDOM)))
+    check_operations(operations, path.name, tflite.name, "report it with the file")
+    card = read_card(tflite)
+    if card is not None:
+        content = add_card(content, card_text(dataclasses.replace(card, twin_sha256=sha256_file(tflite))))
+    write_bytes(content, path)
+    return operations

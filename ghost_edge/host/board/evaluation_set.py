@@ -1,0 +1,42 @@
+"""Evaluation pictures for a board, with what the workstation's reference kernels answer to them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ghost_edge.core.dataset import Image, select
+from ghost_edge.core.errors import DataError
+from ghost_edge.core.preprocess import Preprocess, fit_image
+from ghost_edge.device.evaluate import RunOptions, raw_outputs_isolated
+from ghost_edge.device.evaluation_set import Pictures
+from ghost_edge.host.datasets import open_dataset
+from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.recipe.schema import Recipe, require
+
+
+def sample_pictures(recipe: Recipe, places: Places, count: int, models: Sequence[Path]) -> Pictures:
+    """`count` pictures at even distances in [evaluation], and these models' outputs; DataError where it has fewer."""
+    options = require(recipe.evaluation, "evaluation", "--images")
+    dataset = open_dataset(options, places)
+    if count > len(dataset):
+        raise DataError(f"--images {count}: {dataset.name} has {len(dataset)} pictures; ask for no more")
+    chosen = select(dataset, np.arange(count) * len(dataset) // count)  # a folder's first pictures are one class
+    images = [store_image(image, recipe.preprocess) for image in chosen.images]
+    how = RunOptions(kernels="reference")
+    outputs = {path.stem: raw_outputs_isolated(path, images, recipe.preprocess, how)[0] for path in models}
+    return Pictures(np.stack(images), chosen.labels + options.label_offset, outputs)
+
+
+def store_image(image: Image, options: Preprocess) -> Image:
+    """uint8 [S, S, C], RGB or grey, to which prepare() gives the very input that it gives to the picture itself.
+
+    S is the side to which prepare() resizes: with a black frame around the crop there is nothing left to resize.
+    """
+    stored = "RGB" if options.channels == "BGR" else options.channels
+    frame = max(options.resize - options.size, 0)
+    sides = (frame // 2, frame - frame // 2)
+    return np.pad(fit_image(image, dataclasses.replace(options, channels=stored)), (sides, sides, (0, 0)))

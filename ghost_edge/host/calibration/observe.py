@@ -1,0 +1,118 @@
+"""One pass over a float .tflite with every tensor kept: what each activation holds."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.files import read_npz, save_npz
+from ghost_edge.device.isolate import run_isolated
+from ghost_edge.host.calibration.histogram import Histogram, histogram, merge
+from ghost_edge.host.tflite.activations import Inputs, Say, activations
+from ghost_edge.host.tflite.graph import Graph
+
+_WORTH_A_PROCESS = 32  # pictures
+_LONGEST_S = 24 * 3600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """Names of activation tensors, each with the histogram of its values over all pictures."""
+
+    names: tuple[str, ...]
+    histograms: tuple[Histogram, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranges:
+    """Names of activation tensors with the lowest and highest value that int8 shall hold, float32 [tensors].
+
+    lowest, highest: that were seen in any tensor that has the same scale. 16 bits hold them all without loss.
+    """
+
+    names: tuple[str, ...]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    lowest: NDArray[np.float32]
+    highest: NDArray[np.float32]
+
+    def unclipped(self, names: Collection[str]) -> Ranges:
+        """The same, but holding all that was seen in tensors of these names."""
+        wide = np.isin(self.names, list(names))
+        return dataclasses.replace(
+            self, low=np.where(wide, self.lowest, self.low), high=np.where(wide, self.highest, self.high)
+        )
+
+
+def observe(tflite: Path, graph: Graph, inputs: Inputs, say: Say, first: int = 0) -> Observed:
+    """Run model inputs, float32 [1, ...], and count the values of every activation; first: number of the first one.
+
+    Neither extremes nor counts depend on the order of the pictures, unlike a moving average; memory does not grow with
+    their number. Raises DataError when an activation is NaN or infinite.
+    """
+    seen: dict[str, Histogram] = {}
+    for name, values in activations(tflite, graph, inputs, say, first):
+        now = histogram(values)
+        seen[name] = merge((seen[name], now)) if name in seen else now
+    return Observed(tuple(seen), tuple(seen.values()))
+
+
+def observe_halves(tflite: Path, graph: Graph, inputs: Sequence[NDArray[np.float32]], *, say: Say) -> Observed:
+    """observe() by two processes, half of the inputs each, where there are two cores; the same histograms.
+
+    Neither the interpreter nor the counting gains from threads: both wait for Python's lock.
+    """
+    if len(os.sched_getaffinity(0)) < 2 or len(inputs) < _WORTH_A_PROCESS:
+        return observe(tflite, graph, inputs, say=say)
+    half = len(inputs) // 2
+    with concurrent.futures.ThreadPoolExecutor(1) as waiting:
+        rest = waiting.submit(run_isolated, observe, tflite, graph, inputs[half:], _quiet, half, timeout_s=_LONGEST_S)
+        first = observe(tflite, graph, inputs[:half], say=lambda done: say(2 * done))
+        second: Observed = rest.result().unwrap("calibration")
+    pairs = zip(first.histograms, second.histograms)
+    return Observed(first.names, tuple(merge(pair) for pair in pairs))
+
+
+def _quiet(done: int) -> None:
+    """Progress of a process that has no terminal."""
+
+
+def observe_channels(tflite: Path, graph: Graph, inputs: Inputs, *, say: Say) -> dict[str, NDArray[np.float32]]:
+    """The lowest and highest value in each channel of every activation: name to float32 [2, C]; else as observe()."""
+    seen: dict[str, NDArray[np.float32]] = {}
+    for name, values in activations(tflite, graph, inputs, say):
+        rows = values.reshape(-1, values.shape[-1] if values.shape else 1)
+        low, high = seen.get(name, (rows[0], rows[0]))
+        seen[name] = np.stack([np.minimum(low, rows.min(0)), np.maximum(high, rows.max(0))])
+    return seen
+
+
+def observe_means(tflite: Path, graph: Graph, inputs: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
+    """The mean over pictures of every activation, float64 [...] by name; else as observe()."""
+    sums: dict[str, NDArray[np.float64]] = {}
+    for name, values in activations(tflite, graph, inputs, lambda done: None):
+        sums[name] = sums.get(name, 0.0) + values.astype(np.float64)
+    return {name: values / len(inputs) for name, values in sums.items()}
+
+
+def save_observed(observed: Observed, path: Path) -> None:
+    """Write ranges.npz, byte for byte the same for the same histograms (no time stamps)."""
+    arrays = {
+        field: np.asarray([getattr(each, field) for each in observed.histograms])
+        for field in ("exponent", "counts", "low", "high")
+    }
+    save_npz({"names": np.asarray(observed.names), **arrays}, path)
+
+
+def load_observed(path: Path) -> Observed:
+    """Read ranges.npz; raises ArtifactError where it is damaged."""
+    arrays = read_npz(path, ("names", "exponent", "counts", "low", "high"))
+    rows = zip(arrays["exponent"], arrays["counts"], arrays["low"], arrays["high"])
+    histograms = (Histogram(int(exponent), counts, float(low), float(high)) for exponent, counts, low, high in rows)
+    return Observed(tuple(map(str, arrays["names"])), tuple(histograms))

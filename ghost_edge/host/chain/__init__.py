@@ -1,0 +1,1 @@
+"""The chain: run its stages, skip what is up to date."""

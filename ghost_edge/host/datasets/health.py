@@ -1,0 +1,153 @@
+"""The calibration pictures, looked at before anything is quantized with them: what is wrong, and what to change."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.dataset import Dataset, Image, image_digest
+from ghost_edge.core.errors import DataError
+from ghost_edge.core.preprocess import CHANNELS, Preprocess, fit_image
+
+FEWEST = 50
+MOST_ILL = 0.05  # share of pictures of one colour, of almost black ones, of copies
+BLACK = 6  # mean of 0..255
+COPY = 0.995  # correlation of thumbnails; stored again as JPEG 75: over 0.998; other pictures: under 0.994 (MNIST)
+FAR_UNDER = 0.15  # of top-1, under the model card's; pictures to calibrate with are training pictures, so easier
+BETTER, SURE = 0.05, 0.5  # of top-1: what another [preprocess] has to win, and to reach, before it is named
+_THUMBNAIL = Preprocess(size=16, channels="GRAY", fit="stretch")
+_SCALINGS = (  # mean, std, divide_by: what published networks were trained with
+    ((0.0,), (1.0,), 255.0),
+    ((0.5,), (0.5,), 255.0),
+    ((0.0,), (1.0,), 1.0),
+    ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 255.0),
+)
+_FLATTERED = "the measured drop would be flattered: calibrate on training pictures"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One disease: the sentence that says what to change, and whether it makes the result worthless."""
+
+    sentence: str
+    fatal: bool = False
+
+
+class _Look(NamedTuple):
+    """What is kept of a picture, which may be large: its identity, its extremes and mean, a thumbnail."""
+
+    digest: str
+    flat: bool
+    mean: float
+    thumbnail: NDArray[np.float32]
+
+
+def examine_pictures(dataset: Dataset, evaluation: Iterable[Image]) -> Iterator[Finding]:
+    """What can be seen without a model: pictures that also judge, one class, flat, dark, copies, too few."""
+    looks, judges = ([_look(image) for image in images] for images in (dataset.images, evaluation))
+    several = f"of {len(looks)} calibration pictures"
+    shared = sorted({look.digest for look in looks} & {look.digest for look in judges})
+    if shared:
+        yield Finding(f"{len(shared)} {several} are also evaluation pictures, first {shared[0]}; {_FLATTERED}", True)
+    elif alike := _count_alike(looks, judges):
+        yield Finding(f"{alike} {several} look like evaluation pictures stored again; {_FLATTERED}")
+    if len(np.unique(dataset.labels)) < 2:
+        yield Finding(
+            f"the {len(looks)} calibration pictures from {dataset.name} are all of one class; ranges would fit that "
+            "class alone: take pictures of every class",
+            fatal=True,
+        )
+    flat = sum(look.flat for look in looks)
+    dark = sum(not look.flat and look.mean < BLACK for look in looks)
+    copies = len(looks) - len({look.digest for look in looks})
+    if flat > MOST_ILL * len(looks):
+        yield Finding(f"{flat} {several} are of one colour; take real pictures", fatal=flat == len(looks))
+    if dark > MOST_ILL * len(looks):
+        yield Finding(f"{dark} {several} are almost black (mean under {BLACK} of 255); check exposure and decoding")
+    if copies > MOST_ILL * len(looks):
+        yield Finding(f"{copies} {several} are copies of others and add nothing; take more different ones")
+    if len(looks) < FEWEST:
+        yield Finding(f"{len(looks)} calibration pictures are few to find ranges with; take {FEWEST} or more: samples")
+
+
+def examine_preprocess(
+    preprocess: Preprocess,
+    top1: Callable[[Preprocess], float],
+    card_top1: float | None,
+    images: Sequence[Image],
+    trained: Preprocess | None = None,
+) -> Iterator[Finding]:
+    """What the float model's answers to labelled pictures say of [preprocess]; top1(p): its share of right ones with p.
+
+    card_top1, trained: those of the model card; None: nothing is known of what they should be.
+    """
+    here = top1(preprocess)
+    chance = len(images) ** -0.5  # two deviations of a share of so many, at most
+    ill = card_top1 is not None and here < card_top1 - max(FAR_UNDER, chance)
+    others = {**_orders(preprocess), **(_scalings(preprocess, trained) if ill else {})}
+    scores = {text: top1(other) for text, other in others.items()}
+    best = max(scores, key=lambda text: scores[text], default="")
+    better = bool(best) and scores[best] > here + max(BETTER, chance) and scores[best] >= SURE
+    if not ill and not better:
+        return
+    sample = np.concatenate([image.reshape(-1) for image in images[:50]])
+    means = f"divide_by {preprocess.divide_by:g}, mean {list(preprocess.mean)}, std {list(preprocess.std)}"
+    yield Finding(
+        f"preprocessing does not fit: the float model has {here:.1%} top-1 on the calibration pictures"
+        + (f", its model card says {card_top1:.1%}" if ill else "")
+        + f"; they span {sample.min()}..{sample.max()}, [preprocess] says {means}, {preprocess.channels}; "
+        + (f"with {best} it is {scores[best]:.1%}" if better else "check labels, their order, and the weights too"),
+        fatal=True,
+    )
+
+
+def _scalings(preprocess: Preprocess, trained: Preprocess | None) -> dict[str, Preprocess]:
+    """What else it may have been trained with, the model card's first."""
+    rows = [(trained.mean, trained.std, trained.divide_by)] if trained else []
+    return {
+        f"divide_by = {divide_by:g}, mean = {list(mean)}, std = {list(std)}": dataclasses.replace(
+            preprocess, mean=mean, std=std, divide_by=divide_by
+        )
+        for mean, std, divide_by in [*rows, *_SCALINGS]
+        if len(mean) in (1, CHANNELS[preprocess.channels])
+    }
+
+
+def _orders(preprocess: Preprocess) -> dict[str, Preprocess]:
+    other = {"RGB": "BGR", "BGR": "RGB"}.get(preprocess.channels)
+    return {f'channels = "{other}"': dataclasses.replace(preprocess, channels=other)} if other else {}
+
+
+def _count_alike(looks: Sequence[_Look], judges: Sequence[_Look]) -> int:
+    """How many pictures correlate with a judge as only a copy does, thumbnail by thumbnail."""
+    if not judges:
+        return 0
+    ours, theirs = (np.stack([look.thumbnail for look in each]) for each in (looks, judges))
+    return int(((ours @ theirs.T).max(axis=1) >= COPY).sum())
+
+
+def _look(image: Image) -> _Look:
+    """One pass; the thumbnail is grey, 16 by 16, of mean 0 and length 1 (0 for one of one colour): float32 [256]."""
+    small = fit_image(image, _THUMBNAIL).reshape(-1).astype(np.float32)
+    small -= small.mean()
+    length = float(np.linalg.norm(small))
+    flat = int(image.min()) == int(image.max())
+    return _Look(image_digest(image), flat, float(image.mean()), small / length if length else small)
+
+
+def refuse_fatal(found: Sequence[Finding]) -> None:
+    """Raise DataError with what makes the result worthless."""
+    fatal = [finding.sentence for finding in found if finding.fatal]
+    if fatal:
+        raise DataError("; also: ".join(fatal))
+
+
+def read_findings(path: Path) -> list[Finding]:
+    """What run() wrote."""
+    return [Finding(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]

@@ -1,0 +1,207 @@
+"""Ghost modules in a graph: what the paper promises of each, and what is counted."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ghost_edge.core.files import write_bytes
+from ghost_edge.core.progress import Reporter
+from ghost_edge.device.interleaved import TimeRatio, alternate, time_ratio
+from ghost_edge.host.calibration import ESTIMATORS
+from ghost_edge.host.calibration.observe import observe
+from ghost_edge.host.quantization import QUANTIZERS
+from ghost_edge.host.tflite.cost import count_macs, weights
+from ghost_edge.host.tflite.graph import Graph, Operation, read_graph
+
+# what may stand between a convolution and the depthwise one that reads it, or between either and the CONCATENATION
+_PASSED = (
+    *("RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "PRELU", "HARD_SWISH", "QUANTIZE", "DEQUANTIZE"),
+    *("PAD", "PADV2", "SLICE", "STRIDED_SLICE", "MUL", "ADD"),  # the last two with a constant: batch normalisation
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class GhostSizes:
+    """What decides the cost of a ghost module; in the paper's letters (arXiv 1911.11907, section 3.1):
+
+    input is h x w x c, filters n, ratio s, kernel k x k, cheap_kernel d x d; intrinsic is m = n / s, rounded up.
+    """
+
+    input: tuple[int, int, int]
+    filters: int
+    intrinsic: int
+    ratio: int
+    kernel: tuple[int, int]
+    cheap_kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Ghost:
+    """A ghost module by its CONCATENATION; ratios are those of the plain convolution it replaces to the module.
+
+    theory and approximation: see there. mac_ratio, parameter_ratio: counted in the graph, biases among the parameters.
+    """
+
+    operation: int
+    name: str
+    sizes: GhostSizes
+    theory: float
+    approximation: float
+    mac_ratio: float
+    parameter_ratio: float
+    time: TimeRatio | None = None
+
+
+def theory(sizes: GhostSizes) -> float:
+    """Speed-up r_s (equation 4) and compression r_c (equation 5) before their approximation.
+
+    h' and w' cancel out of equation 4, and what is left is equation 5: the two are one number.
+    """
+    n, s, c = sizes.filters, sizes.ratio, sizes.input[2]
+    k_k, d_d = math.prod(sizes.kernel), math.prod(sizes.cheap_kernel)
+    return n * c * k_k / (n / s * c * k_k + (s - 1) * n / s * d_d)
+
+
+def approximation(sizes: GhostSizes) -> float:
+    """s c / (s + c - 1): what equations 4 and 5 become for d = k."""
+    return sizes.ratio * sizes.input[2] / (sizes.ratio + sizes.input[2] - 1)
+
+
+def find_ghosts(graph: Graph) -> tuple[Ghost, ...]:
+    """Every CONCATENATION of one convolution's output with depthwise convolutions of that output."""
+    makers = {tensor: operation for operation in graph.operations for tensor in operation.outputs}
+    modules = [(index, _parts(graph, makers, concat)) for index, concat in enumerate(graph.operations)]
+    return tuple(_ghost(graph, index, *parts) for index, parts in modules if parts is not None)
+
+
+Makers = Mapping[int, Operation]
+
+
+def _parts(graph: Graph, makers: Makers, concat: Operation) -> tuple[Operation, list[Operation]] | None:
+    """The convolution and the depthwise ones that a CONCATENATION joins; None where it joins anything else."""
+    if concat.name != "CONCATENATION":
+        return None
+    sources = [_convolution(graph, makers, tensor) for tensor in concat.inputs]
+    plain = [source for source in sources if source and source.name == "CONV_2D"]
+    cheap = [source for source in sources if source and source.name == "DEPTHWISE_CONV_2D"]
+    if len(plain) != 1 or not cheap or len(sources) != 1 + len(cheap):
+        return None
+    primary = plain[0]
+    fed_by_it = all(_convolution(graph, makers, operation.inputs[0]) is primary for operation in cheap)
+    channels = [math.prod(graph.tensors[tensor].shape[-1:]) for tensor in concat.inputs]
+    along_channels = sum(channels) == math.prod(graph.tensors[concat.outputs[0]].shape[-1:])
+    images, filters = (graph.tensors[tensor].shape for tensor in primary.inputs[:2])
+    of_the_paper = images[-1:] == filters[-1:] and primary.dilation == (1, 1)  # which has no groups and no holes
+    return (primary, cheap) if fed_by_it and along_channels and of_the_paper else None
+
+
+def _convolution(graph: Graph, makers: Makers, tensor: int) -> Operation | None:
+    """The convolution whose output this is, activations, padding and slices aside."""
+    while tensor in makers:
+        operation = makers[tensor]
+        if operation.name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            return operation
+        inputs = [index for index in operation.inputs if index >= 0 and not graph.tensors[index].constant]
+        if operation.name not in _PASSED or len(inputs) != 1:
+            return None
+        tensor = inputs[0]
+    return None
+
+
+def _ghost(graph: Graph, index: int, primary: Operation, cheap: Sequence[Operation]) -> Ghost:
+    output = graph.operations[index].outputs[0]
+    _, height, width, filters = graph.tensors[_sliced(graph, output)].shape
+    intrinsic, k_height, k_width, channels = graph.tensors[primary.inputs[1]].shape
+    _, d_height, d_width, _ = graph.tensors[cheap[0].inputs[1]].shape
+    _, in_height, in_width, _ = graph.tensors[primary.inputs[0]].shape
+    sizes = GhostSizes(
+        input=(in_height, in_width, channels),
+        filters=filters,
+        intrinsic=intrinsic,
+        ratio=1 + sum(graph.tensors[operation.outputs[0]].shape[-1] for operation in cheap) // intrinsic,
+        kernel=(k_height, k_width),
+        cheap_kernel=(d_height, d_width),
+        stride=primary.stride,
+        padding=primary.padding,
+    )
+    macs = sum(count_macs(graph, operation) for operation in (primary, *cheap))
+    parameters = sum(math.prod(each.shape) for operation in (primary, *cheap) for each in weights(graph, operation))
+    plain = filters * channels * k_height * k_width
+    return Ghost(
+        operation=index,
+        name=graph.tensors[output].name,
+        sizes=sizes,
+        theory=theory(sizes),
+        approximation=approximation(sizes),
+        mac_ratio=height * width * plain / macs,
+        parameter_ratio=(plain + filters) / parameters,
+    )
+
+
+def _sliced(graph: Graph, tensor: int) -> int:
+    """The slice of a tensor's channels where nothing else reads it, else the tensor."""
+    readers = [operation for operation in graph.operations if tensor in operation.inputs]
+    if len(readers) == 1 and readers[0].name in ("SLICE", "STRIDED_SLICE"):
+        piece = readers[0].outputs[0]
+        if graph.tensors[piece].shape[:-1] == graph.tensors[tensor].shape[:-1]:
+            return piece
+    return tensor
+
+
+def measure_ghosts(ghosts: Sequence[Ghost], *, rounds: int, reporter: Reporter) -> tuple[Ghost, ...]:
+    """The same modules with `time`: the plain convolution's over the module's, both int8 on one thread.
+
+    Modules of equal sizes are measured once. Raises what alternate() raises.
+    """
+    reporter.started("measure")
+    started = time.perf_counter()
+    measured: dict[GhostSizes, TimeRatio] = {}
+    distinct = list(dict.fromkeys(ghost.sizes for ghost in ghosts))
+    with tempfile.TemporaryDirectory() as folder:
+        files = (Path(folder) / "plain.tflite", Path(folder) / "ghost.tflite")
+        for number, sizes in enumerate(distinct, start=1):
+            for file, build in zip(files, (plain_convolution, ghost_module), strict=True):
+                convert_int8(build(sizes), file)
+            measured[sizes] = time_ratio(*alternate(files, rounds=rounds), rounds=rounds)
+            keras.backend.clear_session()
+            reporter.progress("measure", number / len(distinct), f"{number} of {len(distinct)} kinds of module")
+    reporter.finished("measure", time.perf_counter() - started)
+    return tuple(dataclasses.replace(ghost, time=measured[ghost.sizes]) for ghost in ghosts)
+
+
+def plain_convolution(sizes: GhostSizes) -> keras.Model:
+    """One convolution from the module's input to all its filters."""
+    image = keras.Input(sizes.input, batch_size=1, name="image")
+    layer = keras.layers.Conv2D(sizes.filters, sizes.kernel, sizes.stride, padding=sizes.padding)
+    return keras.Model(image, layer(image))
+
+
+def ghost_module(sizes: GhostSizes) -> keras.Model:
+    """The module: a convolution to the intrinsic maps, a depthwise one for the ghosts, both joined (equation 3)."""
+    image = keras.Input(sizes.input, batch_size=1, name="image")
+    layer = keras.layers.Conv2D(sizes.intrinsic, sizes.kernel, sizes.stride, padding=sizes.padding)
+    cheap = keras.layers.DepthwiseConv2D(sizes.cheap_kernel, padding="same", depth_multiplier=sizes.ratio - 1)
+    intrinsic = layer(image)
+    both = keras.layers.Concatenate()([intrinsic, cheap(intrinsic)])
+    return keras.Model(image, both if both.shape[-1] == sizes.filters else both[..., : sizes.filters])
+
+
+def convert_int8(model: keras.Model, path: Path) -> None:
+    """Convert one input and one output as the chain does, with ranges from noise: for speed, never for accuracy."""
+    write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert(), path)
+    noise = np.random.default_rng(0).normal(size=(4, *model.input_shape)).astype(np.float32)
+    graph = read_graph(path)
+    ranges = ESTIMATORS["minmax"](observe(path, graph, noise, say=lambda done: None), graph)
+    int8 = QUANTIZERS["int8"]
+    write_bytes(int8.quantize(int8.options(), path, ranges), path)

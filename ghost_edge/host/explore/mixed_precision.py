@@ -1,0 +1,261 @@
+"""Search for the cheapest mix of int8 and a wider precision that answers as well as asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.dataset import Dataset, select
+from ghost_edge.core.errors import GateError, RecipeError
+from ghost_edge.core.files import write_json
+from ghost_edge.core.manifest import Accuracy
+from ghost_edge.core.tables import as_text
+from ghost_edge.device.evaluate import predict
+from ghost_edge.device.interleaved import alternate, time_ratio
+from ghost_edge.host.accuracy.evaluate import judge_all
+from ghost_edge.host.calibration.observe import Ranges
+from ghost_edge.host.chain.stages import Stage
+from ghost_edge.host.chain.stages import quantize as stage
+from ghost_edge.host.chain.stages.report import COLUMNS, accuracy_cells
+from ghost_edge.host.chain.work import Work
+from ghost_edge.host.datasets import fingerprint, open_dataset
+from ghost_edge.host.explore.planner import Plan, cheapest_plans, fit_times, segments, spans
+from ghost_edge.host.quantization.mixed import PRECISIONS, Mixed, Span, quantize
+from ghost_edge.host.recipe.schema import Choice, Recipe, require
+from ghost_edge.host.tflite.graph import read_graph
+
+Judge = Callable[[Path], Accuracy]
+REPORT = "mixed.json"
+_ROUNDS, _TOGETHER = 20, 12  # turns of each file, and files that are open at once
+_PRICED = 40  # turns for the price that is told
+_PICTURES = 64  # for the noise of one segment
+_SEARCH = 0.8  # share of the progress bar until the first plan is judged
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What the mix must reach against float: shares of answers, or decibels of the logits; None: not asked."""
+
+    min_agreement: Optional[float] = None
+    max_drop: Optional[float] = None
+    min_sqnr_db: Optional[float] = None
+
+    def is_met(self, got: Accuracy) -> bool:
+        """Whether nothing that was asked is missed."""
+        sqnr_db = math.inf if got.sqnr_db is None else got.sqnr_db
+        return (
+            (self.min_agreement is None or got.agreement >= self.min_agreement)
+            and (self.max_drop is None or got.drop <= self.max_drop)
+            and (self.min_sqnr_db is None or sqnr_db >= self.min_sqnr_db)
+        )
+
+
+def mix_stage(recipe: Recipe, target: Target) -> Stage:
+    """A stage that follows `quantize` and writes <name>_mixed.tflite and mixed.json.
+
+    Raises RecipeError where the recipe is not of an int8 model or has no pictures that judge.
+    """
+    if recipe.quantization.kind != "int8":
+        raise RecipeError(
+            f'a mix starts from [quantization] kind = "int8", not "{recipe.quantization.kind}"; change the kind'
+        )
+    evaluation = require(recipe.evaluation, "evaluation", "a target")
+    return Stage(
+        "mix",
+        functools.partial(find_mix, target=target),
+        lambda names: (names.source, names.ranges),
+        lambda recipe, places: {
+            "target": target,
+            "board": recipe.target,
+            "quantization": recipe.quantization,
+            "evaluation": fingerprint(evaluation, places),
+        },
+        ("litert-quantizer", "ai-edge-litert", "numpy", "Pillow"),
+    )
+
+
+def find_mix(work: Work, target: Target) -> tuple[Path, ...]:
+    """Write the cheapest of the planner's mixes that meets the target, and what it gains and costs.
+
+    Every second evaluation picture decides; accuracy is told of the others. Raises GateError where no mix is enough,
+    with the best that there is.
+    """
+    dataset = open_dataset(require(work.recipe.evaluation, "evaluation", "a target"), work.places)
+    decide, judge = (_judge(work, select(dataset, range(first, len(dataset), 2))) for first in (0, 1))
+    with tempfile.TemporaryDirectory() as folder:
+        bench = _first_that_reaches(_open_benches(work, Path(folder)), target, decide)
+        plans = (*cheapest_plans(*_measure(bench)), bench.everything)
+        plan = _first_that_meets(bench, plans, target, decide)
+        recipe = dataclasses.replace(work.recipe, quantization=Choice("mixed", bench.options(plan)), exports=())
+        (file,) = stage.run(dataclasses.replace(work, recipe=recipe))
+        files = (work.path(work.names.quantized), file)
+        times = alternate(files, rounds=_PRICED)
+        models = [
+            {
+                "file": path.name,
+                "size_bytes": path.stat().st_size,
+                "median_ms": time.median_ms,
+                "accuracy": dataclasses.asdict(judge(path)),
+            }
+            for path, time in zip(files, times)
+        ]
+    report, left = work.path(REPORT), spans(plan, bench.parts)
+    operations = sum(last - first + 1 for first, last in left)
+    found = {"precision": bench.precision, "spans": left, "operations": operations, "of": bench.parts[-1][1] + 1}
+    ratio = dataclasses.asdict(time_ratio(*times[::-1], rounds=_PRICED))
+    judged = {"pictures": len(dataset) // 2, "deciding": dataclasses.asdict(decide(file)), "models": models}
+    write_json({**found, **judged, "time": ratio, "board": work.recipe.target}, report)
+    return file, report
+
+
+def describe_mix(path: Path) -> str:
+    """mixed.json for people: table, price, and the lines of a recipe that convert to the same file."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    time, left = found["time"], found["spans"]
+    if not left:
+        return "int8 alone meets the target: the recipe may stay as it is"
+    price = f"{time['ratio']:.2f} times int8's time here (quartiles {time['low']:.2f} to {time['high']:.2f})"
+    doubt = "zynq7000: float32 dies there and was not tried; int8 has no XNNPACK there: bench both files on the board"
+    return "\n".join(
+        [
+            as_text([{**row, **accuracy_cells(Accuracy(**row["accuracy"]))} for row in found["models"]], COLUMNS),
+            f"judged on {found['pictures']} pictures that decided nothing; agreement on those that decided: "
+            f"{found['deciding']['agreement']:.2%}",
+            f"{found['operations']} of {found['of']} operations leave int8 for {found['precision']}: {price}",
+            *([doubt] if found["board"] == "zynq7000" else []),
+            "the same by convert, in the recipe:",
+            "[quantization]",
+            'kind = "mixed"',
+            f"{found['precision']} = {left}",
+        ]
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Bench:
+    """What makes a plan a file. precision: of what leaves int8; parts: of the network, first and last operation."""
+
+    work: Work
+    ranges: Ranges
+    steps: Sequence[tuple[str, stage.Refine]]
+    parts: tuple[Span, ...]
+    folder: Path
+    precision: str
+
+    @property
+    def source(self) -> Path:
+        return self.work.path(self.work.names.source)
+
+    @property
+    def everything(self) -> Plan:
+        """Nothing stays in int8."""
+        return (True,) * len(self.parts)
+
+    def options(self, plan: Plan) -> Mixed:
+        """What makes the same file by convert."""
+        mixed = Mixed(**dataclasses.asdict(self.work.recipe.quantization.options))
+        return dataclasses.replace(mixed, **{self.precision: spans(plan, self.parts)})  # type: ignore[arg-type]
+
+    def make(self, plan: Plan) -> Path:
+        """The file of a plan, made once."""
+        path = self.folder / f"{self.precision}{''.join(str(int(leaves)) for leaves in plan)}.tflite"
+        if not path.exists():
+            content = quantize(self.options(plan), self.source, self.ranges)
+            for _, refine in self.steps:
+                content = refine(content)
+            path.write_bytes(content)
+        return path
+
+    def make_final(self, plan: Plan) -> Path:
+        """The file that convert makes of a plan: it keeps of the refinements those that help."""
+        path = self.folder / "final.tflite"
+        content = quantize(self.options(plan), self.source, self.ranges)
+        path.write_bytes(stage.refined(self.work, self.source, content, self.steps))
+        return path
+
+
+def _open_benches(work: Work, folder: Path) -> list[_Bench]:
+    """One a precision, that first which runs the whole network fastest here.
+
+    float32 is none on a Cortex-A9 (see docs/zynq.md).
+    """
+    source = work.path(work.names.source)
+    steps = stage.refinements(work, source)
+    parts = segments(read_graph(source))
+    precisions = PRECISIONS[1:] if work.recipe.target == "zynq7000" else PRECISIONS
+    benches = [_Bench(work, stage.estimated(work, source), steps, parts, folder, each) for each in precisions]
+    times = alternate([bench.make(bench.everything) for bench in benches], rounds=_ROUNDS)
+    return [bench for bench, _ in sorted(zip(benches, times), key=lambda pair: pair[1].median_ms)]
+
+
+def _first_that_reaches(benches: Sequence[_Bench], target: Target, judge: Judge) -> _Bench:
+    """The first that meets the target with every operation in its precision."""
+    reached = []
+    for bench in benches:
+        got = judge(bench.make_final(bench.everything))
+        if target.is_met(got):
+            return bench
+        weights = " and int8 weights" if bench.precision == "int16" else ""
+        reached.append(
+            f"with every operation in {bench.precision}{weights} {got.agreement:.2%} of the answers agree, top-1 drops "
+            f"by {got.drop:.2%}, the SQNR is {math.inf if got.sqnr_db is None else got.sqnr_db:.1f} dB"
+        )
+    raise GateError(f"no mix is enough: {'; '.join(reached)}; ask for less, or set adapt_rounding = true")
+
+
+def _measure(bench: _Bench) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Noise of each segment in int8 alone, what leaving costs it, and what each cut costs: see cheapest_plans()."""
+    count = len(bench.parts)
+    steps = [tuple(number >= first for number in range(count)) for first in range(count)]
+    steps += [tuple(number < last for number in range(count)) for last in range(1, count)]
+    times: list[float] = []
+    for start in range(0, len(steps), _TOGETHER):
+        some = steps[start : start + _TOGETHER]
+        int8, *others = alternate([bench.make(plan) for plan in ((False,) * count, *some)], rounds=_ROUNDS)
+        times += [other.median_ms / int8.median_ms for other in others]
+        bench.work.tell(_SEARCH / 2 * len(times) / len(steps), f"{len(times)} of {len(steps)} mixes timed")
+    noise = np.array(list(_noises(bench)))
+    return np.maximum(noise[1:] - noise[0], 0), *fit_times(steps, times)
+
+
+def _noises(bench: _Bench) -> Iterator[float]:
+    """Power of the logits' noise with no segment in int8, then with each alone."""
+    count, preprocess = len(bench.parts), bench.work.recipe.preprocess
+    pictures = stage.held_back(bench.work)[:_PICTURES]
+    reference = predict(bench.source, pictures, preprocess)
+    for alone in range(-1, count):
+        logits = predict(bench.make(tuple(number != alone for number in range(count))), pictures, preprocess)
+        bench.work.tell(_SEARCH / 2 * (1 + (alone + 2) / (count + 1)), f"noise of segment {alone + 1} of {count}")
+        yield float(np.square(logits.astype(np.float64) - reference).mean())
+
+
+def _first_that_meets(bench: _Bench, plans: Sequence[Plan], target: Target, judge: Judge) -> Plan:
+    """By bisection: plans come cheapest and noisiest first, and the last is known to be enough."""
+    low, high = 0, len(plans) - 1
+    while low < high:
+        middle = (low + high) // 2
+        bench.work.tell(1 - (1 - _SEARCH) * (high - low) / len(plans), f"{high - low} mixes to choose from")
+        met = target.is_met(judge(bench.make_final(plans[middle])))
+        low, high = (low, middle) if met else (middle + 1, high)
+    return plans[high]
+
+
+def _judge(work: Work, pictures: Dataset) -> Judge:
+    """What the answers of a file on these pictures are worth against the float model's."""
+    options: Any = work.recipe.evaluation
+    reference = predict(work.path(work.names.source), pictures.images, work.recipe.preprocess)
+
+    def judge(path: Path) -> Accuracy:
+        logits = predict(path, pictures.images, work.recipe.preprocess)
+        return judge_all({"float": reference, "mixed": logits}, pictures.labels + options.label_offset)["mixed"]
+
+    return judge

@@ -1,0 +1,146 @@
+"""The light networks people choose between, side by side on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ghost_edge.core.errors import ConversionError, DataError, DeviceError, RecipeError
+from ghost_edge.core.latency import LatencyStats, doubts
+from ghost_edge.core.options import pick
+from ghost_edge.core.progress import Reporter
+from ghost_edge.core.tables import Column
+from ghost_edge.device.interleaved import alternate
+from ghost_edge.device.isolate import run_isolated
+from ghost_edge.device.runtimes.model import DelegateShare
+from ghost_edge.device.runtimes.open import open_model
+from ghost_edge.host.explore.untrained import Untrained, convert_untrained
+from ghost_edge.host.quantization import QUANTIZERS
+from ghost_edge.host.tflite.cost import count_layers
+from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.verify import check_dtypes
+
+PUBLISHED_SIZE = 224  # pixels; every top-1 below was published for it
+
+
+class Rival(NamedTuple):
+    """A [network] table, and the top-1 on ImageNet (fraction) that was published for it."""
+
+    network: Mapping[str, Any]
+    top1: float
+    source: str
+
+
+_KERAS = "keras.io/api/applications, table of available models"
+_V3 = "keras.io/api/applications/mobilenet, table of MobileNetV3 checkpoints"
+_GHOST = "Han et al., GhostNet, CVPR 2020, arXiv 1911.11907, as listed by paperswithcode.com"
+_GHOST_V2 = "Tang et al., GhostNetV2, NeurIPS 2022, arXiv 2211.12905, abstract"
+_SHUFFLE = "github.com/megvii-model/ShuffleNet-Series, ShuffleNetV2/README.md (1 - top-1 error)"
+RIVALS: dict[str, Rival] = {
+    "mobilenet_v1": Rival({"kind": "mobilenet_v1"}, 0.704, _KERAS),
+    "mobilenet_v2": Rival({"kind": "mobilenet_v2"}, 0.713, _KERAS),
+    "mobilenet_v3_small": Rival({"kind": "mobilenet_v3_small"}, 0.681, _V3),
+    "mobilenet_v3_large": Rival({"kind": "mobilenet_v3_large"}, 0.756, _V3),
+    "efficientnet_b0": Rival({"kind": "efficientnet_b0"}, 0.771, _KERAS),
+    "shufflenet_v2_100": Rival({"kind": "shufflenet_v2"}, 0.694, _SHUFFLE),
+    "ghostnet_050": Rival({"kind": "ghostnet", "width": 0.5}, 0.662, _GHOST),
+    "ghostnet_100": Rival({"kind": "ghostnet"}, 0.739, _GHOST),
+    "ghostnet_130": Rival({"kind": "ghostnet", "width": 1.3}, 0.757, _GHOST),
+    "ghostnet_v2_100": Rival({"kind": "ghostnet_v2"}, 0.753, _GHOST_V2),
+}
+
+COLUMNS = (
+    Column("network", "name"),
+    Column("M MACs", "macs_millions", ".1f"),
+    Column("M parameters", "parameters_millions", ".2f"),
+    Column("int8 bytes", "int8_bytes", ","),
+    Column("float ms", "float_ms", ".3f"),
+    Column("int8 ms", "int8_ms", ".3f"),
+    Column("published top-1", "top1", ".1%"),
+    Column("source", "footnote"),
+    Column("result", "result"),
+)
+
+
+def compare_networks(
+    names: Sequence[str], folder: Path, *, size: int, rounds: int, threads: int, reporter: Reporter
+) -> list[dict[str, Any]]:
+    """Convert RIVALS of these names for pictures of `size` pixels into the folder, then time all their files in turn.
+
+    A row of COLUMNS each, with the source, and samples and doubts by "float" and "int8". What could not be had is None,
+    and result says why. Raises RecipeError for an unknown name, ConversionError where no network was converted.
+    """
+    rivals = {name: pick(RIVALS, name, kind="network") for name in names}
+    sources = list(dict.fromkeys(rival.source for rival in rivals.values()))
+    rows, files = [], list[Path]()
+    for name, rival in rivals.items():
+        reporter.started(name)
+        started = time.perf_counter()
+        row: dict[str, Any] = {**dict.fromkeys(column.key for column in COLUMNS), "name": name, "samples_ns": {}}
+        if size == PUBLISHED_SIZE:
+            row.update(top1=rival.top1, source=rival.source, footnote=f"[{sources.index(rival.source) + 1}]")
+        try:
+            made = convert_untrained({**rival.network, "input_size": size}, folder / f"{name}_{size}", name=name)
+            row.update(read_costs(made))
+            files += made
+        except (ConversionError, DataError, DeviceError, RecipeError) as error:  # a row that says so, not the end
+            row["result"] = f"failed: {error}"
+        rows.append(row)
+        reporter.finished(name, time.perf_counter() - started)
+    if not files:
+        raise ConversionError(f"no network was converted; the first, {rows[0]['name']}, {rows[0]['result']}")
+    reporter.started("timing")
+    started = time.perf_counter()
+    timeout_s = 300 + 2.0 * rounds * len(files)  # only against a hang: a turn is a few runs of milliseconds
+    stats = iter(alternate(files, rounds=rounds, threads=threads, timeout_s=timeout_s))
+    reporter.finished("timing", time.perf_counter() - started)
+    return [row if row["int8_bytes"] is None else {**row, **_times(next(stats), next(stats))} for row in rows]
+
+
+def read_costs(made: Untrained) -> dict[str, Any]:
+    """Everything but the time; parameters are those of the float .tflite, batch normalisation folded.
+
+    Raises ConversionError where the int8 file is not int8 throughout, DeviceError where the interpreter refuses one.
+    """
+    check_dtypes(read_graph(made.int8_tflite), QUANTIZERS["int8"].dtypes, made.int8_tflite.name)
+    layers = count_layers(read_graph(made.float_tflite))
+    # in a child process: XNNPACK was seen to abort on a file that it could not prepare
+    opened = run_isolated(lambda: [open_model(file).delegate for file in made], timeout_s=60.0)
+    share: DelegateShare | None = opened.unwrap(made.int8_tflite.name)[1]
+    result = "ok"
+    if share is not None and (share.partitions, share.delegated_ops) != (1, share.ops):
+        result = f"int8: {share.delegated_ops} of {share.ops} ops delegated, {share.partitions} partitions"
+    return {
+        "macs_millions": sum(layer.macs for layer in layers) / 1e6,
+        "parameters_millions": sum(layer.parameters for layer in layers) / 1e6,
+        "int8_bytes": made.int8_tflite.stat().st_size,
+        "result": result,
+    }
+
+
+def _times(float_stats: LatencyStats, int8_stats: LatencyStats) -> dict[str, Any]:
+    return {
+        "float_ms": float_stats.median_ms,
+        "int8_ms": int8_stats.median_ms,
+        "samples_ns": {"float": float_stats.samples_ns, "int8": int8_stats.samples_ns},
+        "doubts": {"float": doubts(float_stats), "int8": doubts(int8_stats)},
+    }
+
+
+def footnotes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line a source, or why there is none; then each doubt about the timings, with the files it is about."""
+    lines = list(dict.fromkeys(f"{row['footnote']} {row['source']}" for row in rows if row["footnote"]))
+    if not lines:
+        lines = [f"top-1 is left out: it was published for {PUBLISHED_SIZE} x {PUBLISHED_SIZE} pixels"]
+    about: dict[str, list[str]] = {}
+    timed = [row for row in rows if row["samples_ns"]]
+    for row in timed:
+        for kind, sentences in row["doubts"].items():
+            for sentence in sentences:
+                about.setdefault(sentence.split(":")[0], []).append(f"{row['name']} {kind}")
+    for doubt, files in about.items():
+        subject = "all files" if len(files) == 2 * len(timed) else ", ".join(files)
+        lines.append(f"doubt: {doubt}: {subject}; stop other work and run again")
+    return lines

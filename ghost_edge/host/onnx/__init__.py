@@ -1,0 +1,40 @@
+"""Formats beside .tflite: one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ghost_edge.core.metadata import NAME
+from ghost_edge.host.onnx import int8
+from ghost_edge.host.onnx.float import OnnxFloat
+from ghost_edge.host.onnx.float import export as export_float
+
+
+class Exporter(NamedTuple):
+    """The schema of an [[export]] table, the function that makes the file's bytes, the end of its name.
+
+    source: the .tflite that it is made of, "float" or "quantized".
+    """
+
+    options: type[Any]
+    export: Callable[[Any, Path], bytes]
+    suffix: str
+    source: str
+
+
+EXPORTERS: dict[str, Exporter] = {
+    "onnx_float": Exporter(OnnxFloat, export_float, "_float.onnx", "float"),
+    "onnx_int8": Exporter(int8.OnnxInt8, int8.export, "_int8.onnx", "quantized"),
+}
+
+
+def add_card(content: bytes, text: str) -> bytes:
+    """An .onnx with an entry in its metadata_props."""
+    import onnx  # here, because a recipe without exports should not wait for it
+
+    model = onnx.load_from_string(content)
+    model.metadata_props.add(key=NAME, value=text)
+    made: bytes = model.SerializeToString(deterministic=True)
+    return made

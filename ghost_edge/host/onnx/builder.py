@@ -1,0 +1,225 @@
+"""An ONNX graph under construction, tensor by tensor of a .tflite."""
+
+from __future__ import annotations
+
+import collections
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from ghost_edge.core.errors import ArtifactError, ConversionError
+from ghost_edge.host.tflite.edit import unpack
+from ghost_edge.host.tflite.graph import Graph, Operation, read_graph
+
+_ACTIVATIONS = {value: name for name, value in vars(schema.ActivationFunctionType).items() if not name.startswith("_")}
+_LIMITS = {"NONE": (-np.inf, np.inf), "RELU": (0, np.inf), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}
+_SHIFTS = {"int8": 128, "uint8": 0}  # from a stored value to the twin's: ONNX Runtime is fast with uint8 alone
+Shape = Sequence[int]
+Step = tuple[str, Sequence[str], dict[str, Any]]  # a node by kind, inputs after the first, attributes
+TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+
+
+def away_from_zero(distance: float) -> Step:
+    """By this, in units of the tensor."""
+    return "Shrink", (), {"bias": -distance, "lambd": 0.0}
+
+
+def tensor_names(graph: Graph) -> tuple[str, ...]:
+    """The .tflite's names by tensor, with its index behind one that is empty or that two tensors have."""
+    count = collections.Counter(tensor.name for tensor in graph.tensors)
+    return tuple(t.name if t.name and count[t.name] == 1 else f"{t.name}#{t.index}" for t in graph.tensors)
+
+
+def twin_names(graph: Graph) -> tuple[str, ...]:
+    """The same for the tensors inside the twin: the plain name of an input or output is that of the graph's end."""
+    ends = {*graph.inputs, *graph.outputs}
+    return tuple(f"{name}:twin" if index in ends else name for index, name in enumerate(tensor_names(graph)))
+
+
+def in_twin(values: NDArray[Any]) -> NDArray[Any]:
+    """An activation's values as the twin holds them inside: int8 as uint8, NHWC as NCHW."""
+    values = values.view(np.uint8) ^ np.uint8(128) if values.dtype == np.int8 else values
+    return values.transpose(TO_NCHW) if values.ndim == 4 else values
+
+
+class Draft:
+    """An ONNX graph under construction: nodes by their output, constants by their name.
+
+    A tensor of the .tflite is "stored" (uint8) by its own name and, behind a DequantizeLinear, "real". Shapes and axes
+    in arguments are the .tflite's.
+    """
+
+    def __init__(self, tflite: Path) -> None:
+        self.file, self.graph = tflite.name, read_graph(tflite)
+        self._model = unpack(tflite.read_bytes())
+        operators = zip(self.graph.operations, self._model.subgraphs[0].operators, strict=True)
+        self._options = {op.outputs: operator.builtinOptions for op, operator in operators}
+        self.ends, self.names = tensor_names(self.graph), twin_names(self.graph)
+        self._numbers = {name: index for index, name in enumerate(self.names)}
+        self.padded: dict[int, tuple[int, NDArray[Any]]] = {}  # output of a PAD that convolutions do: source, paddings
+        self.nodes: dict[str, tuple[str, list[str], dict[str, Any]]] = {}
+        self.constants: dict[str, NDArray[Any]] = {}
+
+    def brief(self, name: str) -> str:
+        """A tensor's own name as it is; of one derived from it, "tensor:scale", the index in its place.
+
+        With the names that TensorFlow gives, most of the file would be names.
+        """
+        base, rest = name, ""
+        while base not in self._numbers and ":" in base:
+            base, _, last = base.rpartition(":")
+            rest = f":{last}{rest}"
+        return f"{self._numbers[base]}{rest}" if rest and base in self._numbers else name
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """Of a tensor."""
+        return self.graph.tensors[index].shape
+
+    def axis(self, axis: int, rank: int) -> int:
+        """Where an axis, from the end if negative, is in the twin."""
+        return TO_NHWC[axis % 4] if rank == 4 else axis % rank
+
+    def options(self, op: Operation) -> Any:
+        """The flatbuffer's own."""
+        return self._options[op.outputs]
+
+    def values(self, op: Operation, place: int) -> NDArray[Any]:
+        """An input that must be a constant."""
+        tensor = self.graph.tensors[op.inputs[place]]
+        if not tensor.constant:
+            raise self.refusal(op, f"takes {tensor.name}, which is computed, where the twin needs a constant")
+        data = self._model.buffers[self._model.subgraphs[0].tensors[tensor.index].buffer].data
+        stored = np.asarray(data, np.uint8)
+        if stored.size != math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize:
+            raise ArtifactError(
+                f"{self.file} is damaged ({tensor.name} has {stored.size} bytes); copy or convert it again"
+            )
+        return stored.view(tensor.dtype).reshape(tensor.shape)
+
+    def scales(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scales and zero points of a tensor as the .tflite has them: one, or one a channel."""
+        tensor, stored = self.graph.tensors[index], self._model.subgraphs[0].tensors[index].quantization
+        if tensor.dtype not in _SHIFTS or stored is None or stored.scale is None or len(stored.scale) == 0:
+            raise ConversionError(f"{self.file}: {tensor.name} is {tensor.dtype}, expected int8 or uint8 with a scale")
+        return np.array(stored.scale, np.float32), np.array(stored.zeroPoint, np.int64)
+
+    def end_scale(self, index: int) -> tuple[float, int]:
+        """Scale and zero point of an input or output as the file's own; 0 for a float one, as in TensorSpec."""
+        if self.graph.tensors[index].dtype == "float32":
+            return 0.0, 0
+        (scale,), (zero_point,) = self.scales(index)
+        return float(scale), int(zero_point)
+
+    def scale(self, index: int) -> tuple[np.float32, np.uint8]:
+        """Scale and zero point of an activation in the twin."""
+        (scale,), (zero_point,) = self.scales(index)
+        return scale, np.uint8(zero_point + _SHIFTS[self.graph.tensors[index].dtype])
+
+    def refusal(self, op: Operation, found: str) -> ConversionError:
+        """What to raise for an operation that has no twin."""
+        made = ", ".join(self.ends[index] for index in op.outputs)
+        return ConversionError(f"{self.file}: {op.name}, which makes {made}, {found}")
+
+    def is_shape_arithmetic(self, op: Operation) -> bool:
+        """Whether it tells a RESHAPE a shape that the file tells too."""
+        dtypes = {self.graph.tensors[index].dtype for index in op.outputs}
+        return dtypes == {"int32"} and not {*op.outputs} & {*self.graph.outputs}
+
+    def constant(self, name: str, values: Any) -> str:
+        """Put a constant into the file, once, and return its name."""
+        self.constants.setdefault(name, np.array(values, order="C"))
+        return name
+
+    def node(self, kind: str, inputs: Iterable[str], output: str, **attributes: Any) -> str:
+        """Append a node, unless it is there, and return the name of what it makes."""
+        self.nodes.setdefault(output, (kind, list(inputs), attributes))
+        return output
+
+    def chain(self, value: str, steps: Sequence[Step], output: str) -> str:
+        """Nodes one after the other, of which the last one makes the output."""
+        steps = steps or [("Identity", (), {})]
+        for left, (kind, inputs, attributes) in zip(range(len(steps))[::-1], steps, strict=True):
+            value = self.node(kind, [value, *inputs], f"{output}:{left}" if left else output, **attributes)
+        return value
+
+    def bridge(self, index: int, *, inward: bool) -> None:
+        """Nodes between an end of the graph and the tensor inside."""
+        ends = self.ends[index], self.names[index]
+        steps: list[Step] = []
+        if len(self.shape(index)) == 4:
+            steps = [("Transpose", (), {"perm": TO_NCHW if inward else TO_NHWC})]
+        if self.graph.tensors[index].dtype == "int8":  # exact: both have the same steps
+            inner, (_, (zero_point,)) = self.parameters(index), self.scales(index)
+            outer = [inner[0], self.constant(f"{ends[0]}:zero_point", np.int8(zero_point))]
+            before, after = (outer, inner) if inward else (inner, outer)
+            steps += [("DequantizeLinear", before, {}), ("QuantizeLinear", after, {})]
+        self.chain(ends[not inward], steps, ends[inward])
+
+    def parameters(self, index: int) -> list[str]:
+        """Names of an activation's scale and zero point in the twin."""
+        name, (scale, zero_point) = self.names[index], self.scale(index)
+        return [self.constant(f"{name}:scale", scale), self.constant(f"{name}:zero_point", zero_point)]
+
+    def stored(self, index: int, shape: Shape = ()) -> str:
+        """A tensor in the twin, reshaped if a shape is given."""
+        own, name = self.shape(index), self.names[index]
+        target = tuple(shape) or own
+        if self.graph.tensors[index].constant:
+            values = self.values(Operation("", (index,), ()), 0).reshape(target)
+            return self.constant(f"{name}:{len(target)}d", in_twin(values))
+        return name if target == own else self.chain(name, self.reshape(own, target), f"{name}:{list(target)}")
+
+    def real(self, index: int, shape: Shape = ()) -> str:
+        """The same behind a DequantizeLinear."""
+        stored = self.stored(index, shape)
+        return self.node("DequantizeLinear", [stored, *self.parameters(index)], f"{stored}:real")
+
+    def finish(
+        self, op: Operation, kind: str, inputs: Iterable[str], shape: Shape = (), early: float = 0.0, **attributes: Any
+    ) -> None:
+        """A node on real values, quantized to the operation's output.
+
+        shape: that it makes, if it is another. early: how far below a half the rounding away from zero begins.
+        """
+        index = op.outputs[0]
+        made = self.node(kind, inputs, f"{self.names[index]}:real_made", **attributes)
+        steps: list[Step] = [away_from_zero(early)] if early else []
+        steps += [("QuantizeLinear", self.parameters(index), {})]
+        if shape and tuple(shape) != self.shape(index):
+            steps += self.reshape(shape, self.shape(index))
+        self.chain(made, steps + self.clamp(op), self.names[index])
+
+    def limits(self, op: Operation, activation: str = "") -> tuple[int, int]:
+        """Lowest and highest stored value that the fused or the given activation leaves."""
+        activation = activation or _ACTIVATIONS[getattr(self.options(op), "fusedActivationFunction", 0)]
+        if activation not in _LIMITS:
+            raise self.refusal(op, f"has {activation} behind it, expected {', '.join(_LIMITS)}")
+        scale, zero_point = self.scale(op.outputs[0])
+        low, high = (int(np.clip(np.rint(x / scale) + zero_point, 0, 255)) for x in _LIMITS[activation])
+        return low, high
+
+    def clamp(self, op: Operation, activation: str = "") -> list[Step]:
+        """The same as a step, if they leave anything out."""
+        limits = self.limits(op, activation)
+        if limits == (0, 255):
+            return []
+        return [("Clip", [self.constant(f"uint8:{limit}", np.uint8(limit)) for limit in limits], {})]
+
+    def reshape(self, shape: Shape, target: Shape) -> list[Step]:
+        """Steps from one shape to another, in which the values follow each other as in the .tflite."""
+        steps: list[Step] = [] if _one_order(shape) else [("Transpose", (), {"perm": TO_NHWC})]
+        final = [target[axis] for axis in TO_NCHW] if len(target) == 4 else target
+        made = final if _one_order(target) else target
+        name = self.constant(f"shape:{'x'.join(map(str, made))}", np.array(made, np.int64))
+        steps += [("Reshape", (name,), {})]
+        return steps if made is final else [*steps, ("Transpose", (), {"perm": TO_NCHW})]
+
+
+def _one_order(shape: Shape) -> bool:
+    """Whether NHWC and NCHW have the values in one order."""
+    return len(shape) != 4 or shape[3] == 1 or shape[1] * shape[2] == 1

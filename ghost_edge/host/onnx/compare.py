@@ -1,0 +1,173 @@
+"""Whether each operation of an ONNX twin gives what the .tflite's gives from the same bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import onnx
+import onnxruntime
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from numpy.typing import NDArray
+
+from ghost_edge.core.errors import ArtifactError, DataError
+from ghost_edge.device.runtimes.model import one_line
+from ghost_edge.device.runtimes.onnx import PRECISE, refusals
+from ghost_edge.host.onnx.builder import in_twin, tensor_names, twin_names
+from ghost_edge.host.tflite.graph import Graph, read_graph
+
+# what rounding explains: the exporter leaves no more than 1 % of the values to the second rounding of TFLite's products
+# (onnx_products), if they are spread evenly; random inputs are not, and some more are seen
+LIMIT_LSB, LEAST_EQUAL = 1, 0.985
+_MADE = ":made"
+Values = dict[str, NDArray[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class OpDistance:
+    """How far an operation of the twin is from the .tflite's when both are given the same bytes.
+
+    index, operation, name: as in the .tflite, with what it makes; INPUT (-1) and OUTPUT (their number) are the twin's
+    conversions at its ends. max_lsb: in steps of the output's scale. equal: share of the values of all pictures.
+    """
+
+    index: int
+    operation: str
+    name: str
+    max_lsb: int
+    equal: float
+    values: int
+
+
+def first_apart(
+    distances: Sequence[OpDistance], *, limit_lsb: int = LIMIT_LSB, least_equal: float = LEAST_EQUAL
+) -> Optional[OpDistance]:
+    """The first operation that is further away than rounding and the chance of few values explain, or None."""
+    return next((d for d in distances if d.max_lsb > limit_lsb or not d.equal >= _least(least_equal, d.values)), None)
+
+
+def _least(share: float, values: int) -> float:
+    """Three standard deviations below a share, so that one value of a handful is no finding."""
+    return share - 3 * math.sqrt(share * (1 - share) / values)
+
+
+def compare_ops(tflite: Path, onnx_content: bytes, inputs: Iterable[NDArray[Any]]) -> list[OpDistance]:
+    """Run each operation of both files on the same bytes, those that TFLite's reference kernels make of the inputs.
+
+    onnx_content: of onnx_int8.export(), or of a file with its tensor names. inputs: of the .tflite's shape and dtype,
+    one array a picture. Returns the operations in the order of the graph; one that the twin does within another (a PAD
+    in front of a convolution) is left out. Raises ArtifactError where the files do not fit, DataError without inputs.
+    """
+    graph = read_graph(tflite)
+    interpreter = _open(tflite)
+    session = _open_cut(onnx_content, graph)
+    made = [output.name.removesuffix(_MADE) for output in session.get_outputs()]
+    steps = _steps(graph, interpreter)
+    lsb: dict[str, list[NDArray[np.float64]]] = {name: [] for name in made}
+    for values in inputs:
+        interpreter.set_tensor(graph.inputs[0], values)
+        interpreter.invoke()
+        expected = _expected(graph, interpreter)
+        for name, found in zip(made, _run(session, expected), strict=True):
+            apart = np.abs(found.astype(np.float64) - expected[name]) / steps.get(name, 1.0)
+            lsb[name].append(np.array([np.rint(apart).max(initial=0), np.sum(apart < 0.5), apart.size]))
+    if not all(lsb.values()):
+        raise DataError(f"{tflite.name} cannot be compared without inputs; give one array at least")
+    return [_distance(*row, np.array(lsb[row[2]])) for row in _rows(graph) if row[2] in lsb]
+
+
+def _distance(index: int, operation: str, name: str, measured: NDArray[np.float64]) -> OpDistance:
+    """measured: [pictures, 3], the largest difference, how many values are equal, and of how many."""
+    equal, values = measured[:, 1].sum(), measured[:, 2].sum()
+    return OpDistance(index, operation, name, int(measured[:, 0].max()), float(equal / values), int(values))
+
+
+def _run(session: Any, values: Values) -> list[NDArray[Any]]:
+    try:
+        found: list[NDArray[Any]] = session.run(None, {each.name: values[each.name] for each in session.get_inputs()})
+    except refusals(onnxruntime) as error:  # shapes in a damaged file are others than it says
+        raise ArtifactError(f"the ONNX file does not run operation by operation ({one_line(error)})") from error
+    return found
+
+
+def _rows(graph: Graph) -> Iterator[tuple[int, str, str]]:
+    """Index, operation and name of what it makes in the twin, in the order of the graph."""
+    ends, inner = tensor_names(graph), twin_names(graph)
+    yield from ((-1, "INPUT", inner[index]) for index in graph.inputs)
+    for number, op in enumerate(graph.operations):
+        yield from ((number, op.name, inner[index]) for index in op.outputs)
+    yield from ((len(graph.operations), "OUTPUT", ends[index]) for index in graph.outputs)
+
+
+def _steps(graph: Graph, interpreter: Interpreter) -> dict[str, float]:
+    """The size of a step in float outputs; in integers it is one."""
+    scales = {each["index"]: each["quantization"][0] for each in interpreter.get_tensor_details()}
+    ends, inner, steps = tensor_names(graph), twin_names(graph), dict[str, float]()
+    for op in graph.operations:
+        if op.name == "DEQUANTIZE":
+            steps[ends[op.outputs[0]]] = steps[inner[op.outputs[0]]] = scales[op.inputs[0]]
+    return steps
+
+
+def _open(tflite: Path) -> Interpreter:
+    try:
+        interpreter = Interpreter(
+            str(tflite),
+            experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_REF,  # the same bytes on every machine
+            num_threads=1,
+        )
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ArtifactError(f"{tflite} is refused by LiteRT: {one_line(error)}") from error
+    return interpreter
+
+
+def _expected(graph: Graph, interpreter: Interpreter) -> Values:
+    """Every activation by its names in the twin."""
+    ends, inner = tensor_names(graph), twin_names(graph)
+    values: Values = {}
+    for index in {*graph.inputs, *(index for op in graph.operations for index in op.outputs)}:
+        stored = interpreter.get_tensor(index)
+        values[ends[index]] = stored
+        values[inner[index]] = np.ascontiguousarray(in_twin(stored))
+    return values
+
+
+def _open_cut(content: bytes, graph: Graph) -> Any:
+    """A session of the twin cut at every tensor: what an operation makes is an output, what it takes an input."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    options.add_session_config_entry(PRECISE, "1")  # the same bytes on every machine
+    try:
+        model = _cut(onnx.load_from_string(content), graph)
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except (onnx.shape_inference.InferenceError, *refusals(onnxruntime)) as error:
+        raise ArtifactError(f"the ONNX file cannot be run operation by operation ({one_line(error)})") from error
+
+
+def _cut(model: onnx.ModelProto, graph: Graph) -> onnx.ModelProto:
+    values = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
+    known = {each.name: each for each in (*values.input, *values.value_info, *values.output)}
+    names = {*tensor_names(graph), *twin_names(graph)} & {*known}
+    ends = tensor_names(graph)
+    missing = [ends[index] for index in (*graph.inputs, *graph.outputs) if ends[index] not in names]
+    if missing:
+        raise ArtifactError(f"the ONNX file has no {missing[0]}, which the .tflite has; export it from this .tflite")
+    cut = onnx.ModelProto()
+    cut.CopyFrom(model)
+    for node in cut.graph.node:
+        node.output[:] = [f"{each}{_MADE}" if each in names else each for each in node.output]
+    read = {each for node in cut.graph.node for each in node.input}
+    made = {each for node in cut.graph.node for each in node.output}
+    del cut.graph.input[:], cut.graph.output[:], cut.graph.value_info[:]
+    cut.graph.input.extend(known[each] for each in known if each in names & read)
+    cut.graph.output.extend(known[each] for each in known if each + _MADE in made)
+    for output in cut.graph.output:
+        output.name += _MADE
+    return cut

@@ -1,0 +1,29 @@
+"""Full-integer int8: per-channel weights, int8 activations, int8 input and output."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from litert_quantizer import recipe
+
+from ghost_edge.host.calibration.observe import Ranges
+from ghost_edge.host.quantization.tool import apply
+
+
+@dataclasses.dataclass(frozen=True)
+class Int8:
+    """[quantization] of the integer schemes, kind = "int8" for one: symmetric weights a scale a channel.
+
+    equalize: even out the ranges of the channels first. adapt_rounding: round weights with regard to each other, some
+    seconds. correct_bias: take back the shift that rounded weights make. The two last where pictures held back confirm.
+    """
+
+    equalize: bool = True
+    adapt_rounding: bool = False
+    correct_bias: bool = True
+
+
+def quantize(options: Int8, float_tflite: Path, ranges: Ranges) -> bytes:
+    """Asymmetric int8 activations (Jacob et al., CVPR 2018, section 3); raises as apply()."""
+    return apply(recipe.static_wi8_ai8(), float_tflite, ranges)

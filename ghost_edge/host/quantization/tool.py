@@ -1,0 +1,26 @@
+"""litert-quantizer, fed with ranges of our own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from litert_quantizer import quantizer
+
+from ghost_edge.core.errors import ConversionError
+from ghost_edge.host.calibration.observe import Ranges
+
+
+def apply(scheme: Any, float_tflite: Path, ranges: Ranges) -> bytes:
+    """Quantize a float .tflite by one of its recipes; ConversionError with its own reason where it refuses."""
+    measured = {
+        name: {"min": low.reshape(()), "max": high.reshape(())}
+        for name, low, high in zip(ranges.names, ranges.low, ranges.high)
+    }
+    tool = quantizer.Quantizer(str(float_tflite), scheme)
+    try:
+        made = tool.quantize(measured, enable_progress_bar=False, enable_progress_report=False)
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConversionError(f"{float_tflite.name} could not be quantized: {reason}") from error
+    return bytes(made.quantized_model)

@@ -1,0 +1,62 @@
+"""What travels with the package: the default recipe, its weights and its pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ghost_edge.core.errors import DataError, RecipeError
+from ghost_edge.core.tables import Column
+from ghost_edge.host.datasets.places import places_for
+from ghost_edge.host.recipe.schema import Recipe, load_recipe
+
+COLUMNS = (
+    Column("recipe", "name"),
+    Column("network", "network"),
+    Column("pixels", "pixels"),
+    Column("classes", "classes"),
+    Column("top-1", "top1", ".2%"),
+    Column("pictures", "pictures"),
+    Column("here", "here"),
+    Column("path", "path"),
+)
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+_DEFAULT = Path("models") / "ghostnet_mnist.toml"
+
+
+def default_recipe() -> Path:
+    """Path of the embedded default: inside the installed package, or in the checkout it is run from."""
+    for folder in (_PACKAGE / "shipped", _PACKAGE.parent):
+        if (folder / _DEFAULT).is_file():
+            return folder / _DEFAULT
+    raise RecipeError("this installation lacks the default recipe; install ghost-edge again, or name a recipe")
+
+
+def shipped_recipes() -> list[dict[str, Any]]:
+    """A row of COLUMNS for each recipe beside the default one; top1 is that of the model card, None without one."""
+    return [_row(load_recipe(path)) for path in sorted(default_recipe().parent.glob("*.toml"))]
+
+
+def _row(recipe: Recipe) -> dict[str, Any]:
+    network, judges, folder = recipe.network, recipe.evaluation, recipe.path.parent
+    assert network is not None and judges is not None  # of every recipe that is shipped: tests read them all
+    card = (folder / network.weights).with_suffix(".json")
+    return {
+        "name": recipe.name,
+        "network": f"{network.kind} {network.options.width:g}x",
+        "pixels": recipe.preprocess.size,
+        "classes": network.options.classes,
+        "top1": json.loads(card.read_text(encoding="utf-8"))["top1"] if card.is_file() else None,
+        "pictures": Path(judges.source.path).name,
+        "here": "yes" if _is_here(judges.source.path, folder) else "no: name their folder with GHOST_EDGE_DATA",
+        "path": str(recipe.path),
+    }
+
+
+def _is_here(path: str, folder: Path) -> bool:
+    try:
+        return bool(places_for(folder).find(path))
+    except DataError:
+        return False

@@ -1,0 +1,110 @@
+"""What a converted folder holds, read for a page."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ghost_edge.core.errors import ArtifactError, DataError
+from ghost_edge.core.latency import LatencyStats
+from ghost_edge.core.manifest import Manifest, Model, load_predictions, read_manifest
+from ghost_edge.device.bench_results import doubt_lines, read_document, results_from_document
+from ghost_edge.device.gate import LATENCY
+from ghost_edge.host.accuracy.evaluate import Disagreement, load_disagreements
+from ghost_edge.host.accuracy.layers import LayerLoss, read_layers
+from ghost_edge.host.accuracy.parity import Parity, load_parity, saturation_doubts
+from ghost_edge.host.calibration.observe import Observed, load_observed
+from ghost_edge.host.chain.stages.report import delegate_doubts
+from ghost_edge.host.datasets.health import read_findings
+from ghost_edge.host.recipe.output import DISAGREEMENTS, DOCTOR, LAYERS, PARITY, RANGES, VERIFIED, open_recorded
+from ghost_edge.host.tflite.cost import activation_bytes
+from ghost_edge.host.tflite.graph import read_graph
+
+
+class Timed(NamedTuple):
+    """A file with so many threads."""
+
+    file: str
+    threads: int
+    stats: LatencyStats
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """Times on one machine. board: in words. doubts: why not to trust them."""
+
+    board: str
+    timed: tuple[Timed, ...]
+    doubts: tuple[str, ...]
+
+    def named(self) -> list[tuple[str, LatencyStats]]:
+        """Each with its name; threads are said where there are several."""
+        sweep = len({each.threads for each in self.timed}) > 1
+        return [(each.file + (f", {each.threads} threads" if sweep else ""), each.stats) for each in self.timed]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A converted model. images: that judged it. alive: bytes of activations at each operation, by file name."""
+
+    folder: Path
+    manifest: Manifest
+    layers: list[LayerLoss]
+    observed: Observed
+    images: int
+    disagreements: tuple[Disagreement, ...]
+    parity: Parity
+    benches: tuple[Bench, ...]
+    alive: dict[str, list[int]]
+    doubts: tuple[str, ...]
+
+    def model(self, role: str) -> Model:
+        """The artifact of a role that every run has, float or quantized; ArtifactError where it has not."""
+        found = [model for model in self.manifest.models if model.role == role]
+        if not found:
+            raise ArtifactError(f"{self.folder} has no {role} model; run ghost-edge convert again")
+        return found[0]
+
+
+def read_run(folder: Path, benches: Sequence[Path] = ()) -> Run:
+    """Read what convert left in a folder, and benches of its files on other machines.
+
+    Raises ArtifactError where something is missing, damaged, of another run, or of an older convert.
+    """
+    manifest = read_manifest(folder)
+    folder = folder if folder.is_dir() else folder.parent
+    files = {model.artifact.file: open_recorded(folder, model.artifact.file) for model in manifest.models}
+    parity, findings = (open_recorded(folder, name) for name in (PARITY, DOCTOR))
+    try:
+        loaded = load_parity(parity)
+        doubts = [finding.sentence for finding in read_findings(findings)]
+        doubts += delegate_doubts(open_recorded(folder, VERIFIED))
+    except (ValueError, KeyError, TypeError) as error:  # as an older convert has made it
+        raise ArtifactError(f"{folder} is not what convert of this version leaves ({error}); convert again") from error
+    judged = manifest.predictions is not None
+    predictions = load_predictions(open_recorded(folder, manifest.predictions.file)) if manifest.predictions else None
+    return Run(
+        folder=folder,
+        manifest=manifest,
+        layers=read_layers(open_recorded(folder, LAYERS)),
+        observed=load_observed(open_recorded(folder, RANGES)),
+        images=len(predictions.labels) if predictions else 0,
+        disagreements=load_disagreements(open_recorded(folder, DISAGREEMENTS)) if judged else (),
+        parity=loaded,
+        benches=tuple(read_bench(path, manifest) for path in (open_recorded(folder, LATENCY), *benches)),
+        alive={name: activation_bytes(read_graph(path)) for name, path in files.items() if path.suffix == ".tflite"},
+        doubts=(*doubts, *saturation_doubts(loaded)),
+    )
+
+
+def read_bench(path: Path, manifest: Manifest) -> Bench:
+    """The times of a manifest's files in a --json of `ghost-edge bench`; DataError where it timed none of them."""
+    document, sums = read_document(path), {model.artifact.sha256 for model in manifest.models}
+    results = [each for each in results_from_document(document, str(path)) if each.sha256 in sums]
+    timed = tuple(Timed(each.path.name, each.threads, each.stats) for each in results if each.stats)
+    if not timed:
+        raise DataError(f"{path} timed no file of {manifest.name}; bench the folder that the report is of")
+    words = ", ".join(str(document["board"][key]) for key in ("model", "cpu") if document["board"][key])
+    return Bench(words or "an unknown machine", timed, tuple(doubt_lines(results)))

@@ -1,0 +1,1 @@
+"""One .tflite model: read it, change it, run it, cost it."""

@@ -1,0 +1,67 @@
+"""Checks of a .tflite against what was asked for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.errors import ConversionError
+from ghost_edge.host.tflite.graph import Graph
+
+# float32 sums in another order: 2e-6 of the logits' spread for the shipped models, 4e-6 for GhostNet 1.0x with the
+# golden weights or untrained.
+_FLOAT_TOLERANCE = 1e-4
+_OPEN_BATCH_OPS = ("SHAPE", "PACK")  # what an open batch leaves behind; cuts the delegate in two
+
+
+def check_dtypes(graph: Graph, dtypes: Dtypes, name: str) -> None:
+    """Raise ConversionError naming the first tensors whose dtype the scheme does not know: silently float, for one."""
+    ends = {*graph.inputs, *graph.outputs}
+    wrong = [
+        f"{tensor.name} ({tensor.dtype})"
+        for tensor in graph.tensors
+        if tensor.dtype not in (dtypes.ends if tensor.index in ends else dtypes.inside)
+    ]
+    inside, outside = (" or ".join(sorted(known)) for known in (dtypes.inside, dtypes.ends))
+    if wrong:
+        known = inside if dtypes.ends <= dtypes.inside else f"{inside} ({outside} as input or output)"
+        raise ConversionError(
+            f"{name} holds {len(wrong)} tensors that are not {known}: {', '.join(wrong[:3])}; "
+            "an operation there has no quantized form"
+        )
+    if dtypes.needed not in {tensor.dtype for tensor in graph.tensors}:
+        raise ConversionError(f"{name} holds no {dtypes.needed} tensor: nothing in it could be quantized")
+
+
+def check_static(graph: Graph, name: str) -> None:
+    """Raise ConversionError where the batch is not 1 or an operation is there only because it is open."""
+    for index in graph.inputs + graph.outputs:
+        tensor = graph.tensors[index]
+        if tensor.shape[:1] != (1,) or min(tensor.shape) < 1:
+            raise ConversionError(f"{name}: {tensor.name} has shape {list(tensor.shape)}; the batch must be fixed to 1")
+    stray = [operation.name for operation in graph.operations if operation.name in _OPEN_BATCH_OPS]
+    if stray:
+        raise ConversionError(f"{name} holds {', '.join(stray)}; build the network with batch_size=1")
+
+
+def check_close(logits: NDArray[np.float32], reference: NDArray[np.float32], name: str) -> float:
+    """Largest difference in units of the reference's standard deviation; ConversionError over the tolerance."""
+    if logits.shape != reference.shape:
+        raise ConversionError(f"{name} answers {list(logits.shape[1:])}, expected {list(reference.shape[1:])}")
+    difference = float(np.abs(logits - reference).max() / (reference.std() or 1.0))
+    if not difference <= _FLOAT_TOLERANCE:  # also when it is NaN
+        raise ConversionError(
+            f"{name} differs from what it was made of by {difference:.2g} of the logits' spread; "
+            f"the limit is {_FLOAT_TOLERANCE:.0e}: the conversion changed the network"
+        )
+    return difference
+
+
+class Dtypes(NamedTuple):
+    """Of input and output, of all tensors between them, and one of these without which it is another scheme's file."""
+
+    ends: frozenset[str]
+    inside: frozenset[str]
+    needed: str

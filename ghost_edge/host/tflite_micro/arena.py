@@ -1,0 +1,290 @@
+"""How much memory TFLite Micro needs for an int8 .tflite file: its arena, computed without running it."""
+
+from __future__ import annotations
+
+import dataclasses
+import faulthandler
+import importlib
+import math
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+from ghost_edge.core.errors import ConversionError
+from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
+from ghost_edge.host.tflite.edit import unpack
+from ghost_edge.host.tflite.graph import Graph, Operation, Tensor, read_graph
+from ghost_edge.host.tflite_micro.struct_sizes import OPS, STRUCTS, Layout
+
+_ALIGNED = 16  # MicroArenaBufferAlignment
+_SCRATCH = 12  # kMaxScratchBuffersPerOp: requests that are reserved ahead of each operation
+_PLANNER_BYTES = 40  # of the planner for a buffer
+_SIZES = {"int8": 1, "uint8": 1, "bool": 1, "int32": 4, "float32": 4, "int64": 8}  # dtypes whose kernels were measured
+_MARGIN, _MARGIN_BYTES = 0.03, 768  # for later revisions, other compilers, and builds with compression
+_OUTPUT_CHANNELS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 0}  # the axis of their weights
+_LARGEST = 1 << 28
+
+
+@dataclasses.dataclass(frozen=True)
+class Lifetime:
+    """A buffer of the arena's head; operation i runs in step i + 1, inputs are there from step 0.
+
+    tensor: its index, -1: scratch of an operation. size, offset: bytes. first, last: steps, -1: never used.
+    """
+
+    tensor: int
+    name: str
+    size: int
+    offset: int
+    first: int
+    last: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ArenaPlan:
+    """Bytes of the arena: head (activations), tail (bookkeeping), and the least arena that initialises.
+
+    least exceeds total where planning or preparing an operation takes more, for a moment, than running does.
+    peak_step: index of the operation during which most bytes are live. For reference kernels: CMSIS-NN's need more.
+    """
+
+    head: int
+    tail: int
+    least: int
+    lifetimes: tuple[Lifetime, ...]
+    peak_step: int
+
+    @property
+    def total(self) -> int:
+        """What arena_used_bytes() answers, in bytes."""
+        return self.head + self.tail
+
+    @property
+    def advised(self) -> int:
+        """The least arena and a margin of 3 % and 768 bytes, in bytes, a multiple of 16."""
+        return _up(math.ceil(self.least * (1 + _MARGIN)) + _MARGIN_BYTES)
+
+
+def plan_arena(tflite: Path, bits: int) -> ArenaPlan:
+    """The arena of a .tflite file on a target of 32 or 64 bits.
+
+    After MicroAllocator and GreedyMemoryPlanner of TFLite Micro 90b983c2 with reference kernels. Raises ArtifactError
+    where the file is none, ConversionError for an operation, dtype or graph whose bookkeeping is not known.
+    """
+    graph = read_graph(tflite)
+    _refuse(graph, unpack(tflite.read_bytes()).subgraphs, tflite)
+    return plan_graph(graph, scale_counts(tflite), bits)
+
+
+def scale_counts(tflite: Path) -> list[int]:
+    """How many scales each tensor of the file has."""
+    return [_scale_count(each) for each in unpack(tflite.read_bytes()).subgraphs[0].tensors]
+
+
+def plan_graph(graph: Graph, scales: Sequence[int], bits: int) -> ArenaPlan:
+    """The same of a graph; scales: as scale_counts()."""
+    assert bits in (32, 64)
+    lifetimes = _place(_buffers(graph))
+    head = max((each.offset + each.size for each in lifetimes), default=0)
+    tail, setup = _bookkeeping(graph, scales, len(lifetimes), wide=bits == 64)
+    steps = range(1, len(graph.operations) + 1)
+    peak = max(steps, key=lambda step: sum(each.size for each in _live(lifetimes, step)), default=1)
+    return ArenaPlan(head, tail, _up(max(head + tail, setup)), lifetimes, peak_step=peak - 1)
+
+
+def bisect_arena(tflite: Path) -> Optional[int]:
+    """The least arena, a multiple of 16 bytes, with which the package `tflite-micro` initialises; None without it.
+
+    Above plan_arena's least: the package counts its allocations and holds fields for compressed weights. Raises
+    ConversionError where no arena up to 256 MiB does, so for an operation that TFLite Micro refuses.
+    """
+    if not is_installed("tflite-micro"):
+        return None
+    content, least, enough = tflite.read_bytes(), 0, 1024
+    while not _initialises(content, enough):
+        least, enough = enough, 2 * enough
+        if enough > _LARGEST:
+            raise ConversionError(f"{tflite}: {_LARGEST} bytes are too few, or TFLite Micro lacks an operation")
+    while enough - least > _ALIGNED:
+        middle = _up((least + enough) // 2)
+        least, enough = (least, middle) if _initialises(content, middle) else (middle, enough)
+    return enough
+
+
+def shrink_advice(plan: ArenaPlan, graph: Graph) -> str:
+    """One line: the operation at which most bytes are live, what is alive there, and what makes it less."""
+    operation = graph.operations[plan.peak_step]
+    live = sorted(_live(plan.lifetimes, plan.peak_step + 1), key=lambda each: -each.size)
+    sizes = ", ".join(f"{each.name.partition(';')[0]} {each.size:,}" for each in live)  # ; joins what was fused
+    text = (
+        f"operation {plan.peak_step}, {operation.name}, sets the peak of {sum(each.size for each in live):,} bytes: "
+        f"{sizes}; take a smaller input, a narrower stage there or an earlier stride"
+    )
+    return text if plan.head >= plan.tail else f"{text}; bookkeeping is {plan.tail:,} bytes: take fewer operations"
+
+
+def _refuse(graph: Graph, subgraphs: Sequence[Any], tflite: Path) -> None:
+    if len(subgraphs) > 1 or any(each.isVariable for each in subgraphs[0].tensors):
+        raise ConversionError(f"{tflite} has subgraphs or variables, whose arena is not known; export it without state")
+    for number, operation in enumerate(graph.operations):
+        dtypes = {graph.tensors[index].dtype for index in operation.inputs + operation.outputs if index >= 0}
+        if operation.name not in OPS:
+            reason = "whose bookkeeping in the arena is not known"
+        elif dtypes - set(_SIZES):
+            reason = f"is of {min(dtypes - set(_SIZES))}, whose bookkeeping is known of {', '.join(_SIZES)} only"
+        else:
+            continue
+        raise ConversionError(f"{tflite}: operation {number}, {operation.name}, {reason}; find the arena by trying")
+
+
+def _buffers(graph: Graph) -> list[Lifetime]:
+    """What the planner places, in its order: tensors by index, then scratch; still at offset 0."""
+    last = len(graph.operations)
+    used = dict.fromkeys(graph.inputs + graph.outputs, (0, 0))
+    scratch = []
+    for step, operation in enumerate(graph.operations, 1):
+        used.update(dict.fromkeys(operation.outputs, (step, step)))
+        used.update({index: (used[index][0], step) for index in operation.inputs if index in used})
+        for size in _scratch(graph, operation):
+            scratch.append(Lifetime(-1, f"scratch of {operation.name}", _up(size), 0, step, step))
+    used.update({index: (used[index][0], last) for index in graph.outputs})
+    tensors = [
+        Lifetime(each.index, each.name, _up(_size(each)), 0, *used.get(each.index, (-1, -1)))
+        for each in graph.tensors
+        if not each.constant and _size(each)
+    ]
+    return tensors + scratch
+
+
+def _place(buffers: Sequence[Lifetime]) -> tuple[Lifetime, ...]:
+    """GreedyMemoryPlanner: large before small, later before earlier, each in the first gap among its overlaps."""
+    placed: list[tuple[int, Lifetime]] = []  # by offset; of equal ones the earlier placed first
+    for number, buffer in sorted(enumerate(buffers), key=lambda each: (-each[1].size, -each[0])):
+        offset = 0
+        for _, other in placed:
+            if other.first > buffer.last or buffer.first > other.last:
+                continue
+            if other.offset - offset >= buffer.size:
+                break
+            offset = max(offset, other.offset + other.size)
+        placed.append((number, dataclasses.replace(buffer, offset=offset)))
+        placed.sort(key=lambda each: each[1].offset)
+    return tuple(each for _, each in sorted(placed, key=lambda each: each[0]))
+
+
+def _bookkeeping(graph: Graph, scales: Sequence[int], buffer_count: int, *, wide: bool) -> tuple[int, int]:
+    """Bytes of the tail, and the least arena for preparing each operation and planning the head."""
+    tail = _stack(0, _before_preparing(graph, wide))
+    requests = setup = 0
+    for operation in graph.operations:
+        twice = OPS[operation.name].twice
+        tail = _stack(tail, [(size, _ALIGNED) for size in _arrays(graph, operation, scales)])
+        again = [*(operation.inputs[each] for each in twice), *(operation.outputs if twice else ())]
+        fetched = [each for each in (*operation.inputs, *operation.outputs, *again) if each >= 0]
+        reserved = [_layout("ScratchBufferRequest", wide, _SCRATCH + requests)]
+        setup = max(setup, tail + _stack(0, reserved + _described(fetched, scales, wide)))
+        requests += len(_scratch(graph, operation))
+    if requests:
+        tail = _stack(tail, [_layout("ScratchBufferHandle", wide, requests)])
+    pointer = 8 if wide else 4
+    reserved = [_layout("ScratchBufferRequest", wide, _SCRATCH + requests), (pointer, pointer)]
+    planning = _stack(0, [*reserved, _layout("AllocationInfo", wide, len(graph.tensors) + requests)])
+    setup = max(setup, _up(tail) + _up(planning) + _PLANNER_BYTES * buffer_count)
+    for ends in (graph.inputs, graph.outputs):
+        tail = _stack(tail, [(pointer * len(ends), _ALIGNED), *_described(ends, scales, wide)])
+    return tail, setup
+
+
+def _before_preparing(graph: Graph, wide: bool) -> list[Layout]:
+    """What is allocated before the first kernel prepares: the allocators, and of tensors and operations the structs."""
+    kinds = [OPS[each.name] for each in graph.operations]
+    fixed = ["SingleArenaBufferAllocator", "GreedyMemoryPlanner", "MicroAllocator", "MicroBuiltinDataAllocator"]
+    return [
+        *(_layout(name, wide) for name in (*fixed, "SubgraphAllocations")),
+        _layout("TfLiteEvalTensor", wide, len(graph.tensors)),
+        _layout("NodeAndRegistration", wide, len(kinds)),
+        *(_layout(kind.params, wide) for kind in kinds if kind.params),
+        *((_layout(kind.op_data, wide)[0], _ALIGNED) for kind in kinds if kind.op_data),
+    ]
+
+
+def _described(indices: Sequence[int], scales: Sequence[int], wide: bool) -> list[Layout]:
+    """A TfLiteTensor for each, and where it is quantized its zero points behind an array's length."""
+    layouts = []
+    for index in indices:
+        layouts.append(_layout("TfLiteTensor", wide))
+        if scales[index]:
+            layouts += [_layout("TfLiteAffineQuantization", wide), (4 + 4 * scales[index], 4)]
+    return layouts
+
+
+def _layout(name: str, wide: bool, count: int = 1) -> Layout:
+    size, alignment = STRUCTS[name][wide]
+    return size * count, alignment
+
+
+def _arrays(graph: Graph, operation: Operation, scales: Sequence[int]) -> list[int]:
+    """Bytes of the arrays that an operation keeps beside its struct: multipliers and shifts, or its output's shape."""
+    if operation.name in ("GATHER", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"):
+        return [4 + 4 * len(graph.tensors[operation.outputs[0]].shape)]
+    if operation.name in _OUTPUT_CHANNELS:
+        channels = graph.tensors[operation.inputs[1]].shape[_OUTPUT_CHANNELS[operation.name]]
+        return 2 * [4 * channels]
+    per_channel = operation.name == "FULLY_CONNECTED" and scales[operation.inputs[1]] > 1
+    return 2 * [4 * scales[operation.inputs[1]]] if per_channel else []
+
+
+def _scratch(graph: Graph, operation: Operation) -> list[int]:
+    """Bytes of the scratch buffers of an operation, in the order in which it asks for them."""
+    if operation.name not in ("MEAN", "SUM", "REDUCE_MAX", "TRANSPOSE_CONV"):
+        return []
+    source, result = graph.tensors[operation.inputs[0]], graph.tensors[operation.outputs[0]]
+    sums = 4 * math.prod(result.shape)
+    if operation.name == "TRANSPOSE_CONV":
+        return [sums]
+    axes = [4 * len(source.shape), 4 * math.prod(graph.tensors[operation.inputs[1]].shape)]
+    return axes if operation.name == "REDUCE_MAX" or source.dtype == "float32" else [sums, *axes]
+
+
+def _live(lifetimes: Sequence[Lifetime], step: int) -> list[Lifetime]:
+    return [each for each in lifetimes if each.first <= step <= each.last]
+
+
+def _size(tensor: Tensor) -> int:
+    return math.prod(tensor.shape) * _SIZES[tensor.dtype]
+
+
+def _scale_count(tensor: Any) -> int:
+    """How many zero points TFLite Micro copies: none where the file gives no scale."""
+    stored = tensor.quantization
+    given = stored is not None and stored.scale is not None and stored.zeroPoint is not None
+    return len(stored.scale) if given else 0
+
+
+def _stack(size: int, layouts: Iterable[Layout]) -> int:
+    """Bytes in use after these allocations, of (size, alignment) each."""
+    for each, alignment in layouts:
+        size = _up(size + each, alignment)
+    return size
+
+
+def _up(size: int, alignment: int = _ALIGNED) -> int:
+    return -(-size // alignment) * alignment
+
+
+def _initialises(content: bytes, arena_size: int) -> bool:
+    """Tried in a child: TFLite Micro prints from C++, and reads a null pointer where its first structs do not fit."""
+    runtime = importlib.import_module(INTERPRETERS["tflite-micro"].module)
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] == 0
+    try:
+        faulthandler.disable()  # it keeps a stderr of its own
+        silent = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silent, 1)
+        os.dup2(silent, 2)
+        runtime.Interpreter.from_bytes(content, arena_size=arena_size)
+        os._exit(0)
+    finally:
+        os._exit(1)

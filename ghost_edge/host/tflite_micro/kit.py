@@ -1,0 +1,165 @@
+"""Sources for TFLite Micro that prove themselves on the target."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import string
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ghost_edge import __version__
+from ghost_edge.core.files import sha256_file, write_bytes
+from ghost_edge.core.metadata import Card, read_card
+from ghost_edge.core.tensor import TensorSpec
+from ghost_edge.device.runtimes.open import check_model_file, open_model
+from ghost_edge.host.tflite.graph import Graph
+from ghost_edge.host.tflite_micro.arena import ArenaPlan, plan_arena, shrink_advice
+from ghost_edge.host.tflite_micro.arena_chart import draw_arena
+from ghost_edge.host.tflite_micro.feed import feed_parts
+from ghost_edge.host.tflite_micro.golden import Golden, answer
+from ghost_edge.host.tflite_micro.operations import REVISION, add_method, check_deployable
+from ghost_edge.host.tflite_micro.options import check_prefix
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_PER_LINE = 20
+
+
+def make_kit(tflite: Path, prefix: str, golden: Golden) -> dict[str, bytes]:
+    """File name to content; the same file and vectors give the same bytes.
+
+    Raises RecipeError for a prefix that is no C name, ArtifactError for a file that is damaged, ConversionError where
+    TFLite Micro does not run it.
+    """
+    check_prefix(prefix)
+    check_model_file(tflite)
+    graph = check_deployable(tflite)
+    model, card = open_model(tflite, kernels="reference"), read_card(tflite)
+    plans = {bits: plan_arena(tflite, bits) for bits in (32, 64)}
+    values = {
+        "prefix": prefix,
+        "PREFIX": prefix.upper(),
+        "file": re.sub(r"[^A-Za-z0-9._-]", "_", tflite.name),  # stands in comments
+        "version": __version__,
+        "revision": REVISION,
+        "sha256": sha256_file(tflite),
+        "model_bytes": tflite.stat().st_size,
+        "model_array": _array(tflite.read_bytes()),
+        **_arena(plans),
+        "advice": shrink_advice(plans[32], graph),
+        **_operations(graph),
+        **_input(model.inputs[0]),
+        "outputs": _outputs(prefix.upper(), model.outputs),
+        "labels": _labels(prefix.upper(), card),
+        **feed_parts(prefix, model.inputs[0], card, tflite),
+        "golden_count": len(golden.inputs),
+        "golden_source": golden.source,
+        "golden_in": _arrays(given.tobytes() for given in golden.inputs),
+        "golden_out": _arrays(answer(model, given) for given in golden.inputs),
+    }
+    files = {_file_name(path, prefix): _filled(path, values) for path in sorted(_TEMPLATES.iterdir())}
+    return {**files, f"{prefix}_arena.json": _json(plans), f"{prefix}_arena.svg": draw_arena(plans[32], graph).encode()}
+
+
+def write_kit(files: Mapping[str, bytes], folder: Path) -> list[Path]:
+    """Write them into a folder, each whole or not at all."""
+    for name, content in files.items():
+        write_bytes(content, folder / name)
+    return [folder / name for name in files]
+
+
+def _file_name(template: Path, prefix: str) -> str:
+    name = template.name.removesuffix(".in")
+    return name if name in ("CMakeLists.txt", "README.md", "main.cc") else f"{prefix}_{name}"
+
+
+def _filled(template: Path, values: Mapping[str, Any]) -> bytes:
+    text = string.Template(template.read_text(encoding="utf-8")).substitute(values)
+    return re.sub(r"\n{3,}", "\n\n", text).encode()  # where a part is empty
+
+
+def _array(content: bytes) -> str:
+    numbers = [f"0x{byte:02x}" for byte in content]
+    return ",\n".join(",".join(numbers[start : start + _PER_LINE]) for start in range(0, len(numbers), _PER_LINE))
+
+
+def _arrays(contents: Iterable[bytes]) -> str:
+    return ",\n".join(f"{{\n{_array(content)}\n}}" for content in contents)
+
+
+def _json(plans: Mapping[int, ArenaPlan]) -> bytes:
+    document = {f"bits_{bits}": dataclasses.asdict(plan) for bits, plan in plans.items()}
+    return json.dumps({"format": 1, **document}, indent=1).encode() + b"\n"
+
+
+def _arena(plans: Mapping[int, ArenaPlan]) -> dict[str, int]:
+    found = {}
+    for bits, plan in plans.items():
+        found.update({f"arena_{bits}": plan.advised, f"used_{bits}": plan.total, f"head_{bits}": plan.head})
+    return found
+
+
+def _operations(graph: Graph) -> dict[str, Any]:
+    names = sorted({op.name for op in graph.operations})
+    calls = [f"  status = (status == kTfLiteOk) ? resolver.{add_method(name)}() : status;" for name in names]
+    return {"count": len(names), "registrations": "\n".join(calls)}
+
+
+def _input(spec: TensorSpec) -> dict[str, Any]:
+    return {
+        "input_type": spec.dtype,
+        "input_bytes": int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize,
+        "input_rank": len(spec.shape),
+        "input_shape": _list(spec.shape),
+        "input_scale": real(spec.scale),
+        "input_zero_point": spec.zero_point,
+    }
+
+
+def _outputs(upper: str, specs: Iterable[TensorSpec]) -> str:
+    lines, sizes, is_stepped = [], [], True
+    for number, spec in enumerate(specs):
+        sizes.append(int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize)
+        name, is_stepped = f"{upper}_OUTPUT{number}", is_stepped and spec.dtype in ("int8", "uint8")
+        lines += [
+            f"/* output {number}: {spec.dtype} */",
+            f"#define {name}_SHAPE {{ {_list(spec.shape)} }}",
+            f"#define {name}_SCALE {real(spec.scale)}f",
+            f"#define {name}_ZERO_POINT ({spec.zero_point})",
+        ]
+    return "\n".join(
+        [
+            f"\n#define {upper}_OUTPUTS {len(sizes)}u",
+            f"#define {upper}_OUTPUT_BYTES {{ {_list(f'{size}u' for size in sizes)} }}",
+            f"#define {upper}_OUTPUT_BYTES_ALL {sum(sizes)}u",
+            f"#define {upper}_OUTPUT_STEP {int(is_stepped)} /* 1: a byte is a step of an output */",
+            *lines,
+        ]
+    )
+
+
+def _labels(upper: str, card: Card | None) -> str:
+    if card is None or not card.class_names:
+        return ""
+    quoted = ", \\\n  ".join(c_string(name) for name in card.class_names)
+    return f"\n#define {upper}_LABELS {len(card.class_names)}u\n#define {upper}_LABEL_NAMES {{ \\\n  {quoted} }}\n"
+
+
+def c_string(text: str) -> str:
+    """A C string literal of any text: what is not a plain character stands as octal bytes of its UTF-8."""
+    plain = set(string.ascii_letters + string.digits + " _-.,:;()[]+=/<>|!#%&'*")
+    return '"' + "".join(c if c in plain else "".join(f"\\{byte:03o}" for byte in c.encode()) for c in text) + '"'
+
+
+def real(value: float) -> str:
+    """A float32 as a C literal without its suffix, exactly."""
+    text = f"{np.float32(value):.9g}"
+    return text if set(text) & {".", "e", "n"} else f"{text}.0"
+
+
+def _list(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))

@@ -1,0 +1,145 @@
+"""What TFLite Micro runs, and what it wants of each operation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from ghost_edge.core.errors import ConversionError
+from ghost_edge.host.tflite.edit import unpack
+from ghost_edge.host.tflite.graph import Graph, Operation, read_graph
+
+REVISION = "90b983c2 (2026-08-20)"  # of TFLite Micro, whose table and struct sizes these are
+# MicroMutableOpResolver has a method for each; CUSTOM operations are the user's
+_KNOWN = frozenset(
+    """ABS ADD ADD_N ARG_MAX ARG_MIN ASSIGN_VARIABLE AVERAGE_POOL_2D BATCH_MATMUL BATCH_TO_SPACE_ND BROADCAST_ARGS
+    BROADCAST_TO CALL_ONCE CAST CEIL CONCATENATION CONV_2D COS CUMSUM DEPTH_TO_SPACE DEPTHWISE_CONV_2D DEQUANTIZE DIV
+    DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP ELU EQUAL EXP EXPAND_DIMS FILL FLOOR FLOOR_DIV FLOOR_MOD FULLY_CONNECTED
+    GATHER GATHER_ND GREATER GREATER_EQUAL HARD_SWISH IF L2_NORMALIZATION L2_POOL_2D LEAKY_RELU LESS LESS_EQUAL LOG
+    LOGICAL_AND LOGICAL_NOT LOGICAL_OR LOGISTIC LOG_SOFTMAX MAXIMUM MAX_POOL_2D MIRROR_PAD MEAN MINIMUM MUL NEG
+    NOT_EQUAL PACK PAD PADV2 PRELU QUANTIZE READ_VARIABLE REDUCE_ALL REDUCE_MAX REDUCE_MIN RELU RELU6 RESHAPE
+    RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2 ROUND RSQRT SELECT_V2 SHAPE SIN SLICE SOFTMAX
+    SPACE_TO_BATCH_ND SPACE_TO_DEPTH SPLIT SPLIT_V SQUEEZE SQRT SQUARE SQUARED_DIFFERENCE STRIDED_SLICE SUB SUM SVDF
+    TANH TRANSPOSE_CONV TRANSPOSE UNPACK UNIDIRECTIONAL_SEQUENCE_LSTM VAR_HANDLE WHILE ZEROS_LIKE""".split()  # noqa: SIM905
+)
+_SPELT = {
+    "BATCH_MATMUL": "BatchMatMul",
+    "CUMSUM": "CumSum",
+    "PADV2": "PadV2",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTM",
+}
+_MOST_JOINED = 10  # inputs of a CONCATENATION
+_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
+
+
+def add_method(operation: str) -> str:
+    """The method of MicroMutableOpResolver that registers a builtin: CONV_2D is AddConv2D."""
+    words = (word if word[0].isdigit() else word.capitalize() for word in operation.split("_"))
+    return f"Add{_SPELT.get(operation) or ''.join(words)}"
+
+
+def check_deployable(tflite: Path) -> Graph:
+    """The graph of a file that TFLite Micro runs; ConversionError names the first operation that it does not.
+
+    It says the operation, what it makes, the reason and what to change.
+    """
+    graph, model = read_graph(tflite), unpack(tflite.read_bytes())
+    if len(model.subgraphs) != 1 or len(graph.inputs) != 1:
+        raise ConversionError(
+            f"{tflite.name} has {len(graph.inputs)} inputs in {len(model.subgraphs)} subgraphs; a kit is for one input "
+            "and no branches: split the network"
+        )
+    operators = model.subgraphs[0].operators
+    for number, (op, operator) in enumerate(zip(graph.operations, operators, strict=True)):
+        reason = _reason(_Place(graph, model.subgraphs[0].tensors, op, operator.builtinOptions))
+        if reason:
+            made = ", ".join(graph.tensors[index].name for index in op.outputs)
+            raise ConversionError(
+                f"{tflite.name}: TFLite Micro does not run operation {number}, {op.name} {made}: {reason}"
+            )
+    return graph
+
+
+class _Place:
+    """An operation with what its rule asks for."""
+
+    def __init__(self, graph: Graph, tensors: Any, op: Operation, options: Any) -> None:
+        self.graph, self.op, self.options, self._tensors = graph, op, options, tensors
+
+    def dtype(self, index: int) -> str:
+        return self.graph.tensors[index].dtype
+
+    def scale(self, index: int) -> tuple[float, int] | None:
+        stored = self._tensors[index].quantization
+        if stored is None or stored.scale is None or len(stored.scale) == 0:
+            return None
+        return float(stored.scale[0]), int(stored.zeroPoint[0])
+
+    def is_constant(self, *places: int) -> bool:
+        return all(self.graph.tensors[self.op.inputs[place]].constant for place in places)
+
+
+def _reason(place: _Place) -> str:
+    """Why it does not run, and what to do; empty: it runs."""
+    op = place.op
+    if op.name not in _KNOWN:
+        return "it has no such operation; replace it in the network"
+    if op.name in _WEIGHTED and place.dtype(op.inputs[0]) == "float32" and place.dtype(op.inputs[1]) != "float32":
+        return 'it has no kernels for int8 weights with float activations; quantize with kind = "int8"'
+    if op.name in _WEIGHTED and place.dtype(op.inputs[0]) == "uint8":
+        return "it has no kernels for uint8 activations and weights; quantize to int8, or convert the network again"
+    computing = op.name not in ("QUANTIZE", "DEQUANTIZE")
+    if computing and any(place.dtype(index).startswith("float") for index in op.outputs):
+        return 'it computes in float, and the kit is for integers; quantize with kind = "int8"'
+    rule = _RULES.get(op.name)
+    return rule(place) if rule else ""
+
+
+def _concatenation(place: _Place) -> str:
+    op, made = place.op, place.scale(place.op.outputs[0])
+    if len(op.inputs) > _MOST_JOINED:
+        return f"it joins {len(op.inputs)} tensors, at most {_MOST_JOINED} can be; join in two steps"
+    if place.options.fusedActivationFunction != schema.ActivationFunctionType.NONE:
+        return "an activation is fused into it; put the activation before the concatenation"
+    other = next((index for index in op.inputs if place.scale(index) != made), None)
+    if other is None:
+        return ""
+    return (
+        f"{place.graph.tensors[other].name} has another scale or zero point than the output; quantize with ghost-edge, "
+        "which gives them one"
+    )
+
+
+def _constant(what: str, *places: int) -> Callable[[_Place], str]:
+    def rule(place: _Place) -> str:
+        return (
+            "" if place.is_constant(*places) else f"its {what} must be constant; compute them when the network is built"
+        )
+
+    return rule
+
+
+def _hard_swish(place: _Place) -> str:
+    given, made = (place.scale(index) for index in (place.op.inputs[0], place.op.outputs[0]))
+    if given is None or made is None:
+        return 'its input or output has no scale; quantize with kind = "int8"'
+    # as its Prepare() computes it: in float32, and the exponent of m * 2**e with m in [0.5, 1)
+    ratio = np.float32(given[0]) / np.float32(128) / np.float32(made[0])
+    if math.frexp(float(ratio))[1] <= 0:
+        return ""
+    return "its output scale is under 1/128 of its input scale; calibrate again, with real pictures"
+
+
+_RULES: dict[str, Callable[[_Place], str]] = {
+    "CONCATENATION": _concatenation,
+    "STRIDED_SLICE": _constant("begin, end and strides", 1, 2, 3),
+    "SLICE": _constant("begin and size", 1, 2),
+    "PAD": _constant("paddings", 1),
+    "PADV2": _constant("paddings", 1),
+    "HARD_SWISH": _hard_swish,
+}

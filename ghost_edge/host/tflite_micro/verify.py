@@ -1,0 +1,180 @@
+"""Whether a kit is what it says: the model in its array, its operations, its arena, its golden vectors."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.errors import ArtifactError, ConversionError
+from ghost_edge.device.evaluate import RunOptions
+from ghost_edge.device.runtimes.open import is_installed, open_model
+from ghost_edge.host.tflite.edit import pack, unpack
+from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite_micro.arena import bisect_arena, plan_arena
+from ghost_edge.host.tflite_micro.golden import answer
+from ghost_edge.host.tflite_micro.kit import write_kit
+from ghost_edge.host.tflite_micro.operations import add_method, check_deployable
+
+MICRO = "tflite-micro"
+_REFERENCE = "reference kernels", RunOptions(kernels="reference")
+_MICRO = MICRO, RunOptions(runtime=MICRO)
+_BYTE, _ROW = re.compile(r"0x([0-9a-f]{2})"), re.compile(r"\{\n([^{}]*)\}")
+
+
+def verify_kit(folder: Path) -> list[str]:
+    """What was found to be right, a line each.
+
+    Raises ArtifactError where the folder holds no kit or a file in it was changed, ConversionError where the arena is
+    too small or a runtime answers other bytes.
+    """
+    prefix = _prefix(folder)
+    texts = {part: _read(folder / f"{prefix}_{part}") for part in ("model_data.c", "config.h", "ops.h", "golden.c")}
+    content = bytes.fromhex("".join(_BYTE.findall(texts["model_data.c"])))
+    config, found = _macros(texts["config.h"], prefix), hashlib.sha256(content).hexdigest()
+    if found != config["MODEL_SHA256"].strip('"'):
+        raise ArtifactError(
+            f"{folder}/{prefix}_model_data.c holds another model (SHA-256 {found[:12]}...) than {prefix}_config.h says "
+            f"({config['MODEL_SHA256'][1:13]}...); write the kit again"
+        )
+    lines = [f"{prefix}_model_data.c: {len(content):,} bytes, SHA-256 as in {prefix}_config.h"]
+    with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
+        tflite = Path(scratch) / f"{prefix}.tflite"
+        tflite.write_bytes(content)
+        lines.append(_check_operations(tflite, texts["ops.h"], folder / f"{prefix}_ops.h"))
+        lines += _check_arena(tflite, config, folder / f"{prefix}_config.h")
+        return lines + _check_vectors(tflite, texts["golden.c"], folder / f"{prefix}_golden.c")
+
+
+def prove_kit(files: Mapping[str, bytes]) -> list[str]:
+    """The same of a kit that is not written yet."""
+    with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
+        write_kit(files, Path(scratch))
+        return verify_kit(Path(scratch))
+
+
+def _prefix(folder: Path) -> str:
+    found = sorted(path.name.removesuffix("_model_data.c") for path in folder.glob("*_model_data.c"))
+    if len(found) != 1:
+        raise ArtifactError(
+            f"{folder} holds {len(found)} files *_model_data.c, expected one; give a folder that ghost-edge micro wrote"
+        )
+    return found[0]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}); write the kit again") from error
+
+
+def _macros(text: str, prefix: str) -> dict[str, str]:
+    """Those with a value, without the prefix; ArtifactError where one that is needed is missing."""
+    found = dict(re.findall(rf"^#define {prefix.upper()}_(\w+) (\S+)", text, re.MULTILINE))
+    missing = [name for name in ("MODEL_SHA256", "ARENA_BYTES_32", "ARENA_BYTES_64") if name not in found]
+    if missing:
+        raise ArtifactError(f"{prefix}_config.h has no {prefix.upper()}_{missing[0]}; write the kit again")
+    return found
+
+
+def _check_operations(tflite: Path, text: str, path: Path) -> str:
+    wanted = {add_method(op.name) for op in check_deployable(tflite).operations}
+    registered = re.findall(r"resolver\.(Add\w+)\(\)", text)
+    count = re.search(r"kOperations = (\d+)u", text)
+    if sorted(registered) != sorted(wanted) or count is None or int(count[1]) != len(wanted):
+        differ = sorted({*registered} ^ wanted) or [f"kOperations for {len(wanted)} of them"]
+        raise ArtifactError(f"{path} and the model differ in {', '.join(differ)}; write the kit again")
+    return f"{path.name}: the {len(wanted)} operations of the model, and no other"
+
+
+def _check_arena(tflite: Path, config: dict[str, str], path: Path) -> list[str]:
+    lines, least = [], {bits: plan_arena(tflite, bits).least for bits in (32, 64)}
+    measured = bisect_arena(tflite)
+    if measured is not None:
+        least[64] = max(least[64], measured)
+    for bits, bytes_ in least.items():
+        given = int(config[f"ARENA_BYTES_{bits}"].rstrip("u"))
+        if given < bytes_:
+            raise ConversionError(
+                f"{path}: ARENA_BYTES_{bits} is {given:,}, the model needs {bytes_:,}; write the kit again"
+            )
+        how = ", measured in tflite-micro" if bits == 64 and measured is not None else ""
+        lines.append(f"{path.name}: arena on {bits} bits {given:,} bytes, needed {bytes_:,}{how}")
+    return lines
+
+
+def _check_vectors(tflite: Path, text: str, path: Path) -> list[str]:
+    given, expected = (_rows(part) for part in text.split("_golden_out[", 1))
+    if not given or len(given) != len(expected):
+        raise ArtifactError(f"{path} has {len(given)} inputs and {len(expected)} answers; write the kit again")
+    lines = [_run_vectors(tflite, given, expected, path, _REFERENCE)]
+    if is_installed(MICRO):
+        lines.append(_run_vectors(tflite, given, expected, path, _MICRO))
+    return lines
+
+
+def _run_vectors(
+    tflite: Path, given: Sequence[bytes], expected: Sequence[bytes], path: Path, run: tuple[str, RunOptions]
+) -> str:
+    """A line for one runtime. TFLite Micro may be a step beside the reference kernels: then it says where it begins."""
+    label, how = run
+    model = open_model(tflite, runtime=how.runtime, kernels=how.kernels)
+    for number, (content, wanted) in enumerate(zip(given, expected, strict=True)):
+        values = np.frombuffer(content, model.inputs[0].dtype).reshape(model.inputs[0].shape)
+        found = answer(model, values)
+        if found == wanted:
+            continue
+        reason = f"{path.name}: vector {number} by {label}: {_first_apart(found, wanted)}"
+        if run is _MICRO and _steps(found, wanted) <= 1:
+            return f"{reason}; one step, from operation {first_other_operation(tflite, values)}: no mistake of the kit"
+        raise ConversionError(f"{reason}; write the kit again")
+    return f"{path.name}: PASS, {len(given)} vectors, the same bytes by {label}"
+
+
+def first_other_operation(tflite: Path, values: NDArray[Any]) -> str:
+    """The first operation of which TFLite Micro makes other bytes than the reference kernels, by number and name."""
+    graph = read_graph(tflite)
+    with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
+        part = Path(scratch) / "part.tflite"
+        for number, op in enumerate(graph.operations):
+            part.write_bytes(_cut(tflite.read_bytes(), number))
+            answers = [
+                answer(open_model(part, runtime=how.runtime, kernels=how.kernels), values)
+                for _, how in (_REFERENCE, _MICRO)
+            ]
+            if answers[0] != answers[1]:
+                return f"{number}, {op.name} {graph.tensors[op.outputs[0]].name}"
+    return "none of them alone"
+
+
+def _cut(content: bytes, last: int) -> bytes:
+    """The file up to an operation, whose outputs are then its own."""
+    model = unpack(content)
+    main = model.subgraphs[0]
+    main.operators = main.operators[: last + 1]
+    main.outputs = main.operators[-1].outputs
+    return pack(model)
+
+
+def _steps(found: bytes, wanted: bytes) -> int:
+    """Largest difference of int8 or uint8 answers."""
+    one, other = (np.frombuffer(each, np.int8).astype(int) for each in (found, wanted))
+    return int(np.abs(one - other).max()) if one.shape == other.shape else 256
+
+
+def _rows(text: str) -> list[bytes]:
+    return [bytes.fromhex("".join(_BYTE.findall(row))) for row in _ROW.findall(text)]
+
+
+def _first_apart(found: bytes, wanted: bytes) -> str:
+    if len(found) != len(wanted):
+        return f"{len(found)} bytes, expected {len(wanted)}"
+    index = next(index for index, pair in enumerate(zip(found, wanted, strict=True)) if pair[0] != pair[1])
+    return f"byte {index} is {found[index]}, expected {wanted[index]}"

@@ -1,0 +1,1 @@
+"""Training, and weights from elsewhere."""

@@ -1,0 +1,242 @@
+"""Fit a network on a dataset: AdamW, cosine schedule with warm-up, label smoothing, crops and flips."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.dataset import Dataset
+from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.files import sha256_file, write_bytes, write_json
+from ghost_edge.core.preprocess import Preprocess, fit_image, normalise
+from ghost_edge.host.accuracy.evaluate import check_labels
+from ghost_edge.host.datasets import DataTable, fingerprint, open_dataset
+from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.networks import NETWORKS
+from ghost_edge.host.networks.state_dict import load_weights, save_weights
+from ghost_edge.host.recipe.schema import NetworkTable, Recipe, Training, require
+
+Progress = Callable[[float, str], None]
+_DATA_KEYS = {field.name for field in dataclasses.fields(DataTable)}
+SETTINGS = tuple(field.name for field in dataclasses.fields(Training) if field.name not in _DATA_KEYS)
+
+
+def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None, say: Progress) -> dict[str, Any]:
+    """Train the recipe's network and write weights (.safetensors), checkpoint folder and model card beside it.
+
+    A run that was stopped goes on after its last whole epoch. Returns the model card.
+    Raises RecipeError for missing tables, DataError for labels that the network has no class for.
+    """
+    network: NetworkTable = require(recipe.network, "network", "train")
+    options: Training = require(recipe.training, "training", "train")
+    options = dataclasses.replace(options, epochs=epochs or options.epochs)
+    recipe = dataclasses.replace(recipe, training=options)
+    made_of, train_set = _made_of(recipe, places), open_dataset(options, places)
+    judged = open_dataset(require(recipe.evaluation, "evaluation", "train"), places)
+    model = _build(network, places, seed=recipe.seed, start=options.start)
+    classes = model.output_shape[-1]
+    for dataset in (train_set, judged):
+        check_labels(dataset.labels, classes=classes, dataset=dataset)
+    pictures = stack(train_set, recipe.preprocess)
+    batches = Batches(pictures, train_set.labels, recipe, classes=classes)
+    evaluation = (normalise(stack(judged, recipe.preprocess), recipe.preprocess), judged.labels)
+    _compile(model, options, steps=len(batches))
+    checkpoint = weights.with_suffix(".checkpoint")
+    _claim(checkpoint, weights, {"network": network, "training": options, "seed": recipe.seed})
+    report = Report(batches, options.epochs, evaluation, say)
+    started = time.perf_counter()
+    model.fit(
+        batches,
+        epochs=options.epochs,
+        verbose=0,
+        shuffle=False,  # the batches are shuffled by epoch and seed; a second shuffle would differ after a resume
+        callbacks=[report, keras.callbacks.BackupAndRestore(checkpoint, delete_checkpoint=False)],
+    )
+    save_weights(model, weights)
+    measured = {"seconds": round(time.perf_counter() - started), "top1": report.judge(model)}
+    sums = {"weights_sha256": sha256_file(weights), "made_of": made_of}
+    card = {**_model_card(recipe, train_set, judged), **measured, **sums}
+    write_json(card, weights.with_suffix(".json"))
+    shutil.rmtree(checkpoint)  # now that nothing can be lost any more
+    return card
+
+
+def finished_card(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None) -> dict[str, Any] | None:
+    """The model card of weights that the very same training has made, from the same pictures; None where it has not."""
+    options: Training = require(recipe.training, "training", "train")
+    recipe = dataclasses.replace(recipe, training=dataclasses.replace(options, epochs=epochs or options.epochs))
+    try:
+        card: dict[str, Any] = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
+        is_same = card["made_of"] == _made_of(recipe, places) and card["weights_sha256"] == sha256_file(weights)
+    except (OSError, ValueError, KeyError, TypeError):  # nothing is there, or the card of an older version
+        return None
+    return card if is_same else None
+
+
+def _made_of(recipe: Recipe, places: Places) -> str:
+    """SHA-256 of all that decides the weights."""
+    options: Training = require(recipe.training, "training", "train")
+    settings = {
+        "network": recipe.network,
+        "training": options,
+        "seed": recipe.seed,
+        "preprocess": recipe.preprocess,
+        "pictures": fingerprint(options, places),
+        "start": sha256_file(places.find(options.start)) if options.start else "",
+    }
+    return hashlib.sha256(json.dumps(settings, default=dataclasses.asdict, sort_keys=True).encode()).hexdigest()
+
+
+def _claim(checkpoint: Path, weights: Path, settings: Mapping[str, Any]) -> None:
+    """Tie the checkpoint folder to what is being trained; RecipeError where it holds the start of something else."""
+    if weights.is_dir():
+        raise RecipeError(f"{weights} is a folder; --out names the weights file")
+    note, text = checkpoint / "settings.json", json.dumps(settings, default=dataclasses.asdict, sort_keys=True)
+    if note.exists() and note.read_text(encoding="utf-8") != text:
+        raise RecipeError(
+            f"{checkpoint} holds a stopped run with other settings; remove that folder to start anew, or choose "
+            "another --out"
+        )
+    write_bytes(text.encode(), note)
+
+
+def _build(network: NetworkTable, places: Places, *, seed: int, start: str) -> keras.Model:
+    """The network with its batch left open, from seeded random weights or from the file to start from."""
+    keras.utils.set_random_seed(seed)
+    one = NETWORKS[network.kind].build(network.options, places)
+    model = keras.models.clone_model(one, input_tensors=keras.Input(one.input_shape[1:], name="image"))
+    model.set_weights(one.get_weights())
+    if start:
+        load_weights(model, places.find(start), without="classifier.")
+    return model
+
+
+class Batches(keras.utils.PyDataset):
+    """Shuffled, augmented, normalised batches; every picture of epoch e is the same in every run with this seed."""
+
+    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], recipe: Recipe, *, classes: int) -> None:
+        super().__init__()
+        self._options: Training = require(recipe.training, "training", "train")
+        self._labels, self._preprocess, self.seed = labels, recipe.preprocess, recipe.seed
+        margin = self._options.crop_padding
+        self._padded = np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="edge")
+        self._targets = np.eye(classes, dtype=np.float32)
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return max(1, len(self._labels) // self._options.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        batch = self._options.batch_size
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self._labels))
+        chosen = order[index * batch : (index + 1) * batch]
+        rng = np.random.default_rng((self.seed, self.epoch, index))
+        images = normalise(self._augment(self._padded[chosen], rng), self._preprocess)
+        return _mix(images, self._targets[self._labels[chosen]], self._options.mixup, rng)
+
+    def _augment(self, padded: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        size = self._preprocess.size
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
+        top, left = rng.integers(0, 2 * self._options.crop_padding + 1, (2, len(padded)))
+        images = np.moveaxis(windows[np.arange(len(padded)), top, left], 1, -1)
+        if self._options.flip:
+            mirrored = rng.random(len(images)) < 0.5
+            images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+        return np.asarray(images)
+
+
+class Report(keras.callbacks.Callback):
+    """Says loss, accuracy and time left while training; keeps batches and dropout on the epoch that is resumed."""
+
+    def __init__(self, batches: Batches, epochs: int, evaluation: tuple[Any, Any], say: Progress) -> None:
+        super().__init__()
+        self._batches, self._epochs, self._evaluation, self._say = batches, epochs, evaluation, say
+        self._seconds: list[float] = []
+        self._started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Put the batches on this epoch, and what is dropped in it: a checkpoint holds no state of the dice."""
+        self._batches.epoch, self._started = epoch, time.perf_counter()
+        dropouts = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dropout) and layer.rate > 0]
+        for number, layer in enumerate(dropouts):
+            layer.seed_generator.state.assign([(self._batches.seed + number) % 2**32, epoch])
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Say how far the epoch is."""
+        if batch % 10 == 0:
+            self._tell("training", self._batches.epoch + (batch + 1) / len(self._batches), logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Count top-1 on the evaluation pictures; it is shown, nothing is chosen by it."""
+        if not math.isfinite(logs["loss"]):
+            raise RecipeError(f"the loss is {logs['loss']} after epoch {epoch + 1}; lower [training] learning_rate")
+        top1 = self.judge(self.model)
+        self._seconds.append(time.perf_counter() - self._started)
+        self._tell(f"evaluation top-1 {top1:.2%}", epoch + 1, logs)
+
+    def judge(self, model: keras.Model) -> float:
+        """Top-1 on the evaluation pictures."""
+        images, labels = self._evaluation
+        logits = model.predict(images, batch_size=256, verbose=0)
+        return float((logits.argmax(axis=1) == labels).mean())
+
+    def _tell(self, what: str, done: float, logs: Any) -> None:
+        # the first epoch says nothing of the others: its first step is compiled, which can take longer than all of them
+        left = f"  {(self._epochs - done) * np.median(self._seconds) / 60:.0f} min left" if self._seconds else ""
+        found = f"loss {logs['loss']:.3f}  top-1 {logs['accuracy']:.1%}"
+        self._say(done / self._epochs, f"epoch {math.ceil(done)}/{self._epochs}  {found}  {what}{left}")
+
+
+def stack(dataset: Dataset, preprocess: Preprocess) -> NDArray[np.uint8]:
+    """All pictures fitted to the model's input: uint8 [N, size, size, C]."""
+    return np.stack([fit_image(image, preprocess) for image in dataset.images])
+
+
+def _compile(model: keras.Model, options: Training, *, steps: int) -> None:
+    warmup = options.warmup_epochs * steps
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=max(1, options.epochs * steps - warmup),
+        warmup_target=options.learning_rate,
+        warmup_steps=warmup,
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=options.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=options.label_smoothing)
+    model.compile(optimizer, loss=loss, metrics=["accuracy"])
+
+
+def _mix(
+    images: NDArray[np.float32], targets: NDArray[np.float32], alpha: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Blend each picture and its target [N, classes] with another one of the batch (mixup, arXiv 1710.09412)."""
+    if alpha == 0:
+        return images, targets
+    share, other = np.float32(rng.beta(alpha, alpha)), rng.permutation(len(images))
+    return share * images + (1 - share) * images[other], share * targets + (1 - share) * targets[other]
+
+
+def _model_card(recipe: Recipe, train_set: Dataset, judged: Dataset) -> dict[str, Any]:
+    """Everything that the weights come from."""
+    network: NetworkTable = require(recipe.network, "network", "train")
+    settings = {name: getattr(recipe.training, name) for name in SETTINGS}
+    return {
+        "name": recipe.name,
+        "network": {"kind": network.kind, **dataclasses.asdict(network.options)},
+        "preprocess": dataclasses.asdict(recipe.preprocess),
+        "trained_on": {"data": train_set.name, "images": len(train_set)},
+        "evaluated_on": {"data": judged.name, "images": len(judged)},
+        "class_names": train_set.class_names,
+        "training": {**settings, "seed": recipe.seed},
+    }
