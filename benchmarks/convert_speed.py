@@ -195,10 +195,10 @@ def _check_products(folder: Path) -> None:
     from ghost_edge.device.bench import random_input
     from ghost_edge.device.runtimes.open import open_model
     from ghost_edge.host.quantization import QUANTIZERS
-    from ghost_edge.host.tflite.graph import read_graph
+    from ghost_edge.host.tflite.graph import read_model
     from ghost_edge.host.tflite.verify import check_dtypes
 
-    check_dtypes(read_graph(folder / "ghostnet_int8.tflite"), QUANTIZERS["int8"].dtypes, "ghostnet_int8.tflite")
+    check_dtypes(read_model(folder / "ghostnet_int8.tflite"), QUANTIZERS["int8"].dtypes, "ghostnet_int8.tflite")
     for name in ("ghostnet_float.tflite", "ghostnet_int8.tflite", "ghostnet_float.onnx"):
         model = open_model(folder / name)
         model.set_inputs([random_input(spec, np.random.default_rng(0)) for spec in model.inputs])

@@ -55,7 +55,7 @@ def _write(
 ) -> None:
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.schema import load_recipe
-    from ghost_edge.host.tflite.graph import read_graph
+    from ghost_edge.host.tflite.graph import read_model
     from ghost_edge.host.tflite_micro import golden
     from ghost_edge.host.tflite_micro.arena import plan_arena, shrink_advice
     from ghost_edge.host.tflite_micro.kit import make_kit, write_kit
@@ -76,7 +76,7 @@ def _write(
         for bits, plan in plans.items()
     ]
     click.echo(as_text(rows, _COLUMNS))
-    click.echo(shrink_advice(plans[32], read_graph(tflite)))
+    click.echo(shrink_advice(plans[32], read_model(tflite)))
     for line in proofs:
         click.echo(line)
     click.echo(f"{folder}/: {', '.join(sorted(files))}")

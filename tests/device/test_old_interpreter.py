@@ -12,7 +12,7 @@ from one_op import one_op
 
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.host.explore.untrained import convert_untrained
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite.zynq7000 import HIGHEST_VERSION, check_old_interpreter
 
 pytestmark = pytest.mark.board
@@ -76,13 +76,13 @@ def test_the_table_of_versions_is_what_the_wheel_for_armv7l_knows(tmp_path: Path
 @pytest.mark.parametrize("network", RUN.values(), ids=RUN.keys())
 def test_an_int8_network_that_passes_the_check_runs(cortex_a9: Run, tmp_path: Path, network: dict[str, Any]) -> None:
     made = convert_untrained(network, tmp_path)
-    check_old_interpreter(read_graph(made.int8_tflite), made.int8_tflite.name)
+    check_old_interpreter(read_model(made.int8_tflite), made.int8_tflite.name)
     assert failures(cortex_a9, made.int8_tflite) == [None, None]
 
 
 def test_the_shipped_int8_model_passes_the_check(converted: Path) -> None:
     for name in ("ghostnet_mnist_float.tflite", "ghostnet_mnist_int8.tflite"):
-        check_old_interpreter(read_graph(converted / name), name)
+        check_old_interpreter(read_model(converted / name), name)
 
 
 @pytest.mark.parametrize("name", FAILS)
@@ -91,7 +91,7 @@ def test_an_operation_that_the_check_refuses_does_not_run(cortex_a9: Run, tmp_pa
     path = tmp_path / "m.tflite"
     path.write_bytes(content)
     with pytest.raises(ConversionError, match=rf"^m\.tflite holds {name} version"):
-        check_old_interpreter(read_graph(path), path.name)
+        check_old_interpreter(read_model(path), path.name)
     assert any(told and cause in told for told in failures(cortex_a9, path))
 
 
@@ -99,5 +99,5 @@ def test_an_operation_that_the_check_refuses_does_not_run(cortex_a9: Run, tmp_pa
 def test_a_product_of_equal_shapes_or_of_four_dimensions_runs(cortex_a9: Run, tmp_path: Path, operands: Any) -> None:
     path = tmp_path / "m.tflite"
     path.write_bytes(one_op("MUL", operands, operands[0]))
-    check_old_interpreter(read_graph(path), path.name)
+    check_old_interpreter(read_model(path), path.name)
     assert failures(cortex_a9, path) == [None, None]

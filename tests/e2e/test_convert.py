@@ -18,7 +18,7 @@ import pytest
 from ghost_edge.core.files import sha256_file
 from ghost_edge.core.manifest import read_manifest
 from ghost_edge.device.runtimes.open import open_model
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -95,7 +95,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path, ghost_edge: Com
 
 
 def test_nothing_in_the_int8_file_is_float(converted: Path) -> None:
-    dtypes = {tensor.dtype for tensor in read_graph(converted / MODELS[1]).tensors}
+    dtypes = {tensor.dtype for tensor in read_model(converted / MODELS[1]).tensors}
     assert dtypes == {"int8", "int32"}
 
 
@@ -106,7 +106,7 @@ def test_the_int8_file_is_one_delegate_partition(converted: Path) -> None:
 
 
 def test_the_batch_leaves_no_operations_behind(converted: Path) -> None:
-    operations = {operation.name for operation in read_graph(converted / MODELS[1]).operations}
+    operations = {operation.name for operation in read_model(converted / MODELS[1]).operations}
     assert operations & {"SHAPE", "STRIDED_SLICE", "PACK", "QUANTIZE", "DEQUANTIZE"} == set()
 
 

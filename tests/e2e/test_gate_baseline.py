@@ -28,7 +28,7 @@ from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.quantization import QUANTIZERS
 from ghost_edge.host.recipe.schema import load_recipe
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -90,7 +90,7 @@ def shuffle_one_layer(folder: Path, dataset: Dataset) -> None:
 
 def calibrate_on_noise(folder: Path, dataset: Dataset) -> None:
     source, preprocess = folder / NAMES["float"], read_manifest(folder).preprocess
-    rng, graph = np.random.default_rng(0), read_graph(source)
+    rng, graph = np.random.default_rng(0), read_model(source)
     noise = (prepare(rng.integers(0, 256, (28, 28, 1), np.uint8), preprocess) for _ in range(50))
     ranges, int8 = ESTIMATORS["minmax"](observe(source, graph, noise, say=lambda done: None), graph), QUANTIZERS["int8"]
     (folder / NAMES["quantized"]).write_bytes(int8.quantize(int8.options(), source, ranges))

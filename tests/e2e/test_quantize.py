@@ -17,7 +17,7 @@ from ghost_edge.host.explore import mixed_precision as mixing
 from ghost_edge.host.explore.planner import segments
 from ghost_edge.host.recipe.schema import load_recipe
 from ghost_edge.host.tflite.edit import Flat
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -75,7 +75,7 @@ def test_a_refinement_that_does_not_help_is_in_neither_file(converted: Path, rep
         return bytes(flat.content)
 
     steps = [("a step that spoils", spoil)]
-    parts = segments(read_graph(source))
+    parts = segments(read_model(source))
     bench = mixing._Bench(work, stage.estimated(work, source), steps, parts, tmp_path, "int16")
     plan = tuple(number == 0 for number in range(len(parts)))
     plain = mixing._Bench(work, bench.ranges, [], parts, tmp_path / "plain", "int16")

@@ -20,7 +20,7 @@ from browser import chromium, open_page
 from ghost_edge.core.files import sha256_file
 from ghost_edge.core.manifest import read_manifest, write_manifest
 from ghost_edge.host.accuracy.evaluate import load_disagreements, save_disagreements
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -210,7 +210,7 @@ def test_nodes_have_a_number_for_each_operation(converted: Path) -> None:
         json.loads((converted / f"nodes_{name}.json").read_text())["main"]["results"] for name in ("latency", "sqnr")
     )
     rows = {str(row["index"]): row["sqnr_db"] for row in json.loads((converted / "layers.json").read_text())}
-    graph = read_graph(converted / "ghostnet_mnist_int8.tflite")
+    graph = read_model(converted / "ghostnet_mnist_int8.tflite")
     assert list(latency) == [str(index) for index in range(len(graph.operations))]
     assert min(each["value"] for each in latency.values()) > 0
     assert {index: each["value"] for index, each in noise.items()} == {

@@ -17,7 +17,7 @@ from operations import COMMON, convert, prelu, tensor
 
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite_micro import arena
 from ghost_edge.host.tflite_micro.arena import bisect_arena, plan_arena
 from ghost_edge.host.tflite_micro.struct_sizes import OPS, STRUCTS
@@ -154,7 +154,7 @@ def test_a_network_takes_in_the_package_what_is_computed(name: str, data_folder:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_an_operation_takes_in_the_package_what_is_computed(name: str, tmp_path: Path) -> None:
     path = convert(FUNCTIONS[name], tmp_path / "op.tflite")
-    assert name.split(",")[0].split()[0] in {op.name for op in read_graph(path).operations}
+    assert name.split(",")[0].split()[0] in {op.name for op in read_model(path).operations}
     assert found(path) == (recorded(path), bisect_arena(path))
 
 
@@ -165,7 +165,7 @@ def test_quantized_ends_take_what_is_computed(dtype: str, tmp_path: Path) -> Non
     import tensorflow as tf
 
     path = convert(FUNCTIONS["CONV_2D"], tmp_path / "op.tflite", dtype=tf.as_dtype(dtype))
-    assert {"QUANTIZE", "CONV_2D"} < {op.name for op in read_graph(path).operations} | {"DEQUANTIZE"}
+    assert {"QUANTIZE", "CONV_2D"} < {op.name for op in read_model(path).operations} | {"DEQUANTIZE"}
     assert found(path) == (recorded(path), bisect_arena(path))
 
 
@@ -197,7 +197,7 @@ def test_an_operation_that_others_write_takes_what_is_computed(
 ) -> None:
     path = convert(function, tmp_path / "op.tflite")
     model = unpack(path.read_bytes())
-    number = [op.name for op in read_graph(path).operations].index("RESHAPE")
+    number = [op.name for op in read_model(path).operations].index("RESHAPE")
     old = model.subgraphs[0].operators[number]
     more = [add_tensor(model, "axis", (1,), "int32", values=np.array(axis))] if axis else []
     new = make_operation(model, operation, [old.inputs[0], *more], old.outputs[0], options)
@@ -282,7 +282,7 @@ def test_the_peak_is_the_operation_at_which_most_is_live(converted: Path) -> Non
     plan = plan_arena(path, 32)
     live = [
         sum(each.size for each in plan.lifetimes if each.first <= number + 1 <= each.last)
-        for number in range(len(read_graph(path).operations))
+        for number in range(len(read_model(path).operations))
     ]
     assert live[plan.peak_step] == max(live) <= plan.head
     assert live.index(max(live)) == plan.peak_step

@@ -23,7 +23,7 @@ from ghost_edge.host.quantization.bias_correction import correct_biases, mean_ou
 from ghost_edge.host.quantization.int8 import Int8
 from ghost_edge.host.recipe.schema import Recipe, load_recipe
 from ghost_edge.host.tflite.edit import WEIGHTED, Flat
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
 INT8 = "ghostnet_mnist_int8.tflite"
@@ -48,7 +48,7 @@ def test_the_mean_output_of_a_layer_is_that_of_the_interpreter(
     path = tmp_path / "layer.tflite"
     path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(keras.Model(image, make()(image))).convert())
     inputs = list(np.random.default_rng(0).normal(2, 1, size=(3, 1, 9, 8, 4)).astype(np.float32))
-    means, flat = observe_means(path, read_graph(path), inputs), Flat(path.read_bytes())
+    means, flat = observe_means(path, read_model(path), inputs), Flat(path.read_bytes())
     op = next(op for op in flat.ops if op.name in WEIGHTED)
     made = mean_output(flat, op, flat.values(op.inputs[1]).astype(np.float64), means[flat.name(op.inputs[0])])
     # float32 sums in the interpreter; Keras' bias is 0
@@ -75,7 +75,7 @@ def test_only_biases_are_changed(converted: Path, folder: Path, recipe: Recipe) 
     quantize.run(work(folder, recipe, correct_bias=False))
     before, after = Flat((folder / INT8).read_bytes()), Flat((converted / INT8).read_bytes())
     assert before.content != after.content
-    assert read_graph(folder / INT8) == read_graph(converted / INT8)
+    assert read_model(folder / INT8) == read_model(converted / INT8)
     for op in before.ops:
         for index in op.inputs[1:2] if op.name in WEIGHTED else ():
             assert (before.values(index) == after.values(index)).all()
@@ -112,7 +112,7 @@ def test_a_correction_that_helps_is_kept_and_told(folder: Path, recipe: Recipe) 
 
 def test_the_operations_are_those_of_the_float_file(converted: Path) -> None:
     names = [
-        [operation.name for operation in read_graph(converted / name).operations]
+        [operation.name for operation in read_model(converted / name).operations]
         for name in (INT8, "ghostnet_mnist_float.tflite")
     ]
     assert names[0] == names[1]

@@ -12,7 +12,7 @@ from operations import COMMON, Function, convert
 
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.host.tflite.edit import pack, unpack
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite_micro.operations import check_deployable
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ Change = Callable[[Any, Any], None]
 def changed(function: Function, operation: str, change: Change, path: Path) -> Path:
     """The converter's file, with the first such operation or its tensors changed."""
     convert(function, path)
-    number = next(number for number, op in enumerate(read_graph(path).operations) if op.name == operation)
+    number = next(number for number, op in enumerate(read_model(path).operations) if op.name == operation)
     model = unpack(path.read_bytes())
     change(model, model.subgraphs[0].operators[number])
     path.write_bytes(pack(model))

@@ -19,7 +19,7 @@ from ghost_edge.host.calibration.shared_scales import one_scale
 from ghost_edge.host.chain.stages.calibrate import check_equalized
 from ghost_edge.host.quantization.equalization import equalize
 from ghost_edge.host.tflite.edit import WEIGHTED, Flat
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
 RNG = np.random.default_rng(0)
@@ -83,7 +83,7 @@ def network(path: Path, block: Callable[[object], object]) -> Path:
 
 
 def equalized(path: Path, inputs: list[np.ndarray]) -> bytes:
-    graph = read_graph(path)
+    graph = read_model(path)
     channels = observe_channels(path, graph, inputs, say=lambda done: None)
     return equalize(path.read_bytes(), channels, one_scale(graph))
 
@@ -121,7 +121,7 @@ def test_the_answers_stay_and_weights_do_not(tmp_path: Path, block: Callable[[ob
 
 def unevenness(path: Path, inputs: list[np.ndarray]) -> float:
     """Median over all channels of the tensor's widest range over the channel's, dead ones aside."""
-    seen = observe_channels(path, read_graph(path), inputs, say=lambda done: None)
+    seen = observe_channels(path, read_model(path), inputs, say=lambda done: None)
     widths = [high - low for low, high in seen.values()]
     return float(np.median(np.concatenate([width.max() / width[width > 0] for width in widths if width.max() > 0])))
 
@@ -142,7 +142,7 @@ def test_the_shipped_float_file_is_not_the_equalized_one(converted: Path) -> Non
 
 def test_a_dead_channel_is_left_alone(tmp_path: Path) -> None:
     path = network(tmp_path / "float.tflite", lambda x: layers.ReLU()(x))
-    graph = read_graph(path)
+    graph = read_model(path)
     channels = observe_channels(path, graph, INPUTS, say=lambda done: None)
     dead = {
         name: values * [[0, 1, 1, 1, 1, 1, 1, 1]] if values.shape[1] == 8 else values
@@ -157,7 +157,7 @@ def test_no_operation_and_no_byte_outside_the_constants_changes(tmp_path: Path) 
     path = network(tmp_path / "float.tflite", BLOCKS["ghost"])
     content = equalized(path, INPUTS)
     (tmp_path / "equalized.tflite").write_bytes(content)
-    assert read_graph(tmp_path / "equalized.tflite") == read_graph(path)
+    assert read_model(tmp_path / "equalized.tflite") == read_model(path)
     assert len(content) == path.stat().st_size
 
 

@@ -14,7 +14,7 @@ from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.explore.untrained import convert_untrained
 from ghost_edge.host.networks import ghostnet, ghostnet_tf2
 from ghost_edge.host.networks.fold_hard_sigmoid import fold_gates
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
 STAGES = ((3, 16, 16, 0, 1), (5, 72, 40, 0.25, 2), (5, 120, 40, 0.25, 1))
@@ -55,7 +55,7 @@ def convert(kind: str, folder: Path) -> Path:
 
 
 def test_a_squeeze_and_excite_block_has_one_multiplication(tmp_path: Path) -> None:
-    operations = [operation.name for operation in read_graph(convert("ghostnet", tmp_path)).operations]
+    operations = [operation.name for operation in read_model(convert("ghostnet", tmp_path)).operations]
     assert operations.count("MUL") == 2  # two blocks
     assert not {"HARD_SWISH", "DIV", "DEQUANTIZE", "MINIMUM", "MAXIMUM"} & set(operations)
 

@@ -9,7 +9,7 @@ from hostile import TABLE, pictures, quantize_hostile, write_hostile
 
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.evaluate import predict
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
 
@@ -41,4 +41,4 @@ def test_the_default_keeps_it(folder: Path) -> None:
 
 def test_every_part_of_it_is_int8(folder: Path) -> None:
     agreement(folder, "mse")
-    assert {tensor.dtype for tensor in read_graph(folder / "hostile_int8.tflite").tensors} == {"int8", "int32"}
+    assert {tensor.dtype for tensor in read_model(folder / "hostile_int8.tflite").tensors} == {"int8", "int32"}

@@ -16,7 +16,7 @@ from ghost_edge.device.interleaved import TimeRatio
 from ghost_edge.host.explore.ghost_modules import Ghost, GhostSizes, find_ghosts
 from ghost_edge.host.explore.inspect import Inspection, inspect_model
 from ghost_edge.host.tflite.cost import activation_bytes, count_layers
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
 # width: trainable parameters as counted in the authors' PyTorch code (tests/numerics/test_network.py); multiply-
@@ -83,7 +83,7 @@ def test_somebody_elses_mobilenet_has_its_published_costs(data_folder: Path, fil
 
 
 def test_the_shipped_network_has_the_costs_of_its_recipe_by_hand(converted: Path) -> None:
-    graph = read_graph(converted / "ghostnet_mnist_int8.tflite")
+    graph = read_model(converted / "ghostnet_mnist_int8.tflite")
     assert sum(layer.macs for layer in count_layers(graph)) == 2_648_068  # from [network] stages, as table 7 above
     assert len(find_ghosts(graph)) == 10
 
@@ -91,7 +91,7 @@ def test_the_shipped_network_has_the_costs_of_its_recipe_by_hand(converted: Path
 def test_float_and_int8_differ_in_bytes_alone(converted: Path) -> None:
     costs, peaks = [], []
     for scheme in ("float", "int8"):
-        graph = read_graph(converted / f"ghostnet_mnist_{scheme}.tflite")
+        graph = read_model(converted / f"ghostnet_mnist_{scheme}.tflite")
         costs.append([(layer.operation, layer.macs, layer.parameters) for layer in count_layers(graph)])
         peaks.append(max(activation_bytes(graph)))
     assert costs[0] == costs[1]
@@ -111,11 +111,11 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def test_what_is_measured_is_the_module_that_was_found(pair: tuple[GhostSizes, Path, Path]) -> None:
     sizes, _, ghost = pair
-    assert [found.sizes for found in find_ghosts(read_graph(ghost))] == [sizes]
+    assert [found.sizes for found in find_ghosts(read_model(ghost))] == [sizes]
 
 
 def test_the_plain_convolution_takes_and_gives_the_same(pair: tuple[GhostSizes, Path, Path]) -> None:
-    plain, ghost = (read_graph(path) for path in pair[1:])
+    plain, ghost = (read_model(path) for path in pair[1:])
     for ends in ("inputs", "outputs"):
         shapes = [graph.tensors[getattr(graph, ends)[0]].shape for graph in (plain, ghost)]
         assert shapes[0] == shapes[1]
@@ -123,15 +123,15 @@ def test_the_plain_convolution_takes_and_gives_the_same(pair: tuple[GhostSizes, 
 
 def test_the_counted_ratio_is_that_of_the_two_files(pair: tuple[GhostSizes, Path, Path]) -> None:
     macs, parameters = (
-        [sum(getattr(layer, key) for layer in count_layers(read_graph(path))) for path in pair[1:]]
+        [sum(getattr(layer, key) for layer in count_layers(read_model(path))) for path in pair[1:]]
         for key in ("macs", "parameters")
     )
-    (found,) = find_ghosts(read_graph(pair[2]))
+    (found,) = find_ghosts(read_model(pair[2]))
     assert (found.mac_ratio, found.parameter_ratio) == (macs[0] / macs[1], parameters[0] / parameters[1])
 
 
 def test_both_are_int8(pair: tuple[GhostSizes, Path, Path]) -> None:
-    dtypes = {tensor.dtype for path in pair[1:] for tensor in read_graph(path).tensors}
+    dtypes = {tensor.dtype for path in pair[1:] for tensor in read_model(path).tensors}
     assert dtypes == {"int8", "int32"}
 
 
@@ -158,7 +158,7 @@ def test_the_ratio_says_how_much_longer_the_plain_convolution_takes(monkeypatch:
     convolutions: list[int] = []
 
     def recorded(files: Sequence[Path], *, rounds: int) -> list[Any]:
-        counts = [len(read_graph(file).operations) for file in files]
+        counts = [len(read_model(file).operations) for file in files]
         convolutions.extend(counts)
         return [summarise([count * 1_000] * rounds) for count in counts]
 
@@ -191,4 +191,4 @@ def test_a_damaged_file_is_an_error_wherever_it_is_cut(converted: Path, tmp_path
     for length in np.random.default_rng(0).integers(8, len(content) - 1000, 20):
         path.write_bytes(content[:length])
         with pytest.raises(ArtifactError, match=r"cut\.tflite is damaged \(.+\); copy or convert it again"):
-            read_graph(path)
+            read_model(path)

@@ -17,7 +17,7 @@ from ghost_edge.host.calibration.observe import Ranges
 from ghost_edge.host.quantization.int8 import Int8
 from ghost_edge.host.quantization.int16x8 import quantize
 from ghost_edge.host.quantization.tool import apply
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
 STEPS = {"input": 2.0**-13, "other": 2.0**-14, "sum": 2.0**-12}
@@ -35,7 +35,7 @@ def addition(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def powers_of_two(tflite: Path) -> Ranges:
     """Ranges that give the two inputs of ADD and its output these steps."""
-    graph = read_graph(tflite)
+    graph = read_model(tflite)
     (add,) = (operation for operation in graph.operations if operation.name == "ADD")
     steps = dict.fromkeys(range(len(graph.tensors)), 2.0**-13)
     steps |= {add.inputs[0]: STEPS["other"], add.outputs[0]: STEPS["sum"], graph.inputs[0]: STEPS["input"]}

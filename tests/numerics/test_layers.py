@@ -19,7 +19,7 @@ from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.schema import load_recipe
 from ghost_edge.host.tflite.edit import Flat
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
 INT8 = "ghostnet_mnist_int8.tflite"
@@ -106,7 +106,7 @@ def test_a_deeper_one_is_nearly_silent(converted_cifar10: Path) -> None:
 
 def test_every_operation_has_a_row(converted: Path) -> None:
     rows = json.loads((converted / "layers.json").read_text())
-    operations = [operation.name for operation in read_graph(converted / INT8).operations]
+    operations = [operation.name for operation in read_model(converted / INT8).operations]
     assert [row["operation"] for row in rows] == ["INPUT", *(name for name in operations if name != "RESHAPE")]
 
 
@@ -120,7 +120,7 @@ def test_the_last_layer_lost_what_the_model_lost(converted: Path) -> None:
 def test_a_file_compared_with_itself_lost_nothing(digits: Work) -> None:
     source = digits.path(digits.names.source)
     images = choose_pictures(digits.recipe, digits.places).images[:2]
-    seen = measure(source, read_graph(source), source, images, digits.recipe.preprocess)
+    seen = measure(source, read_model(source), source, images, digits.recipe.preprocess)
     assert all(float(each.rounding.sum()) == 0 for each in seen.values())
     # reference kernels sum in another order: float32's digits after some forty layers
     assert all(float(each.error.sum()) <= 1e-9 * float(each.signal.sum()) for each in seen.values())

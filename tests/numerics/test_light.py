@@ -21,7 +21,7 @@ from ghost_edge.host.networks import keras_applications as light
 from ghost_edge.host.networks.options import Light, Scalable
 from ghost_edge.host.networks.shufflenet_v2 import ShuffleNetV2
 from ghost_edge.host.quantization import QUANTIZERS
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite.verify import check_dtypes
 
 MOBILE_NETS = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large")
@@ -116,7 +116,7 @@ def test_the_shuffle_interleaves_the_halves(channels: int) -> None:
 def whole_int8(kind: str, folder: Path) -> DelegateShare:
     """Convert at 32 pixels, check that all is int8, and return the delegate's share."""
     made = convert_untrained({"kind": kind, "input_size": 32, "classes": 10}, folder)
-    check_dtypes(read_graph(made.int8_tflite), QUANTIZERS["int8"].dtypes, kind)
+    check_dtypes(read_model(made.int8_tflite), QUANTIZERS["int8"].dtypes, kind)
     share = open_model(made.int8_tflite).delegate
     assert share is not None
     return share

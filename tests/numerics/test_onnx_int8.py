@@ -22,7 +22,7 @@ from ghost_edge.host.onnx.compare import compare_ops, first_apart
 from ghost_edge.host.onnx.int8 import OnnxInt8, export
 from ghost_edge.host.onnx.operations import OPS
 from ghost_edge.host.tflite.edit import Flat, add_tensor, make_operation, pack, unpack
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 BAR = 0.99  # share of equal values
 
@@ -67,7 +67,7 @@ FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
 
 def noise(tflite: Path, count: int = 30) -> Iterator[NDArray[Any]]:
     """Inputs of a file's shape and dtype that use a good part of its range."""
-    end = read_graph(tflite).tensors[read_graph(tflite).inputs[0]]
+    end = read_model(tflite).tensors[read_model(tflite).inputs[0]]
     for seed in range(count):
         values = np.random.default_rng(seed).normal(size=end.shape)
         if end.dtype == "float32":
@@ -101,7 +101,7 @@ def model(int8: Path) -> onnx.ModelProto:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_an_operation_gives_what_tflite_gives(name: str, tmp_path: Path) -> None:
     path = convert(FUNCTIONS[name], tmp_path / "op.tflite")
-    assert name.split(",")[0].split()[0] in {op.name for op in read_graph(path).operations}
+    assert name.split(",")[0].split()[0] in {op.name for op in read_model(path).operations}
     distances = compare_ops(path, export(OnnxInt8(), path), noise(path))
     assert first_apart(distances, least_equal=BAR) is None
 
@@ -109,7 +109,7 @@ def test_an_operation_gives_what_tflite_gives(name: str, tmp_path: Path) -> None
 def replaced(path: Path, old: str, new: str, options: Any, more: Sequence[int] = ()) -> Path:
     """The same file with another operation of the same effect, which TensorFlow's converter does not write."""
     model = unpack(path.read_bytes())
-    number = next(number for number, op in enumerate(read_graph(path).operations) if op.name == old)
+    number = next(number for number, op in enumerate(read_model(path).operations) if op.name == old)
     operator = model.subgraphs[0].operators[number]
     inputs = [operator.inputs[0]]
     if more:
@@ -133,7 +133,7 @@ def test_an_operation_that_others_write_gives_what_tflite_gives(
     function: str, old: str, new: str, options: Any, more: Sequence[int], tmp_path: Path
 ) -> None:
     path = replaced(convert(FUNCTIONS[function], tmp_path / "op.tflite"), old, new, options, more)
-    assert new in {op.name for op in read_graph(path).operations}
+    assert new in {op.name for op in read_model(path).operations}
     assert first_apart(compare_ops(path, export(OnnxInt8(), path), noise(path)), least_equal=BAR) is None
 
 
@@ -171,7 +171,7 @@ def test_the_ends_have_the_dtype_and_shape_of_the_tflites(dtype: str, tmp_path: 
 
     path = convert(FUNCTIONS["CONV_2D"], tmp_path / "op.tflite", dtype=tf.as_dtype(dtype))
     content = export(OnnxInt8(), path)
-    graph, source = onnx.load_from_string(content).graph, read_graph(path)
+    graph, source = onnx.load_from_string(content).graph, read_model(path)
     for end, index in zip((*graph.input, *graph.output), (*source.inputs, *source.outputs), strict=True):
         assert end.name == source.tensors[index].name
         assert tuple(each.dim_value for each in end.type.tensor_type.shape.dim) == source.tensors[index].shape

@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from ghost_edge.host.calibration.observe import Ranges
 from ghost_edge.host.quantization import QUANTIZERS
 from ghost_edge.host.tflite.edit import pack, unpack
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite.op_latency import cut_out, time_operations
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def test_what_makes_a_constant_is_not_timed_and_comes_with_its_reader(tflite: Pa
     float16 = QUANTIZERS["float16"]
     path = tmp_path / "float16.tflite"
     path.write_bytes(float16.quantize(float16.options(), source, NOTHING))
-    graph, times = read_graph(path), time_operations(path)
+    graph, times = read_model(path), time_operations(path)
     constant = [all(graph.tensors[index].constant for index in each.inputs) for each in graph.operations]
     assert [time == 0 for time in times] == constant
     assert any(constant)

@@ -19,7 +19,7 @@ from ghost_edge.host.networks.blocks import GBNeck, GhostModule
 from ghost_edge.host.networks.state_dict import assign_state, network_state
 from ghost_edge.host.networks.user_model import OwnModel, build, find_source
 from ghost_edge.host.recipe.schema import parse_recipe
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
 CODE = """
@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("path", ["mynet.keras", "mynet:make"])
 def test_an_own_model_becomes_int8_in_one_partition(folder: Path, path: str) -> None:
     files = convert_untrained({"kind": "keras", "path": path, "input_size": 16}, folder)
-    assert {tensor.dtype for tensor in read_graph(files.int8_tflite).tensors} <= {"int8", "int32"}
+    assert {tensor.dtype for tensor in read_model(files.int8_tflite).tensors} <= {"int8", "int32"}
     delegate = open_model(files.int8_tflite).delegate
     assert delegate is not None
     assert delegate.partitions == 1

@@ -22,7 +22,7 @@ from ghost_edge.host.calibration.observe import (
     save_observed,
 )
 from ghost_edge.host.calibration.shared_scales import one_scale
-from ghost_edge.host.tflite.graph import Graph, Operation, Tensor, read_graph
+from ghost_edge.host.tflite.graph import Model, Operation, Tensor, read_model
 
 pytestmark = pytest.mark.slow
 INPUTS = list(np.random.default_rng(0).normal(size=(6, 1, 28, 28, 1)).astype(np.float32))
@@ -34,11 +34,11 @@ def tflite(converted: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def graph(tflite: Path) -> Graph:
-    return read_graph(tflite)
+def graph(tflite: Path) -> Model:
+    return read_model(tflite)
 
 
-def seen(tflite: Path, graph: Graph, inputs: list[np.ndarray]) -> Observed:
+def seen(tflite: Path, graph: Model, inputs: list[np.ndarray]) -> Observed:
     return observe(tflite, graph, inputs, say=lambda done: None)
 
 
@@ -51,12 +51,12 @@ def highs(observed: Observed) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def observed(tflite: Path, graph: Graph) -> Observed:
+def observed(tflite: Path, graph: Model) -> Observed:
     return seen(tflite, graph, INPUTS)
 
 
 def test_ranges_are_those_of_an_independent_run_with_reference_kernels(
-    tflite: Path, graph: Graph, observed: Observed
+    tflite: Path, graph: Model, observed: Observed
 ) -> None:
     interpreter = Interpreter(
         str(tflite),
@@ -78,32 +78,32 @@ def test_ranges_are_those_of_an_independent_run_with_reference_kernels(
     assert_allclose(highs(observed), high, rtol=1e-4, atol=1e-4)
 
 
-def test_every_activation_is_observed_and_no_constant(graph: Graph, observed: Observed) -> None:
+def test_every_activation_is_observed_and_no_constant(graph: Model, observed: Observed) -> None:
     activations = {index for operation in graph.operations for index in operation.outputs} | set(graph.inputs)
     assert set(observed.names) == {graph.tensors[index].name for index in activations}
 
 
 def test_the_order_of_the_pictures_does_not_matter(
-    tflite: Path, graph: Graph, observed: Observed, tmp_path: Path
+    tflite: Path, graph: Model, observed: Observed, tmp_path: Path
 ) -> None:
     save_observed(observed, tmp_path / "a.npz")
     save_observed(seen(tflite, graph, INPUTS[::-1]), tmp_path / "b.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
-def test_more_pictures_never_narrow_a_range(tflite: Path, graph: Graph, observed: Observed) -> None:
+def test_more_pictures_never_narrow_a_range(tflite: Path, graph: Model, observed: Observed) -> None:
     fewer = seen(tflite, graph, INPUTS[:2])
     assert (lows(fewer) >= lows(observed)).all()
     assert (highs(fewer) <= highs(observed)).all()
 
 
-def test_as_many_values_are_counted_as_the_tensors_hold(graph: Graph, observed: Observed) -> None:
+def test_as_many_values_are_counted_as_the_tensors_hold(graph: Model, observed: Observed) -> None:
     sizes = {tensor.name: int(np.prod(tensor.shape)) for tensor in graph.tensors}
     for name, each in zip(observed.names, observed.histograms):
         assert int(each.counts.sum()) == len(INPUTS) * sizes[name]
 
 
-def test_channels_and_means_are_those_of_the_same_values(tflite: Path, graph: Graph, observed: Observed) -> None:
+def test_channels_and_means_are_those_of_the_same_values(tflite: Path, graph: Model, observed: Observed) -> None:
     channels = observe_channels(tflite, graph, INPUTS, say=lambda done: None)
     means = observe_means(tflite, graph, INPUTS)
     assert_array_equal([channels[name][0].min() for name in observed.names], lows(observed))
@@ -112,13 +112,13 @@ def test_channels_and_means_are_those_of_the_same_values(tflite: Path, graph: Gr
     assert all((channels[name][0] - 1e-6 <= means[name]).all() for name in observed.names)
 
 
-def test_other_pictures_give_other_ranges(tflite: Path, graph: Graph, observed: Observed) -> None:
+def test_other_pictures_give_other_ranges(tflite: Path, graph: Model, observed: Observed) -> None:
     halved = seen(tflite, graph, [picture / 2 for picture in INPUTS])
     assert (np.abs(highs(halved) - highs(observed)) > 1e-3).mean() > 0.5
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_picture_that_makes_the_model_answer_nan_is_numbered(tflite: Path, graph: Graph, value: float) -> None:
+def test_a_picture_that_makes_the_model_answer_nan_is_numbered(tflite: Path, graph: Model, value: float) -> None:
     with pytest.raises(DataError, match="calibration picture 1 makes the float model answer NaN or infinity"):
         seen(tflite, graph, [INPUTS[0], np.full_like(INPUTS[0], value)])
 
@@ -138,9 +138,9 @@ def test_damaged_ranges_are_refused(observed: Observed, tmp_path: Path) -> None:
         load_observed(tmp_path / "r.npz")
 
 
-def concat(*operations: tuple[str, tuple[int, ...], tuple[int, ...]]) -> Graph:
+def concat(*operations: tuple[str, tuple[int, ...], tuple[int, ...]]) -> Model:
     tensors = tuple(Tensor(index, name, (1,), "float32", constant=False) for index, name in enumerate("abcde"))
-    return Graph(tensors, tuple(Operation(*operation) for operation in operations), (0,), (4,))
+    return Model(tensors, tuple(Operation(*operation) for operation in operations), (0,), (4,))
 
 
 def values(low: float, high: float) -> np.ndarray:
@@ -150,7 +150,7 @@ def values(low: float, high: float) -> np.ndarray:
 WIDE = Observed(tuple("abcde"), tuple(histogram(values(-1.0 - number, 5.0 - number)) for number in range(5)))
 
 
-def tied(graph: Graph) -> list[tuple[float, float]]:
+def tied(graph: Model) -> list[tuple[float, float]]:
     ranges = ESTIMATORS["minmax"](WIDE, graph)
     return list(zip(ranges.low.tolist(), ranges.high.tolist()))
 
@@ -182,7 +182,7 @@ def test_no_estimator_writes_into_what_it_is_given(estimate: object) -> None:
 
 
 @pytest.mark.parametrize("estimate", ESTIMATORS.values(), ids=ESTIMATORS.keys())
-def test_both_sides_of_a_ghost_module_have_one_range(graph: Graph, observed: Observed, estimate: object) -> None:
+def test_both_sides_of_a_ghost_module_have_one_range(graph: Model, observed: Observed, estimate: object) -> None:
     ranges = estimate(observed, graph)  # type: ignore[operator]
     row = {name: index for index, name in enumerate(ranges.names)}
     joined = [operation for operation in graph.operations if operation.name == "CONCATENATION"]
@@ -192,7 +192,7 @@ def test_both_sides_of_a_ghost_module_have_one_range(graph: Graph, observed: Obs
         assert len({(ranges.low[index], ranges.high[index]) for index in rows}) == 1
 
 
-def test_two_processes_see_what_one_sees(tflite: Path, graph: Graph) -> None:
+def test_two_processes_see_what_one_sees(tflite: Path, graph: Model) -> None:
     rng = np.random.default_rng(0)
     inputs = [rng.normal(0, wide, (1, 28, 28, 1)).astype(np.float32) for wide in np.linspace(0.1, 9, 41)]
     one, two = seen(tflite, graph, inputs), observe_halves(tflite, graph, inputs, say=lambda done: None)
@@ -202,7 +202,7 @@ def test_two_processes_see_what_one_sees(tflite: Path, graph: Graph) -> None:
         np.testing.assert_array_equal(first.counts, second.counts)
 
 
-def test_a_picture_of_the_other_process_is_named_by_its_own_number(tflite: Path, graph: Graph) -> None:
+def test_a_picture_of_the_other_process_is_named_by_its_own_number(tflite: Path, graph: Model) -> None:
     inputs = [np.zeros((1, 28, 28, 1), np.float32) for _ in range(40)]
     inputs[37][0, 3, 3] = np.inf
     with pytest.raises(DataError, match=r"^calibration picture 37 makes the float model answer NaN or infinity"):

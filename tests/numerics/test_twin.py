@@ -21,7 +21,7 @@ from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.onnx.compare import OpDistance, compare_ops, first_apart
 from ghost_edge.host.onnx.int8 import OnnxInt8, export
 from ghost_edge.host.recipe.schema import load_recipe
-from ghost_edge.host.tflite.graph import Tensor, read_graph
+from ghost_edge.host.tflite.graph import Tensor, read_model
 
 THIRD_PARTY = [
     "mlperf_tiny_ic_resnet8_cifar10_int8",
@@ -94,7 +94,7 @@ def with_constant(content: bytes, name: str, change: Callable[[NDArray], NDArray
 
 def convolution(tflite: Path) -> tuple[Tensor, Tensor]:
     """The weights of the operation that is broken, and what it makes."""
-    graph = read_graph(tflite)
+    graph = read_model(tflite)
     op = graph.operations[CONVOLUTION]
     assert op.name == "CONV_2D"
     return graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]

@@ -15,11 +15,11 @@ from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.quantization import QUANTIZERS
 from ghost_edge.host.recipe.schema import parse_recipe
-from ghost_edge.host.tflite.graph import Graph, Operation, Tensor, read_graph
+from ghost_edge.host.tflite.graph import Model, Operation, Tensor, read_model
 from ghost_edge.host.tflite.verify import check_close, check_dtypes, check_static
 from ghost_edge.host.tflite.zynq7000 import check_integer, check_old_interpreter
 
-SOUND = Graph(
+SOUND = Model(
     tensors=(
         Tensor(0, "image", (1, 8, 8, 3), "int8", constant=False),
         Tensor(1, "bias", (10,), "int32", constant=True),
@@ -33,7 +33,7 @@ INT8 = QUANTIZERS["int8"].dtypes
 LOGITS = np.random.default_rng(0).normal(size=(8, 1, 10)).astype(np.float32)
 
 
-def with_tensor(index: int, **changes: object) -> Graph:
+def with_tensor(index: int, **changes: object) -> Model:
     tensors = list(SOUND.tensors)
     tensors[index] = dataclasses.replace(tensors[index], **changes)  # type: ignore[arg-type]
     return dataclasses.replace(SOUND, tensors=tuple(tensors))
@@ -50,7 +50,7 @@ def test_a_float_tensor_in_an_int8_file_is_named() -> None:
 
 
 def test_float_ends_are_no_excuse_for_a_float_tensor_between_them() -> None:
-    graph = Graph(
+    graph = Model(
         tensors=tuple(
             Tensor(index, name, (1, 10), dtype, constant=False)
             for index, (name, dtype) in enumerate(
@@ -131,19 +131,19 @@ def test_another_number_of_classes_is_refused() -> None:
 def test_a_file_that_is_no_tflite_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.tflite").write_bytes(content)
     with pytest.raises(ArtifactError, match=r"m\.tflite is not a \.tflite file"):
-        read_graph(tmp_path / "m.tflite")
+        read_model(tmp_path / "m.tflite")
 
 
-def one_operation(name: str, version: int = 1, *, shapes: tuple[tuple[int, ...], ...] = ((1, 8),) * 2) -> Graph:
+def one_operation(name: str, version: int = 1, *, shapes: tuple[tuple[int, ...], ...] = ((1, 8),) * 2) -> Model:
     """An operation of the last shape, made of the others; int8."""
     tensors = tuple(Tensor(index, "values", shape, "int8", constant=False) for index, shape in enumerate(shapes))
     last = len(shapes) - 1
-    return Graph(tensors, (Operation(name, tuple(range(last)), (last,), version=version),), (0,), (last,))
+    return Model(tensors, (Operation(name, tuple(range(last)), (last,), version=version),), (0,), (last,))
 
 
 def test_the_version_of_an_operation_is_read(tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(one_op("CONV_2D", [(1, 4, 4, 8)] * 3, (1, 4, 4, 8), version=5))
-    assert [operation.version for operation in read_graph(tmp_path / "m.tflite").operations] == [5]
+    assert [operation.version for operation in read_model(tmp_path / "m.tflite").operations] == [5]
 
 
 @pytest.mark.parametrize(("name", "version"), [("CONV_2D", 6), ("MUL", 7), ("FULLY_CONNECTED", 9), ("MEAN", 3)])
@@ -186,7 +186,7 @@ def test_verify_asks_what_the_recipe_s_board_runs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: str | None, refused: bool
 ) -> None:
     graph = dataclasses.replace(SOUND, operations=(Operation("CONV_2D", (0, 1), (2,), version=99),))
-    monkeypatch.setattr(verify, "read_graph", lambda path: graph)
+    monkeypatch.setattr(verify, "read_model", lambda path: graph)
     table = {"name": "m", "preprocess": {"size": 8}, **({"target": target} if target else {})}
     work = Work(parse_recipe(table, Path("m.toml")), Places(()), tmp_path, tell=lambda share, text: None)
     # without a probe file it gets no further than the checks of the graphs

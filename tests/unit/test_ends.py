@@ -15,7 +15,7 @@ from ghost_edge.core.tensor import TensorSpec, quantize
 from ghost_edge.device.evaluate import RunOptions, raw_outputs
 from ghost_edge.host.quantization.io_dtypes import byte_ends, float_ends
 from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 REFERENCE = RunOptions(kernels="reference")
 IMAGENET = Preprocess(size=16, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -139,7 +139,7 @@ def test_evaluation_feeds_each_kind_of_end_as_it_wants(tmp_path: Path, case: str
 def test_the_normalisation_costs_an_operation_only_where_one_scale_cannot_say_it(tmp_path: Path, case: str) -> None:
     preprocess, low, high = RANGES[case]
     (tmp_path / "m.tflite").write_bytes(byte_ends(network(low, high), preprocess))
-    graph = read_graph(tmp_path / "m.tflite")
+    graph = read_model(tmp_path / "m.tflite")
     convolution = [] if case in ONE_SCALE else ["DEPTHWISE_CONV_2D"]
     assert [each.name for each in graph.operations] == ["QUANTIZE", *convolution, "CONV_2D", "QUANTIZE"]
     ends = [graph.tensors[index] for index in graph.inputs + graph.outputs]

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from ghost_edge.host.explore.ghost_modules import GhostSizes, approximation, find_ghosts, theory
-from ghost_edge.host.tflite.graph import Graph, Operation, Tensor
+from ghost_edge.host.tflite.graph import Model, Operation, Tensor
 
 SIZES = GhostSizes(
     input=(14, 14, 480), filters=112, intrinsic=56, ratio=2, kernel=(1, 1), cheap_kernel=(3, 3), stride=(1, 1),
@@ -57,8 +57,8 @@ class Builder:
         channels = sum(self.tensors[index].shape[3] for index in inputs)
         return self.operation("CONCATENATION", inputs, *self.tensors[inputs[0]].shape[:3], channels)
 
-    def graph(self) -> Graph:
-        return Graph(tuple(self.tensors), tuple(self.operations), (0,), (len(self.tensors) - 1,))
+    def graph(self) -> Model:
+        return Model(tuple(self.tensors), tuple(self.operations), (0,), (len(self.tensors) - 1,))
 
 
 def test_the_module_of_the_paper_is_found_with_its_sizes() -> None:

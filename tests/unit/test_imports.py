@@ -110,7 +110,7 @@ def test_a_folder_imports_only_what_lies_below_it(repository: Path, folder: str)
         ("core", "class A:\n    def f(self):\n        import scipy.stats", ["scipy.stats"]),
         ("core", "import importlib\nimportlib.import_module('keras')", ["keras"]),
         ("device", "def f():\n    __import__('tensorflow')", ["tensorflow"]),
-        ("device", "from ghost_edge.host.tflite.graph import read_graph", ["ghost_edge.host.tflite.graph"]),
+        ("device", "from ghost_edge.host.tflite.graph import read_model", ["ghost_edge.host.tflite.graph"]),
         ("device", "if True:\n    try:\n        import onnx\n    except ImportError:\n        pass", ["onnx"]),
         ("host", "from ghost_edge.cli.main import main", ["ghost_edge.cli.main"]),
         ("host", "import torch", ["torch"]),

@@ -9,15 +9,15 @@ import pytest
 from numpy.testing import assert_allclose
 
 from ghost_edge.host.explore.planner import cheapest_plans, fit_times, segments, spans
-from ghost_edge.host.tflite.graph import Graph, Operation, Tensor
+from ghost_edge.host.tflite.graph import Model, Operation, Tensor
 
 
-def graph(*operations: tuple[tuple[int, ...], int]) -> Graph:
+def graph(*operations: tuple[tuple[int, ...], int]) -> Model:
     """Operations by the activations they read and the one they write; 0 is the input."""
     count = 1 + max(output for _, output in operations)
     tensors = tuple(Tensor(index, f"t{index}", (1, 4), "float32", False) for index in range(count))
     made = tuple(Operation("ADD", inputs, (output,)) for inputs, output in operations)
-    return Graph(tensors, made, (0,), (operations[-1][1],))
+    return Model(tensors, made, (0,), (operations[-1][1],))
 
 
 def test_a_chain_can_be_cut_behind_every_operation() -> None:

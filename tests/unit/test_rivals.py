@@ -19,7 +19,7 @@ from ghost_edge.host.explore import networks as rivals
 from ghost_edge.host.explore.networks import COLUMNS, RIVALS, compare_networks, footnotes, read_costs
 from ghost_edge.host.explore.untrained import Untrained
 from ghost_edge.host.networks import NETWORKS
-from ghost_edge.host.tflite.graph import Graph, Tensor
+from ghost_edge.host.tflite.graph import Model, Tensor
 
 QUIET = [1_000_000, 1_010_000, 1_005_000] * 10
 NOISY = [1_000_000, 9_000_000, 1_005_000] * 10
@@ -103,8 +103,8 @@ def test_an_unknown_network_gets_a_suggestion() -> None:
 
 
 def fake_files(monkeypatch: pytest.MonkeyPatch, folder: Path, *, dtype: str, share: DelegateShare | None) -> Untrained:
-    graph = Graph((Tensor(0, "logits", (1, 10), dtype, constant=False),), (), (0,), (0,))
-    monkeypatch.setattr(rivals, "read_graph", lambda path: graph)
+    graph = Model((Tensor(0, "logits", (1, 10), dtype, constant=False),), (), (0,), (0,))
+    monkeypatch.setattr(rivals, "read_model", lambda path: graph)
     monkeypatch.setattr(rivals, "run_isolated", lambda *_, **__: Outcome([None, share]))
     (folder / "m_int8.tflite").write_bytes(b"12345")
     return Untrained(folder / "m_float.tflite", folder / "m_int8.tflite")

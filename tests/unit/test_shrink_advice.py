@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ghost_edge.host.tflite.graph import Graph, Operation
+from ghost_edge.host.tflite.graph import Model, Operation
 from ghost_edge.host.tflite_micro.arena import ArenaPlan, Lifetime, shrink_advice
 
 
@@ -13,7 +13,7 @@ def test_the_advice_names_the_operation_its_tensors_and_a_way_out() -> None:
         Lifetime(5, "expand", 32_768, 19_456, 2, 3),
     )
     operations = tuple(Operation(name, (), ()) for name in ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D"))
-    graph = Graph((), operations, (0,), (5,))
+    graph = Model((), operations, (0,), (5,))
     plan = ArenaPlan(head=52_224, tail=5000, least=57_232, lifetimes=lifetimes, peak_step=1)
     assert shrink_advice(plan, graph) == (
         "operation 1, DEPTHWISE_CONV_2D, sets the peak of 49,152 bytes: expand 32,768, stem/Relu 16,384; "
@@ -23,5 +23,5 @@ def test_the_advice_names_the_operation_its_tensors_and_a_way_out() -> None:
 
 def test_the_advice_is_other_where_bookkeeping_is_the_most() -> None:
     plan = ArenaPlan(head=512, tail=17_000, least=17_600, lifetimes=(Lifetime(0, "a", 512, 0, 0, 1),), peak_step=0)
-    advice = shrink_advice(plan, Graph((), (Operation("CONV_2D", (), ()),), (0,), (0,)))
+    advice = shrink_advice(plan, Model((), (Operation("CONV_2D", (), ()),), (0,), (0,)))
     assert advice.endswith("; bookkeeping is 17,000 bytes: take fewer operations")

@@ -24,7 +24,7 @@ from ghost_edge.host.calibration.histogram import HALF, Histogram
 from ghost_edge.host.calibration.observe import Observed
 from ghost_edge.host.calibration.shared_scales import one_scale
 from ghost_edge.host.tflite.activations import activations
-from ghost_edge.host.tflite.graph import Graph, Operation
+from ghost_edge.host.tflite.graph import Model, Operation
 
 COLUMNS = (
     Column("op", "index"),
@@ -74,7 +74,7 @@ class LayerLoss:
 
 
 def measure(
-    source: Path, graph: Graph, quantized: Path, images: Sequence[Image], preprocess: Preprocess
+    source: Path, graph: Model, quantized: Path, images: Sequence[Image], preprocess: Preprocess
 ) -> dict[str, Seen]:
     """Run both files on pictures, uint8 [H, W, C]; every activation that has one name in both, by that name.
 
@@ -110,7 +110,7 @@ def compare(values: NDArray[np.float32], stored: NDArray[Any], spec: TensorSpec)
 
 
 def examine(
-    source: Graph, quantized: Graph, seen: Mapping[str, Seen], observed: Observed, before: Channels
+    source: Model, quantized: Model, seen: Mapping[str, Seen], observed: Observed, before: Channels
 ) -> tuple[LayerLoss, ...]:
     """A row for the input and each operation of the quantized file, in the order in which they run.
 
@@ -158,7 +158,7 @@ def _db(noise: float) -> Optional[float]:
     return 10 * math.log10(1 / noise) if noise > 0 else None
 
 
-def depthwise_weights(path: Path, graph: Graph) -> dict[str, NDArray[np.float32]]:
+def depthwise_weights(path: Path, graph: Model) -> dict[str, NDArray[np.float32]]:
     """The largest |weight| by channel, [C], of each depthwise layer of a float file, by the name of what it makes."""
     stored = _open(path)
     return {

@@ -21,7 +21,7 @@ from ghost_edge.host.board.wheels import download_wheels, write_own_wheel
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.schema import load_recipe
 from ghost_edge.host.recipe.shipped import default_recipe
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 _SCRIPTS = Path(__file__).parent
 
@@ -95,7 +95,7 @@ def _is_comparable(model: Model, packed: Mapping[str, Path]) -> bool:
 def _why_left_out(model: Model, source: Path, row: Target) -> str:
     if not model.artifact.file.endswith(".tflite"):
         return "the bundle's interpreter runs .tflite files"
-    dies = row.float_dies and read_graph(open_artifact(model.artifact, source)).has_float_kernels
+    dies = row.float_dies and read_model(open_artifact(model.artifact, source)).has_float_kernels
     return row.float_dies if dies else ""
 
 

@@ -11,10 +11,10 @@ from ghost_edge.host.calibration import entropy, minmax, mse, percentile
 from ghost_edge.host.calibration.histogram import Histogram, merge
 from ghost_edge.host.calibration.observe import Observed, Ranges
 from ghost_edge.host.calibration.shared_scales import one_scale
-from ghost_edge.host.tflite.graph import Graph
+from ghost_edge.host.tflite.graph import Model
 
 
-def _estimate(observed: Observed, graph: Graph, *, choose: Callable[[Histogram], tuple[float, float]]) -> Ranges:
+def _estimate(observed: Observed, graph: Model, *, choose: Callable[[Histogram], tuple[float, float]]) -> Ranges:
     """One range for all tensors that must have one scale, chosen on their histograms together."""
     row, ranges = {name: index for index, name in enumerate(observed.names)}, np.zeros((len(observed.names), 4))
     for names in one_scale(graph):
@@ -24,7 +24,7 @@ def _estimate(observed: Observed, graph: Graph, *, choose: Callable[[Histogram],
     return Ranges(observed.names, *ranges.astype(np.float32).T)
 
 
-ESTIMATORS: dict[str, Callable[[Observed, Graph], Ranges]] = {
+ESTIMATORS: dict[str, Callable[[Observed, Model], Ranges]] = {
     "mse": functools.partial(_estimate, choose=mse.choose),
     "minmax": functools.partial(_estimate, choose=minmax.choose),
     "entropy": functools.partial(_estimate, choose=entropy.choose),

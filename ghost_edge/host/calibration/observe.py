@@ -15,7 +15,7 @@ from ghost_edge.core.files import read_npz, save_npz
 from ghost_edge.device.isolate import run_isolated
 from ghost_edge.host.calibration.histogram import Histogram, histogram, merge
 from ghost_edge.host.tflite.activations import Inputs, Say, activations
-from ghost_edge.host.tflite.graph import Graph
+from ghost_edge.host.tflite.graph import Model
 
 _WORTH_A_PROCESS = 32  # pictures
 _LONGEST_S = 24 * 3600.0
@@ -50,7 +50,7 @@ class Ranges:
         )
 
 
-def observe(tflite: Path, graph: Graph, inputs: Inputs, say: Say, first: int = 0) -> Observed:
+def observe(tflite: Path, graph: Model, inputs: Inputs, say: Say, first: int = 0) -> Observed:
     """Run model inputs, float32 [1, ...], and count the values of every activation; first: number of the first one.
 
     Neither extremes nor counts depend on the order of the pictures, unlike a moving average; memory does not grow with
@@ -63,7 +63,7 @@ def observe(tflite: Path, graph: Graph, inputs: Inputs, say: Say, first: int = 0
     return Observed(tuple(seen), tuple(seen.values()))
 
 
-def observe_halves(tflite: Path, graph: Graph, inputs: Sequence[NDArray[np.float32]], *, say: Say) -> Observed:
+def observe_halves(tflite: Path, graph: Model, inputs: Sequence[NDArray[np.float32]], *, say: Say) -> Observed:
     """observe() by two processes, half of the inputs each, where there are two cores; the same histograms.
 
     Neither the interpreter nor the counting gains from threads: both wait for Python's lock.
@@ -83,7 +83,7 @@ def _quiet(done: int) -> None:
     """Progress of a process that has no terminal."""
 
 
-def observe_channels(tflite: Path, graph: Graph, inputs: Inputs, *, say: Say) -> dict[str, NDArray[np.float32]]:
+def observe_channels(tflite: Path, graph: Model, inputs: Inputs, *, say: Say) -> dict[str, NDArray[np.float32]]:
     """The lowest and highest value in each channel of every activation: name to float32 [2, C]; else as observe()."""
     seen: dict[str, NDArray[np.float32]] = {}
     for name, values in activations(tflite, graph, inputs, say):
@@ -93,7 +93,7 @@ def observe_channels(tflite: Path, graph: Graph, inputs: Inputs, *, say: Say) ->
     return seen
 
 
-def observe_means(tflite: Path, graph: Graph, inputs: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
+def observe_means(tflite: Path, graph: Model, inputs: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
     """The mean over pictures of every activation, float64 [...] by name; else as observe()."""
     sums: dict[str, NDArray[np.float64]] = {}
     for name, values in activations(tflite, graph, inputs, lambda done: None):

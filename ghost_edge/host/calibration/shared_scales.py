@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from ghost_edge.host.tflite.graph import Graph
+from ghost_edge.host.tflite.graph import Model
 
 # what only moves or picks values: the kernels take one scale on both sides (arXiv 1712.05877, section A.3)
 _MOVERS = {"CONCATENATION", "PAD", "RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "SLICE", "STRIDED_SLICE", "SPLIT"}
@@ -30,7 +30,7 @@ class Ties:
         self._parents[self.root(one)] = self.root(other)
 
 
-def one_scale(graph: Graph) -> tuple[tuple[str, ...], ...]:
+def one_scale(graph: Model) -> tuple[tuple[str, ...], ...]:
     """Names of all float activations, those that must have one scale together."""
     ties, groups = Ties(), dict[Hashable, tuple[str, ...]]()
     moving = [tensor for tensor in graph.tensors if tensor.dtype == "float32" and not tensor.constant]

@@ -8,10 +8,9 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.progress import Reporter
@@ -20,7 +19,10 @@ from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import observe
 from ghost_edge.host.quantization import QUANTIZERS
 from ghost_edge.host.tflite.cost import count_macs, weights
-from ghost_edge.host.tflite.graph import Graph, Operation, read_graph
+from ghost_edge.host.tflite.graph import Model, Operation, read_model
+
+if TYPE_CHECKING:
+    import keras
 
 # what may stand between a convolution and the depthwise one that reads it, or between either and the CONCATENATION
 _PASSED = (
@@ -78,7 +80,7 @@ def approximation(sizes: GhostSizes) -> float:
     return sizes.ratio * sizes.input[2] / (sizes.ratio + sizes.input[2] - 1)
 
 
-def find_ghosts(graph: Graph) -> tuple[Ghost, ...]:
+def find_ghosts(graph: Model) -> tuple[Ghost, ...]:
     """Every CONCATENATION of one convolution's output with depthwise convolutions of that output."""
     makers = {tensor: operation for operation in graph.operations for tensor in operation.outputs}
     modules = [(index, _parts(graph, makers, concat)) for index, concat in enumerate(graph.operations)]
@@ -88,7 +90,7 @@ def find_ghosts(graph: Graph) -> tuple[Ghost, ...]:
 Makers = Mapping[int, Operation]
 
 
-def _parts(graph: Graph, makers: Makers, concat: Operation) -> tuple[Operation, list[Operation]] | None:
+def _parts(graph: Model, makers: Makers, concat: Operation) -> tuple[Operation, list[Operation]] | None:
     """The convolution and the depthwise ones that a CONCATENATION joins; None where it joins anything else."""
     if concat.name != "CONCATENATION":
         return None
@@ -106,7 +108,7 @@ def _parts(graph: Graph, makers: Makers, concat: Operation) -> tuple[Operation, 
     return (primary, cheap) if fed_by_it and along_channels and of_the_paper else None
 
 
-def _convolution(graph: Graph, makers: Makers, tensor: int) -> Operation | None:
+def _convolution(graph: Model, makers: Makers, tensor: int) -> Operation | None:
     """The convolution whose output this is, activations, padding and slices aside."""
     while tensor in makers:
         operation = makers[tensor]
@@ -119,7 +121,7 @@ def _convolution(graph: Graph, makers: Makers, tensor: int) -> Operation | None:
     return None
 
 
-def _ghost(graph: Graph, index: int, primary: Operation, cheap: Sequence[Operation]) -> Ghost:
+def _ghost(graph: Model, index: int, primary: Operation, cheap: Sequence[Operation]) -> Ghost:
     output = graph.operations[index].outputs[0]
     _, height, width, filters = graph.tensors[_sliced(graph, output)].shape
     intrinsic, k_height, k_width, channels = graph.tensors[primary.inputs[1]].shape
@@ -149,7 +151,7 @@ def _ghost(graph: Graph, index: int, primary: Operation, cheap: Sequence[Operati
     )
 
 
-def _sliced(graph: Graph, tensor: int) -> int:
+def _sliced(graph: Model, tensor: int) -> int:
     """The slice of a tensor's channels where nothing else reads it, else the tensor."""
     readers = [operation for operation in graph.operations if tensor in operation.inputs]
     if len(readers) == 1 and readers[0].name in ("SLICE", "STRIDED_SLICE"):
@@ -164,6 +166,8 @@ def measure_ghosts(ghosts: Sequence[Ghost], *, rounds: int, reporter: Reporter) 
 
     Modules of equal sizes are measured once. Raises what alternate() raises.
     """
+    import keras  # here: TensorFlow takes seconds, and inspect of a file needs none
+
     reporter.started("measure")
     started = time.perf_counter()
     measured: dict[GhostSizes, TimeRatio] = {}
@@ -182,6 +186,8 @@ def measure_ghosts(ghosts: Sequence[Ghost], *, rounds: int, reporter: Reporter) 
 
 def plain_convolution(sizes: GhostSizes) -> keras.Model:
     """One convolution from the module's input to all its filters."""
+    import keras
+
     image = keras.Input(sizes.input, batch_size=1, name="image")
     layer = keras.layers.Conv2D(sizes.filters, sizes.kernel, sizes.stride, padding=sizes.padding)
     return keras.Model(image, layer(image))
@@ -189,6 +195,8 @@ def plain_convolution(sizes: GhostSizes) -> keras.Model:
 
 def ghost_module(sizes: GhostSizes) -> keras.Model:
     """The module: a convolution to the intrinsic maps, a depthwise one for the ghosts, both joined (equation 3)."""
+    import keras
+
     image = keras.Input(sizes.input, batch_size=1, name="image")
     layer = keras.layers.Conv2D(sizes.intrinsic, sizes.kernel, sizes.stride, padding=sizes.padding)
     cheap = keras.layers.DepthwiseConv2D(sizes.cheap_kernel, padding="same", depth_multiplier=sizes.ratio - 1)
@@ -199,9 +207,11 @@ def ghost_module(sizes: GhostSizes) -> keras.Model:
 
 def convert_int8(model: keras.Model, path: Path) -> None:
     """Convert one input and one output as the chain does, with ranges from noise: for speed, never for accuracy."""
+    import tensorflow as tf
+
     write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert(), path)
     noise = np.random.default_rng(0).normal(size=(4, *model.input_shape)).astype(np.float32)
-    graph = read_graph(path)
+    graph = read_model(path)
     ranges = ESTIMATORS["minmax"](observe(path, graph, noise, say=lambda done: None), graph)
     int8 = QUANTIZERS["int8"]
     write_bytes(int8.quantize(int8.options(), path, ranges), path)

@@ -18,7 +18,7 @@ from ghost_edge.device.runtimes.model import DelegateShare
 from ghost_edge.device.runtimes.open import check_model_file, open_model
 from ghost_edge.host.explore.ghost_modules import Ghost, find_ghosts
 from ghost_edge.host.tflite.cost import Layer, activation_bytes, count_layers
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 if TYPE_CHECKING:
     from ghost_edge.core.progress import Reporter
@@ -83,7 +83,7 @@ def inspect_model(path: Path, data: Path | None, reporter: Reporter) -> Inspecti
     if path.suffix != ".tflite":
         raise ArtifactError(f"{path} cannot be inspected; give a .tflite file, or a recipe (.toml) to build")
     check_model_file(path)
-    graph = read_graph(path)
+    graph = read_model(path)
     layers = count_layers(graph)
     share = run_isolated(lambda: open_model(path).delegate, timeout_s=60.0)
     return Inspection(

@@ -14,7 +14,7 @@ from ghost_edge.core.files import write_bytes
 from ghost_edge.host.explore.untrained import convert_untrained
 from ghost_edge.host.networks.options import TABLE_7
 from ghost_edge.host.tflite.cost import count_macs
-from ghost_edge.host.tflite.graph import Graph, read_graph
+from ghost_edge.host.tflite.graph import Model, read_model
 from ghost_edge.host.tflite_micro.arena import plan_graph, scale_counts
 
 WIDTHS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.3)
@@ -109,7 +109,7 @@ def _convert(table: str, width: float, classes: int, channels: int) -> Iterator[
     with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
         network = _network(table, width, _CONVERTED, classes, channels)
         tflite = convert_untrained(network, Path(scratch)).int8_tflite
-        graph, scales = read_graph(tflite), scale_counts(tflite)
+        graph, scales = read_model(tflite), scale_counts(tflite)
         for size in SIZES:
             sized = resized(graph, tflite, (1, size, size, channels))
             macs = sum(count_macs(sized, op) for op in sized.operations)
@@ -117,7 +117,7 @@ def _convert(table: str, width: float, classes: int, channels: int) -> Iterator[
             yield Candidate(table, width, size, macs, tflite.stat().st_size, plan.advised)
 
 
-def resized(graph: Graph, tflite: Path, shape: tuple[int, ...]) -> Graph:
+def resized(graph: Model, tflite: Path, shape: tuple[int, ...]) -> Model:
     """The graph of the file as it is with an input of another shape."""
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # XNNPACK takes no other shape
     interpreter = Interpreter(str(tflite), num_threads=1, experimental_op_resolver_type=plain)

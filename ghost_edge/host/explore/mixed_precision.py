@@ -31,7 +31,7 @@ from ghost_edge.host.datasets import fingerprint, open_dataset
 from ghost_edge.host.explore.planner import Plan, cheapest_plans, fit_times, segments, spans
 from ghost_edge.host.quantization.mixed import PRECISIONS, Mixed, Span, quantize
 from ghost_edge.host.recipe.schema import Choice, Recipe, require
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 Judge = Callable[[Path], Accuracy]
 REPORT = "mixed.json"
@@ -190,7 +190,7 @@ def _open_benches(work: Work, folder: Path) -> list[_Bench]:
     """
     source = work.path(work.names.source)
     steps = stage.refinements(work, source)
-    parts = segments(read_graph(source))
+    parts = segments(read_model(source))
     precisions = PRECISIONS[1:] if work.recipe.target == "zynq7000" else PRECISIONS
     benches = [_Bench(work, stage.estimated(work, source), steps, parts, folder, each) for each in precisions]
     times = alternate([bench.make(bench.everything) for bench in benches], rounds=_ROUNDS)

@@ -19,7 +19,7 @@ from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.explore.untrained import Untrained, convert_untrained
 from ghost_edge.host.quantization import QUANTIZERS
 from ghost_edge.host.tflite.cost import count_layers
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite.verify import check_dtypes
 
 PUBLISHED_SIZE = 224  # pixels; every top-1 below was published for it
@@ -104,8 +104,8 @@ def read_costs(made: Untrained) -> dict[str, Any]:
 
     Raises ConversionError where the int8 file is not int8 throughout, DeviceError where the interpreter refuses one.
     """
-    check_dtypes(read_graph(made.int8_tflite), QUANTIZERS["int8"].dtypes, made.int8_tflite.name)
-    layers = count_layers(read_graph(made.float_tflite))
+    check_dtypes(read_model(made.int8_tflite), QUANTIZERS["int8"].dtypes, made.int8_tflite.name)
+    layers = count_layers(read_model(made.float_tflite))
     # in a child process: XNNPACK was seen to abort on a file that it could not prepare
     opened = run_isolated(lambda: [open_model(file).delegate for file in made], timeout_s=60.0)
     share: DelegateShare | None = opened.unwrap(made.int8_tflite.name)[1]

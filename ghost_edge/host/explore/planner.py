@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_edge.host.quantization.mixed import Span
-from ghost_edge.host.tflite.graph import Graph
+from ghost_edge.host.tflite.graph import Model
 
 Floats = NDArray[np.float64]
 Plan = tuple[bool, ...]  # for each segment, whether it leaves int8
 
 
-def segments(graph: Graph) -> tuple[Span, ...]:
+def segments(graph: Model) -> tuple[Span, ...]:
     """First and last operation of each part between two activations through which everything passes.
 
     Only there a change of precision costs one operation; a bottleneck with its shortcut is never cut.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ArtifactError, ConversionError
 from ghost_edge.host.tflite.edit import unpack
-from ghost_edge.host.tflite.graph import Graph, Operation, read_graph
+from ghost_edge.host.tflite.graph import Model, Operation, read_model
 
 _ACTIVATIONS = {value: name for name, value in vars(schema.ActivationFunctionType).items() if not name.startswith("_")}
 _LIMITS = {"NONE": (-np.inf, np.inf), "RELU": (0, np.inf), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}
@@ -29,13 +29,13 @@ def away_from_zero(distance: float) -> Step:
     return "Shrink", (), {"bias": -distance, "lambd": 0.0}
 
 
-def tensor_names(graph: Graph) -> tuple[str, ...]:
+def tensor_names(graph: Model) -> tuple[str, ...]:
     """The .tflite's names by tensor, with its index behind one that is empty or that two tensors have."""
     count = collections.Counter(tensor.name for tensor in graph.tensors)
     return tuple(t.name if t.name and count[t.name] == 1 else f"{t.name}#{t.index}" for t in graph.tensors)
 
 
-def twin_names(graph: Graph) -> tuple[str, ...]:
+def twin_names(graph: Model) -> tuple[str, ...]:
     """The same for the tensors inside the twin: the plain name of an input or output is that of the graph's end."""
     ends = {*graph.inputs, *graph.outputs}
     return tuple(f"{name}:twin" if index in ends else name for index, name in enumerate(tensor_names(graph)))
@@ -55,7 +55,7 @@ class Draft:
     """
 
     def __init__(self, tflite: Path) -> None:
-        self.file, self.graph = tflite.name, read_graph(tflite)
+        self.file, self.graph = tflite.name, read_model(tflite)
         self._model = unpack(tflite.read_bytes())
         operators = zip(self.graph.operations, self._model.subgraphs[0].operators, strict=True)
         self._options = {op.outputs: operator.builtinOptions for op, operator in operators}

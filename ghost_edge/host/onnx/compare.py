@@ -18,7 +18,7 @@ from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.device.runtimes.model import one_line
 from ghost_edge.device.runtimes.onnx import PRECISE, refusals
 from ghost_edge.host.onnx.builder import in_twin, tensor_names, twin_names
-from ghost_edge.host.tflite.graph import Graph, read_graph
+from ghost_edge.host.tflite.graph import Model, read_model
 
 # what rounding explains: the exporter leaves no more than 1 % of the values to the second rounding of TFLite's products
 # (onnx_products), if they are spread evenly; random inputs are not, and some more are seen
@@ -62,7 +62,7 @@ def compare_ops(tflite: Path, onnx_content: bytes, inputs: Iterable[NDArray[Any]
     one array a picture. Returns the operations in the order of the graph; one that the twin does within another (a PAD
     in front of a convolution) is left out. Raises ArtifactError where the files do not fit, DataError without inputs.
     """
-    graph = read_graph(tflite)
+    graph = read_model(tflite)
     interpreter = _open(tflite)
     session = _open_cut(onnx_content, graph)
     made = [output.name.removesuffix(_MADE) for output in session.get_outputs()]
@@ -94,7 +94,7 @@ def _run(session: Any, values: Values) -> list[NDArray[Any]]:
     return found
 
 
-def _rows(graph: Graph) -> Iterator[tuple[int, str, str]]:
+def _rows(graph: Model) -> Iterator[tuple[int, str, str]]:
     """Index, operation and name of what it makes in the twin, in the order of the graph."""
     ends, inner = tensor_names(graph), twin_names(graph)
     yield from ((-1, "INPUT", inner[index]) for index in graph.inputs)
@@ -103,7 +103,7 @@ def _rows(graph: Graph) -> Iterator[tuple[int, str, str]]:
     yield from ((len(graph.operations), "OUTPUT", ends[index]) for index in graph.outputs)
 
 
-def _steps(graph: Graph, interpreter: Interpreter) -> dict[str, float]:
+def _steps(graph: Model, interpreter: Interpreter) -> dict[str, float]:
     """The size of a step in float outputs; in integers it is one."""
     scales = {each["index"]: each["quantization"][0] for each in interpreter.get_tensor_details()}
     ends, inner, steps = tensor_names(graph), twin_names(graph), dict[str, float]()
@@ -127,7 +127,7 @@ def _open(tflite: Path) -> Interpreter:
     return interpreter
 
 
-def _expected(graph: Graph, interpreter: Interpreter) -> Values:
+def _expected(graph: Model, interpreter: Interpreter) -> Values:
     """Every activation by its names in the twin."""
     ends, inner = tensor_names(graph), twin_names(graph)
     values: Values = {}
@@ -138,7 +138,7 @@ def _expected(graph: Graph, interpreter: Interpreter) -> Values:
     return values
 
 
-def _open_cut(content: bytes, graph: Graph) -> Any:
+def _open_cut(content: bytes, graph: Model) -> Any:
     """A session of the twin cut at every tensor: what an operation makes is an output, what it takes an input."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -151,7 +151,7 @@ def _open_cut(content: bytes, graph: Graph) -> Any:
         raise ArtifactError(f"the ONNX file cannot be run operation by operation ({one_line(error)})") from error
 
 
-def _cut(model: onnx.ModelProto, graph: Graph) -> onnx.ModelProto:
+def _cut(model: onnx.ModelProto, graph: Model) -> onnx.ModelProto:
     values = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
     known = {each.name: each for each in (*values.input, *values.value_info, *values.output)}
     names = {*tensor_names(graph), *twin_names(graph)} & {*known}

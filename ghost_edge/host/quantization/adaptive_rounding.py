@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ghost_edge.host.quantization.bias_correction import taps
 from ghost_edge.host.tflite.activations import Inputs, Say, activations
 from ghost_edge.host.tflite.edit import WEIGHTED, Flat, Op
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 Floats = NDArray[np.float64]
 _POSITIONS = 64  # of one layer's output in one picture
@@ -32,7 +32,7 @@ def observe_covariances(tflite: Path, inputs: Inputs, say: Say) -> dict[str, Flo
         if op.name in WEIGHTED and _is_plain(flat, op):
             readers.setdefault(flat.name(op.inputs[0]), []).append(op)
     sums: dict[str, tuple[int, Floats, Floats]] = {}
-    for name, values in activations(tflite, read_graph(tflite), inputs, say):
+    for name, values in activations(tflite, read_model(tflite), inputs, say):
         for op in readers.get(name, ()):
             rows, output = _rows(flat, op, values), flat.name(op.output)
             count, first, second = sums.get(output, (0, np.zeros(1), np.zeros(1)))

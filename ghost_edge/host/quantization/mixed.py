@@ -17,7 +17,7 @@ from ghost_edge.host.quantization.int8 import Int8
 from ghost_edge.host.quantization.int16x8 import free_scales
 from ghost_edge.host.quantization.tool import apply
 from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
-from ghost_edge.host.tflite.graph import Graph, Operation, read_graph
+from ghost_edge.host.tflite.graph import Model, Operation, read_model
 
 Span = tuple[int, int]
 PRECISIONS = ("float32", "int16")
@@ -55,7 +55,7 @@ def quantize(options: Mixed, float_tflite: Path, ranges: Ranges) -> bytes:
 
     Raises RecipeError for a span that is not in the file, and what apply() raises.
     """
-    graph, rules = read_graph(float_tflite), recipe.static_wi8_ai8()
+    graph, rules = read_model(float_tflite), recipe.static_wi8_ai8()
     for operation in _inside(graph, options.float32):
         rules.append({**_scope(graph, operation), "algorithm_key": "no_quantize", "op_config": {}})
     for operation in _inside(graph, options.int16):
@@ -81,7 +81,7 @@ def _widen_through_float(content: bytes) -> bytes:
     return pack(model)
 
 
-def _inside(graph: Graph, spans: Sequence[Sequence[int]]) -> list[Operation]:
+def _inside(graph: Model, spans: Sequence[Sequence[int]]) -> list[Operation]:
     for _, last in spans:
         if last >= len(graph.operations):
             raise RecipeError(
@@ -91,7 +91,7 @@ def _inside(graph: Graph, spans: Sequence[Sequence[int]]) -> list[Operation]:
     return [operation for first, last in spans for operation in graph.operations[first : last + 1]]
 
 
-def _scope(graph: Graph, operation: Operation) -> dict[str, str]:
+def _scope(graph: Model, operation: Operation) -> dict[str, str]:
     """What the tool knows an operation by: the names of its outputs."""
     names = "".join(f"{re.escape(graph.tensors[index].name)};" for index in operation.outputs)
     return {"regex": f"^{names}$", "operation": "*"}

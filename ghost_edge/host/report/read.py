@@ -20,7 +20,7 @@ from ghost_edge.host.chain.stages.report import delegate_doubts
 from ghost_edge.host.datasets.health import read_findings
 from ghost_edge.host.recipe.output import DISAGREEMENTS, DOCTOR, LAYERS, PARITY, RANGES, VERIFIED, open_recorded
 from ghost_edge.host.tflite.cost import activation_bytes
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 
 class Timed(NamedTuple):
@@ -94,7 +94,7 @@ def read_run(folder: Path, benches: Sequence[Path] = ()) -> Run:
         disagreements=load_disagreements(open_recorded(folder, DISAGREEMENTS)) if judged else (),
         parity=loaded,
         benches=tuple(read_bench(path, manifest) for path in (open_recorded(folder, LATENCY), *benches)),
-        alive={name: activation_bytes(read_graph(path)) for name, path in files.items() if path.suffix == ".tflite"},
+        alive={name: activation_bytes(read_model(path)) for name, path in files.items() if path.suffix == ".tflite"},
         doubts=(*doubts, *saturation_doubts(loaded)),
     )
 

@@ -10,14 +10,14 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from ghost_edge.core.errors import DataError
-from ghost_edge.host.tflite.graph import Graph
+from ghost_edge.host.tflite.graph import Model
 
 Inputs = Iterable[NDArray[np.float32]]
 Say = Callable[[int], None]
 
 
 def activations(
-    tflite: Path, graph: Graph, inputs: Inputs, say: Say, first: int = 0
+    tflite: Path, graph: Model, inputs: Inputs, say: Say, first: int = 0
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Name and values of each float activation, picture after picture; the values live until the next is asked for."""
     interpreter = Interpreter(

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 
-from ghost_edge.host.tflite.graph import Graph, Operation, Tensor
+from ghost_edge.host.tflite.graph import Model, Operation, Tensor
 
 _WEIGHTS = {"CONV_2D": (1, 2), "DEPTHWISE_CONV_2D": (1, 2), "FULLY_CONNECTED": (1, 2), "TRANSPOSE_CONV": (1, 3)}
 _INDICES = ("int32", "int64", "bool")  # outside _WEIGHTS these are shapes, axes and masks
@@ -27,7 +27,7 @@ class Layer:
     output_bytes: int
 
 
-def count_layers(graph: Graph) -> tuple[Layer, ...]:
+def count_layers(graph: Model) -> tuple[Layer, ...]:
     """One row an operation, in the order in which they run; name, shape and dtype are those of its first output."""
     layers, seen = [], set[int]()
     for index, operation in enumerate(graph.operations):
@@ -50,7 +50,7 @@ def count_layers(graph: Graph) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def count_macs(graph: Graph, operation: Operation) -> int:
+def count_macs(graph: Model, operation: Operation) -> int:
     """Multiply-accumulates of a convolution or a fully connected layer, 0 for others; a bias is not counted."""
     if operation.name not in _WEIGHTS:
         return 0
@@ -63,7 +63,7 @@ def count_macs(graph: Graph, operation: Operation) -> int:
     return outputs * math.prod(filters[1:])  # [outputs, height, width, inputs] and [outputs, inputs]
 
 
-def weights(graph: Graph, operation: Operation) -> list[Tensor]:
+def weights(graph: Model, operation: Operation) -> list[Tensor]:
     """The parameters among an operation's constants: filter and bias; elsewhere no shape, axis or single number."""
     places = _WEIGHTS.get(operation.name, range(len(operation.inputs)))
     wanted = [index for at, index in enumerate(operation.inputs) if at in places and index >= 0]
@@ -73,7 +73,7 @@ def weights(graph: Graph, operation: Operation) -> list[Tensor]:
     return [tensor for tensor in constants if tensor.dtype not in _INDICES and math.prod(tensor.shape) > 1]
 
 
-def activation_bytes(graph: Graph) -> list[int]:
+def activation_bytes(graph: Model) -> list[int]:
     """The sum of activations that are alive while each operation runs, in execution order.
 
     Alive: from the operation that makes it (an input: from the start) to the last that reads it (an output: to the

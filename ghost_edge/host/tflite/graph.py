@@ -1,37 +1,69 @@
-"""What is inside a .tflite file: tensors and operations."""
+"""Read a .tflite file: one Model of tensors and operations that every room of the workstation works on."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import struct
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, Optional
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.tensor import TensorSpec
 
 _PADDINGS = {schema.Padding.SAME: "same", schema.Padding.VALID: "valid"}
 _DTYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
 _OPS = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+_ACTIVATIONS = {value: name for name, value in vars(schema.ActivationFunctionType).items() if not name.startswith("_")}
+_MAGIC = b"TFL3"  # file identifier of tensorflow/lite/schema/schema.fbs
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Tensor:
-    """A tensor of the main graph; constant: its values lie in the file."""
+    """A tensor of the main graph: real = scale * (stored - zero_point) (Jacob et al., CVPR 2018, equation 1).
+
+    scale: float32 [1], or [C] along `axis` (per channel); empty where the tensor is not quantized. zero_point: int64,
+    as long as scale. constant: the values lie in the file; then `values` holds them, dtype [shape], read-only (bytes
+    for a dtype that numpy lacks). buffer: number of the file's buffer; offset: of its first byte in the file.
+    """
 
     index: int
     name: str
     shape: tuple[int, ...]
     dtype: str
     constant: bool
+    scale: NDArray[np.float32] = dataclasses.field(default_factory=lambda: np.zeros(0, np.float32))
+    zero_point: NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+    axis: int = 0
+    values: Optional[NDArray[Any]] = None
+    buffer: int = 0
+    offset: int = 0
+    variable: bool = False
+
+    @property
+    def is_float_activation(self) -> bool:
+        """True for a computed float32 tensor: calibration observes its range."""
+        return self.dtype == "float32" and not self.constant
+
+    @property
+    def spec(self) -> TensorSpec:
+        """The tensor with one scale and zero point, 0 and 0 where it has none or one for each channel."""
+        pair = (float(self.scale[0]), int(self.zero_point[0])) if len(self.scale) == 1 else (0.0, 0)
+        return TensorSpec(self.name, self.shape, self.dtype, *pair)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Operation:
     """An operation by its builtin name; inputs and outputs are tensor indices (-1: not given).
 
-    stride, dilation: of height and width, (1, 1) where the operation has none. version: of its form.
+    stride, dilation: of height and width, (1, 1) where the operation has none. version: of its kernel's signature.
+    activation: the fused one, such as "RELU6". options: the operation's own table in the file (schema.Conv2DOptionsT).
     """
 
     name: str
@@ -41,55 +73,123 @@ class Operation:
     dilation: tuple[int, int] = (1, 1)
     padding: str = "same"
     version: int = 1
+    activation: str = "NONE"
+    options: Any = None
+
+    @property
+    def output(self) -> int:
+        """The first output, which is the only one but for SPLIT, UNPACK and their like."""
+        return self.outputs[0]
 
 
-@dataclasses.dataclass(frozen=True)
-class Graph:
-    """The main graph of a .tflite file, operations in the order in which they run."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """The main graph of a .tflite file, operations in the order in which they run.
+
+    name: of the file, for messages. content: its bytes. subgraphs: how many graphs it holds.
+    """
 
     tensors: tuple[Tensor, ...]
     operations: tuple[Operation, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    name: str = ""
+    content: bytes = b""
+    subgraphs: int = 1
 
     @property
     def has_float_kernels(self) -> bool:
-        """Whether an operation computes in float; QUANTIZE and DEQUANTIZE, the ends of an int8 file, do not."""
+        """True where an operation computes in float; QUANTIZE and DEQUANTIZE at the ends of an int8 file do not."""
         computing = [each for each in self.operations if each.name not in ("QUANTIZE", "DEQUANTIZE")]
         used = {index for each in computing for index in each.inputs + each.outputs if index >= 0}
         return any(self.tensors[index].dtype.startswith("float") for index in used)
 
+    @property
+    def output_scale(self) -> float:
+        """Scale of the integer answer, also where a DEQUANTIZE makes it float32 at the end; 0: there is none."""
+        answer = self.outputs[0]
+        last = next(op for op in self.operations if answer in op.outputs)
+        scales = (self.tensors[index].scale for index in (answer, last.inputs[0]))
+        return next((float(scale[0]) for scale in scales if len(scale) == 1), 0.0)
 
-def read_graph(path: Path) -> Graph:
-    """Read a .tflite file; raises ArtifactError where it is not one."""
-    content = path.read_bytes()
-    if content[4:8] != b"TFL3":
-        raise ArtifactError(f"{path} is not a .tflite file (no TFL3 mark); it is empty or damaged")
+    def values(self, index: int) -> NDArray[Any]:
+        """Return the values of a constant, dtype [shape]; ArtifactError where the tensor is computed."""
+        tensor = self.tensors[index]
+        if tensor.values is None:
+            raise ArtifactError(f"{self.name}: {tensor.name} is computed, expected a constant; convert the model again")
+        return tensor.values
+
+
+def read_model(path: Path) -> Model:
+    """Read a .tflite file; raises ArtifactError where it cannot be read, is damaged or is no such file."""
     try:
-        return _graph(schema.ModelT.InitFromPackedBuf(content))
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read ({error.strerror}); check the path") from error
+    return parse_model(content, str(path))
+
+
+def parse_model(content: bytes, name: str = "the model") -> Model:
+    """Make a Model from the bytes of a .tflite file; name: for messages. Raises ArtifactError where it is damaged."""
+    if content[4:8] != _MAGIC:
+        raise ArtifactError(f"{name} is not a .tflite file (no TFL3 mark); it is empty or damaged")
+    try:
+        return _model(schema.ModelT.InitFromPackedBuf(content), content, name)
     except (struct.error, ValueError, TypeError, LookupError) as error:  # what reading cut or changed files raised
         reason = " ".join(str(error).split())
-        raise ArtifactError(f"{path} is damaged ({reason}); copy or convert it again") from error
+        raise ArtifactError(f"{name} is damaged ({reason}); copy or convert it again") from error
 
 
-def _graph(model: schema.ModelT) -> Graph:
-    main = model.subgraphs[0]
-    tensors = tuple(
-        Tensor(
-            index=index,
-            name=(tensor.name or b"").decode(),
-            shape=_numbers(tensor.shape),
-            dtype=_DTYPES[tensor.type],
-            constant=_has_values(model.buffers[tensor.buffer]),
-        )
-        for index, tensor in enumerate(main.tensors)
-    )
+def _model(model: schema.ModelT, content: bytes, name: str) -> Model:
+    main, packed = model.subgraphs[0], schema.Model.GetRootAs(content, 0)
+    tensors = tuple(_tensor(index, tensor, packed, content) for index, tensor in enumerate(main.tensors))
     operations = tuple(_operation(model.operatorCodes[op.opcodeIndex], op) for op in main.operators)
-    graph = Graph(tensors, operations, inputs=_numbers(main.inputs), outputs=_numbers(main.outputs))
-    used = [graph.inputs, graph.outputs, *(op.inputs + op.outputs for op in operations)]
+    made = Model(
+        tensors, operations, _numbers(main.inputs), _numbers(main.outputs), name, content, len(model.subgraphs)
+    )
+    used = [made.inputs, made.outputs, *(op.inputs + op.outputs for op in operations)]
     if max(max(indices, default=-1) for indices in used) >= len(tensors):
         raise ValueError("an operation names a tensor that is not there")
-    return graph
+    return made
+
+
+def _tensor(index: int, tensor: schema.TensorT, packed: Any, content: bytes) -> Tensor:
+    stored, name = tensor.quantization, (tensor.name or b"").decode()
+    scale = () if stored is None or stored.scale is None else stored.scale
+    zero_point = () if stored is None or stored.zeroPoint is None else stored.zeroPoint
+    shape, dtype = _numbers(tensor.shape), _DTYPES[tensor.type]
+    raw = _raw(packed.Buffers(tensor.buffer), content)
+    return Tensor(
+        index=index,
+        name=name,
+        shape=shape,
+        dtype=dtype,
+        constant=raw.size > 0,
+        scale=np.array(scale, np.float32),
+        zero_point=np.array(zero_point, np.int64),
+        axis=stored.quantizedDimension if stored is not None else 0,
+        values=_typed(raw, shape, dtype, name) if raw.size else None,
+        buffer=tensor.buffer,
+        offset=raw.ctypes.data - np.frombuffer(content, np.uint8).ctypes.data if raw.size else 0,
+        variable=bool(tensor.isVariable),
+    )
+
+
+def _raw(buffer: Any, content: bytes) -> NDArray[np.uint8]:
+    """Return a view of a buffer's bytes, uint8 [bytes]; empty where the tensor is computed."""
+    if buffer.Offset() > 1:  # litert-quantizer keeps constants behind the flatbuffer
+        return np.frombuffer(content, np.uint8, buffer.Size(), buffer.Offset())
+    return buffer.DataAsNumpy() if buffer.DataLength() else np.zeros(0, np.uint8)
+
+
+def _typed(raw: NDArray[np.uint8], shape: tuple[int, ...], dtype: str, name: str) -> NDArray[Any]:
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:  # int4, bfloat16, string, …
+        return raw
+    if raw.size != math.prod(shape) * kind.itemsize:
+        raise ValueError(f"{name} has {raw.size} bytes, its shape {list(shape)} needs {math.prod(shape)} {dtype}")
+    return raw.view(kind).reshape(shape)
 
 
 def _operation(code: schema.OperatorCodeT, operator: schema.OperatorT) -> Operation:
@@ -102,12 +202,10 @@ def _operation(code: schema.OperatorCodeT, operator: schema.OperatorT) -> Operat
         dilation=(getattr(options, "dilationHFactor", 1), getattr(options, "dilationWFactor", 1)),
         padding=_PADDINGS[getattr(options, "padding", schema.Padding.SAME)],
         version=int(code.version),
+        activation=_ACTIVATIONS[getattr(options, "fusedActivationFunction", 0)],
+        options=options,
     )
 
 
 def _numbers(values: Iterable[int] | None) -> tuple[int, ...]:
     return () if values is None else tuple(map(int, values))
-
-
-def _has_values(buffer: schema.BufferT) -> bool:
-    return (buffer.data is not None and len(buffer.data) > 0) or buffer.offset > 1

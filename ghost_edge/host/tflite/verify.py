@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.host.tflite.graph import Graph
+from ghost_edge.host.tflite.graph import Model
 
 # float32 sums in another order: 2e-6 of the logits' spread for the shipped models, 4e-6 for GhostNet 1.0x with the
 # golden weights or untrained.
@@ -16,7 +16,7 @@ _FLOAT_TOLERANCE = 1e-4
 _OPEN_BATCH_OPS = ("SHAPE", "PACK")  # what an open batch leaves behind; cuts the delegate in two
 
 
-def check_dtypes(graph: Graph, dtypes: Dtypes, name: str) -> None:
+def check_dtypes(graph: Model, dtypes: Dtypes, name: str) -> None:
     """Raise ConversionError naming the first tensors whose dtype the scheme does not know: silently float, for one."""
     ends = {*graph.inputs, *graph.outputs}
     wrong = [
@@ -35,7 +35,7 @@ def check_dtypes(graph: Graph, dtypes: Dtypes, name: str) -> None:
         raise ConversionError(f"{name} holds no {dtypes.needed} tensor: nothing in it could be quantized")
 
 
-def check_static(graph: Graph, name: str) -> None:
+def check_static(graph: Model, name: str) -> None:
     """Raise ConversionError where the batch is not 1 or an operation is there only because it is open."""
     for index in graph.inputs + graph.outputs:
         tensor = graph.tensors[index]

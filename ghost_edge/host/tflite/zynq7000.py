@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.targets import TARGETS
-from ghost_edge.host.tflite.graph import Graph, Operation
+from ghost_edge.host.tflite.graph import Model, Operation
 
 # The highest version that its default and its reference kernels both know: each version of each operation was put to
 # the wheels for x86_64 and (on an emulated Cortex-A9) armv7l. Operations of no use to a picture are left out.
@@ -32,7 +32,7 @@ _INT8_FAILS = {
 _BROADCAST_DIMENSIONS = {"MUL": 4, "SUB": 5, "MAXIMUM": 5, "MINIMUM": 5}  # over more it aborts
 
 
-def check_old_interpreter(graph: Graph, name: str) -> None:
+def check_old_interpreter(graph: Model, name: str) -> None:
     """Raise ConversionError naming the first operation that tflite-runtime 2.14 does not run, and why."""
     for operation in graph.operations:
         if reason := _find_fault(graph, operation):
@@ -42,14 +42,14 @@ def check_old_interpreter(graph: Graph, name: str) -> None:
             )
 
 
-def check_integer(graph: Graph, name: str) -> None:
+def check_integer(graph: Model, name: str) -> None:
     """Raise ConversionError where anything is to be computed in float, which kills a Cortex-A9 (SIGILL)."""
     if graph.has_float_kernels:
         why = f"{TARGETS['zynq7000'].float_dies}; quantize to int8 or int16x8, or take target out of the recipe"
         raise ConversionError(f"{name} computes in float: {why}")
 
 
-def _find_fault(graph: Graph, operation: Operation) -> str:
+def _find_fault(graph: Model, operation: Operation) -> str:
     highest = HIGHEST_VERSION.get(operation.name, 0)
     if operation.version > highest:
         return f"tflite-runtime 2.14 {f'knows up to version {highest}' if highest else 'is not known to run'}"

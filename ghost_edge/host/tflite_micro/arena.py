@@ -14,7 +14,7 @@ from typing import Any, Optional
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
 from ghost_edge.host.tflite.edit import unpack
-from ghost_edge.host.tflite.graph import Graph, Operation, Tensor, read_graph
+from ghost_edge.host.tflite.graph import Model, Operation, Tensor, read_model
 from ghost_edge.host.tflite_micro.struct_sizes import OPS, STRUCTS, Layout
 
 _ALIGNED = 16  # MicroArenaBufferAlignment
@@ -72,7 +72,7 @@ def plan_arena(tflite: Path, bits: int) -> ArenaPlan:
     After MicroAllocator and GreedyMemoryPlanner of TFLite Micro 90b983c2 with reference kernels. Raises ArtifactError
     where the file is none, ConversionError for an operation, dtype or graph whose bookkeeping is not known.
     """
-    graph = read_graph(tflite)
+    graph = read_model(tflite)
     _refuse(graph, unpack(tflite.read_bytes()).subgraphs, tflite)
     return plan_graph(graph, scale_counts(tflite), bits)
 
@@ -82,7 +82,7 @@ def scale_counts(tflite: Path) -> list[int]:
     return [_scale_count(each) for each in unpack(tflite.read_bytes()).subgraphs[0].tensors]
 
 
-def plan_graph(graph: Graph, scales: Sequence[int], bits: int) -> ArenaPlan:
+def plan_graph(graph: Model, scales: Sequence[int], bits: int) -> ArenaPlan:
     """The same of a graph; scales: as scale_counts()."""
     assert bits in (32, 64)
     lifetimes = _place(_buffers(graph))
@@ -112,7 +112,7 @@ def bisect_arena(tflite: Path) -> Optional[int]:
     return enough
 
 
-def shrink_advice(plan: ArenaPlan, graph: Graph) -> str:
+def shrink_advice(plan: ArenaPlan, graph: Model) -> str:
     """One line: the operation at which most bytes are live, what is alive there, and what makes it less."""
     operation = graph.operations[plan.peak_step]
     live = sorted(_live(plan.lifetimes, plan.peak_step + 1), key=lambda each: -each.size)
@@ -124,7 +124,7 @@ def shrink_advice(plan: ArenaPlan, graph: Graph) -> str:
     return text if plan.head >= plan.tail else f"{text}; bookkeeping is {plan.tail:,} bytes: take fewer operations"
 
 
-def _refuse(graph: Graph, subgraphs: Sequence[Any], tflite: Path) -> None:
+def _refuse(graph: Model, subgraphs: Sequence[Any], tflite: Path) -> None:
     if len(subgraphs) > 1 or any(each.isVariable for each in subgraphs[0].tensors):
         raise ConversionError(f"{tflite} has subgraphs or variables, whose arena is not known; export it without state")
     for number, operation in enumerate(graph.operations):
@@ -138,7 +138,7 @@ def _refuse(graph: Graph, subgraphs: Sequence[Any], tflite: Path) -> None:
         raise ConversionError(f"{tflite}: operation {number}, {operation.name}, {reason}; find the arena by trying")
 
 
-def _buffers(graph: Graph) -> list[Lifetime]:
+def _buffers(graph: Model) -> list[Lifetime]:
     """What the planner places, in its order: tensors by index, then scratch; still at offset 0."""
     last = len(graph.operations)
     used = dict.fromkeys(graph.inputs + graph.outputs, (0, 0))
@@ -173,7 +173,7 @@ def _place(buffers: Sequence[Lifetime]) -> tuple[Lifetime, ...]:
     return tuple(each for _, each in sorted(placed, key=lambda each: each[0]))
 
 
-def _bookkeeping(graph: Graph, scales: Sequence[int], buffer_count: int, *, wide: bool) -> tuple[int, int]:
+def _bookkeeping(graph: Model, scales: Sequence[int], buffer_count: int, *, wide: bool) -> tuple[int, int]:
     """Bytes of the tail, and the least arena for preparing each operation and planning the head."""
     tail = _stack(0, _before_preparing(graph, wide))
     requests = setup = 0
@@ -196,7 +196,7 @@ def _bookkeeping(graph: Graph, scales: Sequence[int], buffer_count: int, *, wide
     return tail, setup
 
 
-def _before_preparing(graph: Graph, wide: bool) -> list[Layout]:
+def _before_preparing(graph: Model, wide: bool) -> list[Layout]:
     """What is allocated before the first kernel prepares: the allocators, and of tensors and operations the structs."""
     kinds = [OPS[each.name] for each in graph.operations]
     fixed = ["SingleArenaBufferAllocator", "GreedyMemoryPlanner", "MicroAllocator", "MicroBuiltinDataAllocator"]
@@ -224,7 +224,7 @@ def _layout(name: str, wide: bool, count: int = 1) -> Layout:
     return size * count, alignment
 
 
-def _arrays(graph: Graph, operation: Operation, scales: Sequence[int]) -> list[int]:
+def _arrays(graph: Model, operation: Operation, scales: Sequence[int]) -> list[int]:
     """Bytes of the arrays that an operation keeps beside its struct: multipliers and shifts, or its output's shape."""
     if operation.name in ("GATHER", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"):
         return [4 + 4 * len(graph.tensors[operation.outputs[0]].shape)]
@@ -235,7 +235,7 @@ def _arrays(graph: Graph, operation: Operation, scales: Sequence[int]) -> list[i
     return 2 * [4 * scales[operation.inputs[1]]] if per_channel else []
 
 
-def _scratch(graph: Graph, operation: Operation) -> list[int]:
+def _scratch(graph: Model, operation: Operation) -> list[int]:
     """Bytes of the scratch buffers of an operation, in the order in which it asks for them."""
     if operation.name not in ("MEAN", "SUM", "REDUCE_MAX", "TRANSPOSE_CONV"):
         return []

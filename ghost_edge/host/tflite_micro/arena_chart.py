@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from ghost_edge.host.tflite.graph import Graph
+from ghost_edge.host.tflite.graph import Model
 from ghost_edge.host.tflite_micro.arena import ArenaPlan
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 1000, 420, 90, 40  # pixels
@@ -12,7 +12,7 @@ _TICKS = 4
 _COLORS = ("#4c78a8", "#72b7b2", "#54a24b", "#eeca3b", "#f58518", "#b279a2")
 
 
-def draw_arena(plan: ArenaPlan, graph: Graph) -> str:
+def draw_arena(plan: ArenaPlan, graph: Model) -> str:
     """An SVG: operations to the right, bytes of the head upwards, a box a buffer, the peak's operation marked."""
     steps = len(graph.operations) + 1
     across, up = _WIDTH / steps, _HEIGHT / max(plan.head, 1)

@@ -17,7 +17,7 @@ from ghost_edge.core.files import sha256_file, write_bytes
 from ghost_edge.core.metadata import Card, read_card
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device.runtimes.open import check_model_file, open_model
-from ghost_edge.host.tflite.graph import Graph
+from ghost_edge.host.tflite.graph import Model
 from ghost_edge.host.tflite_micro.arena import ArenaPlan, plan_arena, shrink_advice
 from ghost_edge.host.tflite_micro.arena_chart import draw_arena
 from ghost_edge.host.tflite_micro.feed import feed_parts
@@ -103,7 +103,7 @@ def _arena(plans: Mapping[int, ArenaPlan]) -> dict[str, int]:
     return found
 
 
-def _operations(graph: Graph) -> dict[str, Any]:
+def _operations(graph: Model) -> dict[str, Any]:
     names = sorted({op.name for op in graph.operations})
     calls = [f"  status = (status == kTfLiteOk) ? resolver.{add_method(name)}() : status;" for name in names]
     return {"count": len(names), "registrations": "\n".join(calls)}

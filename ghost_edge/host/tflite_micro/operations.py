@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.host.tflite.edit import unpack
-from ghost_edge.host.tflite.graph import Graph, Operation, read_graph
+from ghost_edge.host.tflite.graph import Model, Operation, read_model
 
 REVISION = "90b983c2 (2026-08-20)"  # of TFLite Micro, whose table and struct sizes these are
 # MicroMutableOpResolver has a method for each; CUSTOM operations are the user's
@@ -43,12 +43,12 @@ def add_method(operation: str) -> str:
     return f"Add{_SPELT.get(operation) or ''.join(words)}"
 
 
-def check_deployable(tflite: Path) -> Graph:
+def check_deployable(tflite: Path) -> Model:
     """The graph of a file that TFLite Micro runs; ConversionError names the first operation that it does not.
 
     It says the operation, what it makes, the reason and what to change.
     """
-    graph, model = read_graph(tflite), unpack(tflite.read_bytes())
+    graph, model = read_model(tflite), unpack(tflite.read_bytes())
     if len(model.subgraphs) != 1 or len(graph.inputs) != 1:
         raise ConversionError(
             f"{tflite.name} has {len(graph.inputs)} inputs in {len(model.subgraphs)} subgraphs; a kit is for one input "
@@ -68,7 +68,7 @@ def check_deployable(tflite: Path) -> Graph:
 class _Place:
     """An operation with what its rule asks for."""
 
-    def __init__(self, graph: Graph, tensors: Any, op: Operation, options: Any) -> None:
+    def __init__(self, graph: Model, tensors: Any, op: Operation, options: Any) -> None:
         self.graph, self.op, self.options, self._tensors = graph, op, options, tensors
 
     def dtype(self, index: int) -> str:

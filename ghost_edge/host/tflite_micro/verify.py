@@ -16,7 +16,7 @@ from ghost_edge.core.errors import ArtifactError, ConversionError
 from ghost_edge.device.evaluate import RunOptions
 from ghost_edge.device.runtimes.open import is_installed, open_model
 from ghost_edge.host.tflite.edit import pack, unpack
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite_micro.arena import bisect_arena, plan_arena
 from ghost_edge.host.tflite_micro.golden import answer
 from ghost_edge.host.tflite_micro.kit import write_kit
@@ -140,7 +140,7 @@ def _run_vectors(
 
 def first_other_operation(tflite: Path, values: NDArray[Any]) -> str:
     """The first operation of which TFLite Micro makes other bytes than the reference kernels, by number and name."""
-    graph = read_graph(tflite)
+    graph = read_model(tflite)
     with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
         part = Path(scratch) / "part.tflite"
         for number, op in enumerate(graph.operations):

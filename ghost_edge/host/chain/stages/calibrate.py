@@ -21,7 +21,7 @@ from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.quantization.equalization import equalize
 from ghost_edge.host.recipe.schema import Calibration, Recipe, require
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 Item = TypeVar("Item")
 _EQUALIZED = 64  # pictures that say how wide channels are: a factor need not be exact, a range must
@@ -33,7 +33,7 @@ _TOLERANCE = 1e-4  # float32 sums of other magnitudes: 2e-6 for the shipped mode
 def run(work: Work) -> tuple[Path, ...]:
     """Write ranges.npz, and the equalized float file where the scheme asks for it."""
     dataset, tflite = choose_pictures(work.recipe, work.places), work.path(work.names.float_tflite)
-    graph, source, ranges = read_graph(tflite), work.path(work.names.source), work.path(work.names.ranges)
+    graph, source, ranges = read_model(tflite), work.path(work.names.source), work.path(work.names.ranges)
     if source != tflite:
         few, prove = enough(dataset.images, _EQUALIZED, work.recipe.preprocess.size), spread(dataset.images, _PROOF)
         channels = observe_channels(tflite, graph, _inputs(work, few), say=_say(work, len(few), 0.0, 0.3))

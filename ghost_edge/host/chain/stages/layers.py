@@ -12,7 +12,7 @@ from ghost_edge.host.calibration.observe import load_observed, observe_channels
 from ghost_edge.host.chain.stages.calibrate import choose_pictures, spread
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.report.layer_chart import draw_layers
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 _LEAST, _MOST, _PIXELS = 6, 16, 200_000  # pictures, and pixels of them all: reference kernels are slow
 
@@ -21,7 +21,7 @@ def run(work: Work) -> tuple[Path, ...]:
     """Write layers.json, in the order of the operations, and layers.svg."""
     names = work.names
     plain, source, quantized = (work.path(name) for name in (names.float_tflite, names.source, names.quantized))
-    preprocess, graph = work.recipe.preprocess, read_graph(source)  # and of plain: equalization changes values alone
+    preprocess, graph = work.recipe.preprocess, read_model(source)  # and of plain: equalization changes values alone
     count = max(_LEAST, min(_MOST, _PIXELS // preprocess.size**2))
     few = spread(choose_pictures(work.recipe, work.places).images, count)
     before = {}
@@ -30,7 +30,7 @@ def run(work: Work) -> tuple[Path, ...]:
         before = observe_channels(plain, graph, inputs, say=lambda done: None)
     work.tell(0.2, "channels of the float file")
     seen = measure(source, graph, quantized, few, preprocess)
-    rows = examine(graph, read_graph(quantized), seen, load_observed(work.path(names.ranges)), before)
+    rows = examine(graph, read_model(quantized), seen, load_observed(work.path(names.ranges)), before)
     write_json([dataclasses.asdict(row) for row in rows], work.path(names.layers))
     weights = [depthwise_weights(path, graph) for path in dict.fromkeys((plain, source))]
     chart = draw_layers(rows, {name: [each[name] for each in weights] for name in weights[0]})

@@ -26,7 +26,7 @@ from ghost_edge.host.quantization.adaptive_rounding import adapt_rounding, obser
 from ghost_edge.host.quantization.bias_correction import correct_biases
 from ghost_edge.host.recipe.schema import Calibration, require
 from ghost_edge.host.tflite.edit import add_card
-from ghost_edge.host.tflite.graph import read_graph
+from ghost_edge.host.tflite.graph import read_model
 
 Refine = Callable[[bytes], bytes]
 _HELD_BACK = 4  # every fourth calibration picture
@@ -64,7 +64,7 @@ def _card(work: Work, content: bytes) -> Card:
 def estimated(work: Work, source: Path) -> Ranges:
     """What the recipe's estimator makes of the observed histograms."""
     options: Calibration = require(work.recipe.calibration, "calibration", "convert")
-    return ESTIMATORS[options.ranges](load_observed(work.path(work.names.ranges)), read_graph(source))
+    return ESTIMATORS[options.ranges](load_observed(work.path(work.names.ranges)), read_model(source))
 
 
 def held_back(work: Work) -> list[Image]:
@@ -88,7 +88,7 @@ def refinements(work: Work, source: Path) -> list[tuple[str, Refine]]:
         seen = observe_covariances(source, fitted, lambda done: work.tell(share * done, "what layers see"))
         steps.append(("adaptive rounding", lambda content: adapt_rounding(before, content, seen)))
     if options.correct_bias and fitted:
-        means = observe_means(source, read_graph(source), fitted)
+        means = observe_means(source, read_model(source), fitted)
         steps.append(("bias correction", lambda content: correct_biases(before, content, means)))
     return steps
 

@@ -12,7 +12,7 @@ from ghost_edge.core.files import read_npz, write_json
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.quantization import QUANTIZERS
-from ghost_edge.host.tflite.graph import Graph, read_graph
+from ghost_edge.host.tflite.graph import Model, read_model
 from ghost_edge.host.tflite.verify import check_close, check_dtypes, check_static
 from ghost_edge.host.tflite.zynq7000 import check_integer, check_old_interpreter
 
@@ -20,7 +20,7 @@ from ghost_edge.host.tflite.zynq7000 import check_integer, check_old_interpreter
 def run(work: Work) -> tuple[Path, ...]:
     """Write verify.json; raises ConversionError naming the tensor, operation or file that is not as it should."""
     names, scheme = work.names, work.recipe.quantization
-    float_graph, quantized_graph = (read_graph(work.path(name)) for name in (names.float_tflite, names.quantized))
+    float_graph, quantized_graph = (read_model(work.path(name)) for name in (names.float_tflite, names.quantized))
     check_dtypes(quantized_graph, QUANTIZERS[scheme.kind].dtypes, names.quantized)
     for graph, name in ((float_graph, names.float_tflite), (quantized_graph, names.quantized)):
         check_static(graph, name)
@@ -60,6 +60,6 @@ def _run(path: Path, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack(answers)
 
 
-def _count(graph: Graph) -> dict[str, int]:
+def _count(graph: Model) -> dict[str, int]:
     names = [operation.name for operation in graph.operations]
     return {name: names.count(name) for name in sorted(set(names))}
