@@ -30,17 +30,17 @@ def main() -> int:
     """Run both sides in turn, each in a fresh process, and compare."""
     options = parser(__doc__)
     options.add_argument("--runs", type=int, default=2, help="pairs of runs (default 2)")
-    options.add_argument("--pictures", type=int, default=100, help="for calibration (default 100)")
+    options.add_argument("--images", type=int, default=100, help="for calibration (default 100)")
     options.add_argument("--size", type=int, default=224, help="input in pixels (default 224)")
     options.add_argument("--width", type=float, default=1.0, help="of GhostNet (default 1.0)")
     options.add_argument("--side", choices=SIDES, help="internal: run this side here and print its times")
     options.add_argument("--folder", type=Path, help="internal: where that side writes")
     asked = options.parse_args()
     if asked.side:
-        _run_side(asked.side, asked.folder, _table(asked.pictures, asked.size, asked.width))
+        _run_side(asked.side, asked.folder, _table(asked.images, asked.size, asked.width))
         return 0
     runs: dict[str, list[Steps]] = {side: [] for side in SIDES}
-    settings = ("--pictures", asked.pictures, "--size", asked.size, "--width", asked.width)
+    settings = ("--images", asked.images, "--size", asked.size, "--width", asked.width)
     for number in range(asked.runs):
         for side in SIDES:
             runs[side].append(_run_child(side, settings))
@@ -87,13 +87,13 @@ def _run_child(side: str, settings: Sequence[object]) -> Steps:
         return steps
 
 
-def _table(pictures: int, size: int, width: float) -> dict[str, Any]:
+def _table(images: int, size: int, width: float) -> dict[str, Any]:
     """The recipe of both sides."""
     return {
         "name": "ghostnet",
         "network": {"kind": "ghostnet", "input_size": size, "width": width, "weights": "random"},
         "preprocess": {"size": size, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
-        "calibration": {"kind": "synthetic", "count": pictures, "size": size, "samples": pictures},
+        "calibration": {"kind": "synthetic", "count": images, "size": size, "samples": images},
         "quantization": {"kind": "int8"},
         "export": [{"kind": "onnx_float"}],
     }
@@ -158,15 +158,15 @@ def _theirs(recipe: Any, folder: Path) -> Steps:
     import tf2onnx
 
     from ghost_edge.core.preprocess import prepare
-    from ghost_edge.host.chain.stages.calibrate import choose_pictures
+    from ghost_edge.host.chain.stages.calibrate import choose_images
     from ghost_edge.host.datasets.places import Places
     from ghost_edge.host.networks import NETWORKS
 
     def to_int8() -> bytes:
-        pictures = choose_pictures(recipe, Places(())).images
+        images = choose_images(recipe, Places(())).images
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([prepare(picture, recipe.preprocess)] for picture in pictures)
+        converter.representative_dataset = lambda: ([prepare(image, recipe.preprocess)] for image in images)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
         return bytes(converter.convert())

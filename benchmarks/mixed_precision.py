@@ -35,12 +35,12 @@ def main() -> int:
 
 
 def summary(found: Mapping[str, Any]) -> list[Figure]:
-    """From mixed.json; the other half of the pictures is told, not judged: its noise is not the search's to choose."""
+    """From mixed.json; the other half of the images is told, not judged: its noise is not the search's to choose."""
     int8, mixed = (row["accuracy"]["agreement"] for row in found["models"])
     return [
         Figure("mix: agreement", found["deciding"]["agreement"], bar=AGREEMENT_BAR, direction=AT_LEAST),
         Figure("mix: time / int8's", found["time"]["ratio"], bar=TIME_BAR, unit="x"),
-        Figure("mix: agreement on pictures that decided nothing", mixed),
+        Figure("mix: agreement on images that decided nothing", mixed),
         Figure("int8: agreement on these", int8),
     ]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Inputs = Sequence[NDArray[Any]]
 Logits = NDArray[np.float32]
 
-OPERATION_PICTURES = 200
+OPERATION_IMAGES = 200
 EQUAL_BAR = 0.99
 SLACK = 1.1  # against XNNPACK: changed answers, and noise, in whose powers 10 * log10(1.1) dB are as much
 SHIPPED = ("ghostnet_mnist", "ghostnet_cifar10", "ghostnet_tin40")
@@ -31,7 +31,7 @@ OTHERS = {
 
 
 def main() -> int:
-    """Compare the shipped models on their evaluation pictures, and others' files on 1,000 inputs each."""
+    """Compare the shipped models on their evaluation images, and others' files on 1,000 inputs each."""
     options = parser(__doc__)
     options.add_argument("--data", type=Path, required=True, help="folder with cifar10.npz, models/ and the rest")
     asked = options.parse_args()
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def shipped(name: str, data: Path, folder: Path) -> tuple[Path, Inputs, NDArray[Any]]:
-    """Convert a recipe of models/: its int8 file, all its evaluation pictures as that takes them, their classes."""
+    """Convert a recipe of models/: its int8 file, all its evaluation images as that takes them, their classes."""
     from ghost_edge.core.preprocess import prepare
     from ghost_edge.core.tensor import quantize
     from ghost_edge.device.runtimes.open import open_model
@@ -67,7 +67,7 @@ def shipped(name: str, data: Path, folder: Path) -> tuple[Path, Inputs, NDArray[
 
 
 def other_inputs(tflite: Path, kind: str, data: Path) -> Iterator[NDArray[Any]]:
-    """Pictures as uint8 pixels or pixels - 128, whatever the file takes; or noise."""
+    """Images as uint8 pixels or pixels - 128, whatever the file takes; or noise."""
     from PIL import Image
 
     from ghost_edge.core.tensor import TensorSpec
@@ -83,11 +83,11 @@ def other_inputs(tflite: Path, kind: str, data: Path) -> Iterator[NDArray[Any]]:
         yield from (random_input(spec, rng) for _ in range(1000))
         return
     if kind.endswith(".npz"):
-        pictures = open_dataset(DataTable("packed", Packed(kind, split="test")), Places((data,))).images[:1000]
+        images = open_dataset(DataTable("packed", Packed(kind, split="test")), Places((data,))).images[:1000]
     else:
-        pictures = map(Image.open, sorted((data / kind / "images").iterdir()))
-    for picture in pictures:
-        image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture.convert("RGB")
+        images = map(Image.open, sorted((data / kind / "images").iterdir()))
+    for image in images:
+        image = Image.fromarray(image) if isinstance(image, np.ndarray) else image.convert("RGB")
         pixels = np.asarray(image.resize(spec.shape[2:0:-1]))[np.newaxis]
         yield pixels if spec.dtype == "uint8" else (pixels ^ 128).view(np.int8)
 
@@ -97,7 +97,7 @@ def measure(name: str, tflite: Path, twin: Path, inputs: Inputs, labels: NDArray
     from ghost_edge.core.accuracy import compare, sqnr_db
     from ghost_edge.host.onnx.compare import LIMIT_LSB, compare_ops
 
-    operations = compare_ops(tflite, twin.read_bytes(), inputs[:: max(1, len(inputs) // OPERATION_PICTURES)])
+    operations = compare_ops(tflite, twin.read_bytes(), inputs[:: max(1, len(inputs) // OPERATION_IMAGES)])
     reference = answers(tflite, inputs, "reference")
     xnnpack, ours = answers(tflite, inputs, "default"), answers(twin, inputs, "default")
     changed = [int((each.argmax(axis=1) != reference.argmax(axis=1)).sum()) for each in (xnnpack, ours)]

@@ -18,7 +18,7 @@ from ghost_edge.device.interleaved import alternate, time_ratio
 
 OURS = "ours"
 BARS = {"tf2onnx": 0.40, "quantize_static": 1.0, "float": 0.85}
-PICTURES = 32
+IMAGES = 32
 LARGE = "GhostNet 1.0x"
 
 
@@ -27,7 +27,7 @@ def main() -> int:
     options = parser(__doc__)
     options.add_argument("--rounds", type=int, default=30, help="of each model (default 30)")
     options.add_argument("--size", type=int, default=224, help="of the untrained GhostNet, in pixels (default 224)")
-    options.add_argument("--data", type=Path, help="folder of the pictures (default: GHOST_EDGE_DATA)")
+    options.add_argument("--data", type=Path, help="folder of the images (default: GHOST_EDGE_DATA)")
     asked = options.parse_args()
     data = asked.data or (Path(os.environ["GHOST_EDGE_DATA"]) if os.environ.get("GHOST_EDGE_DATA") else None)
     figures, samples = list[Figure](), {}
@@ -136,7 +136,7 @@ def noise(model: Path) -> Iterator[dict[str, Any]]:
 
     (spec,) = open_model(model).inputs
     rng = np.random.default_rng(0)
-    return ({spec.name: random_input(spec, rng)} for _ in range(PICTURES))
+    return ({spec.name: random_input(spec, rng)} for _ in range(IMAGES))
 
 
 def count_fused(model: Path, folder: Path) -> collections.Counter[str]:

@@ -1,4 +1,4 @@
-"""What int8 loses and costs: ours, TensorFlow's converter and litert-quantizer alone, on the same pictures."""
+"""What int8 loses and costs: ours, TensorFlow's converter and litert-quantizer alone, on the same images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from figures import AT_LEAST, Figure, finish, parser
 
 from ghost_edge.core.tables import Column, as_text
 
-# against the better of the two peers, on the same pictures
+# against the better of the two peers, on the same images
 GAIN_BAR_DB, CHANGED_BAR, DROP_BAR, LATENCY_BAR = 2.0, 0.75, 0.003, 1.03
 SAMPLES = 200
 SHIPPED = ("ghostnet_cifar10", "ghostnet_mnist", "ghostnet_tin40")
@@ -42,23 +42,23 @@ def main() -> int:
     options = parser(__doc__)
     shipped = [path for path in (ROOT / "models" / f"{name}.toml" for name in SHIPPED) if path.is_file()]
     options.add_argument("recipes", nargs="*", type=Path, default=shipped, help="default: the shipped ones")
-    options.add_argument("--data", type=Path, help="folder of the pictures, as for convert (default: GHOST_EDGE_DATA)")
-    options.add_argument("--pictures", type=int, help="judge by the first so many only (default: all)")
+    options.add_argument("--data", type=Path, help="folder of the images, as for convert (default: GHOST_EDGE_DATA)")
+    options.add_argument("--images", type=int, help="judge by the first so many only (default: all)")
     asked = options.parse_args()
-    tables = {recipe.stem: run_recipe(recipe, asked.data, asked.pictures) for recipe in asked.recipes}
+    tables = {recipe.stem: run_recipe(recipe, asked.data, asked.images) for recipe in asked.recipes}
     table = [{"model": model, **row} for model, rows in tables.items() for row in rows]
     print(as_text(table, COLUMNS))
     figures = [figure for model, rows in tables.items() for figure in summary(rows, model)]
     return finish(figures, asked.json, asked.check, samples={"models": table})
 
 
-def run_recipe(recipe: Path, data: Path | None, pictures: int | None) -> list[dict[str, Any]]:
+def run_recipe(recipe: Path, data: Path | None, images: int | None) -> list[dict[str, Any]]:
     """A row of COLUMNS for the float model and each int8 one."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         with _chatter_to(folder / "chatter.log"):
             files = make_files(recipe, data, folder)
-            rows = judge_files(recipe, data, files, pictures)
+            rows = judge_files(recipe, data, files, images)
         bench = bench_files(files, folder)
     return [{**row, "changed": 1 - row["agreement"], **bench[row["by"]]} for row in rows]
 
@@ -80,11 +80,11 @@ def summary(table: Sequence[Mapping[str, Any]], model: str) -> list[Figure]:
 
 
 def make_files(recipe_file: Path, data: Path | None, folder: Path) -> dict[str, Path]:
-    """The float .tflite and three int8 ones made of the same weights and calibration pictures."""
+    """The float .tflite and three int8 ones made of the same weights and calibration images."""
     from ghost_edge.core.preprocess import prepare
     from ghost_edge.host.chain import stages as chain
     from ghost_edge.host.chain.run import run_chain
-    from ghost_edge.host.chain.stages.calibrate import choose_pictures
+    from ghost_edge.host.chain.stages.calibrate import choose_images
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.output import layout
     from ghost_edge.host.recipe.schema import load_recipe
@@ -95,7 +95,7 @@ def make_files(recipe_file: Path, data: Path | None, folder: Path) -> dict[str, 
     stages = tuple(stage for stage in chain.STAGES if stage.name in STAGES)
     assert len(stages) == len(STAGES), "a stage was renamed"
     run_chain(recipe, places, folder, _Silence(), stages=stages)
-    inputs = [prepare(image, recipe.preprocess) for image in choose_pictures(recipe, places).images]
+    inputs = [prepare(image, recipe.preprocess) for image in choose_images(recipe, places).images]
     made = {
         TENSORFLOW: by_tensorflow(folder / names.keras, inputs),
         QUANTIZER: by_litert_quantizer(folder / names.float_tflite, inputs),

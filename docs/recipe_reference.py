@@ -45,14 +45,14 @@ _CHOICES = {
 }
 # keys that no docstring explains as "key: text"; where classes use a name differently, the class stands before it
 _PLAIN = {
-    "input_size": "height and width of a picture, in pixels; `size` of [preprocess] is the same",
+    "input_size": "height and width of an image, in pixels; `size` of [preprocess] is the same",
     "input_channels": '3, or 1 where `channels` of [preprocess] is "GRAY"',
     "classes": "how many the network answers",
     "width": "multiplier of the channels of all layers; more is slower and more accurate",
     "ShuffleNetV2.width": "0.5, 1.0, 1.5 or 2.0",
     "ratio": "of a ghost module: all its channels to those of its plain convolution",
     "stem_channels": "of the first convolution",
-    "stem_stride": "of the first convolution; 1 keeps the pixels of a small picture",
+    "stem_stride": "of the first convolution; 1 keeps the pixels of a small image",
     "head_channels": "of the layer before the classifier",
     "dropout": "before the classifier, in training alone; a fraction",
     "kernel": "of a ghost module's plain convolution, in pixels",
@@ -60,13 +60,13 @@ _PLAIN = {
     "mean": "what is subtracted, by channel or one for all",
     "std": "what is divided by, by channel or one for all",
     "layout": "of the model's input",
-    "epochs": "so often every picture is seen",
-    "batch_size": "pictures a step",
+    "epochs": "so often every image is seen",
+    "batch_size": "images a step",
     "weight_decay": "of AdamW",
     "warmup_epochs": "while the learning rate rises",
     "label_smoothing": "share of the label that is spread over all classes",
-    "Training.flip": "mirror half of the pictures; false where left and right differ",
-    "samples": "how many of the pictures, chosen by the recipe's seed",
+    "Training.flip": "mirror half of the images; false where left and right differ",
+    "samples": "how many of the images, chosen by the recipe's seed",
     "ranges": "how the range of a tensor is chosen from what it held",
     "Evaluation.label_offset": "added to labels where a model has a background class 0",
     "Mixed.float32": "spans that stay in float32, as [[first, last], ...]",
@@ -84,16 +84,16 @@ _PLAIN = {
     "split": 'which part of it, such as "test"',
     "sha256": "of the file; another one is refused",
     "class_names": "in the order of the labels",
-    "Folder.labels": "the file that lists pictures and classes, where there is one",
-    "Arrays.images": "key of the pictures",
+    "Folder.labels": "the file that lists images and classes, where there is one",
+    "Arrays.images": "key of the images",
     "Arrays.labels": "key of the labels",
     "Int8.correct_bias": "take back the shift that rounded weights make",
     "Mixed.correct_bias": "take back the shift that rounded weights make",
-    "count": "how many pictures",
+    "count": "how many images",
     "Synthetic.size": "pixels of a side",
     "Synthetic.channels": "1 or 3",
     "Synthetic.classes": "labels go from 0 to this, in turn",
-    "Synthetic.seed": "another seed, other pictures",
+    "Synthetic.seed": "another seed, other images",
 }
 
 
@@ -101,11 +101,11 @@ def page() -> str:
     """The whole page."""
     network = _kinds("[network]", "the architecture, and the weights to load into it", NETWORKS, _weights())
     parts = [_HEAD, _top(), network, _table("[preprocess]", f"The model's {_lower(_first(Preprocess))}", Preprocess)]
-    data = "`path` and its like belong to the `kind` of source, see [Pictures](#pictures)."
+    data = "`path` and its like belong to the `kind` of source, see [Images](#images)."
     for name, cls in (("training", Training), ("calibration", Calibration), ("evaluation", Evaluation)):
         of_data = (_kind(DATASETS), *_rows(DataTable, "kind", "source"))
         parts.append(_table(f"[{name}]", f"{_first(cls)} {data}", cls, of_data))
-    parts.append("## Pictures\n\nThe kinds of [training], [calibration] and [evaluation].\n")
+    parts.append("## Images\n\nThe kinds of [training], [calibration] and [evaluation].\n")
     parts += [_kind_part(kind, row.options) for kind, row in DATASETS.items()]
     parts.append(
         _kinds(
@@ -124,7 +124,7 @@ def page() -> str:
 def _top() -> str:
     rows = [
         ("name", "text", "the file's name", "of the files that `convert` makes: letters, digits, - and _"),
-        ("seed", "whole number", "0", "of first weights, of batches, of the choice of calibration pictures"),
+        ("seed", "whole number", "0", "of first weights, of batches, of the choice of calibration images"),
         ("target", _or(TARGETS), "none", "refuse what that board cannot run, exit code 6"),
     ]
     return f"## Above the first table\n\n{_markdown(rows)}"

@@ -25,7 +25,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    """The folder of pictures and third-party models that is not part of the project."""
+    """The folder of images and third-party models that is not part of the project."""
     # an empty variable is an unset one, as in host/datasets/places.py
     folder = Path(os.environ.get("GHOST_EDGE_DATA") or REPOSITORY.parent / "shared" / "data")
     if not folder.is_dir():

@@ -75,7 +75,7 @@ def _plan_option(flag: str, field: str, text: str, kind: Any = None) -> Callable
 @click.option(
     "--ssh-option", "ssh_options", multiple=True, metavar="KEY=VALUE", help="Passed to ssh with -o; repeatable."
 )
-@click.option("--images", default=0, type=click.IntRange(0), help="With --ssh: evaluate so many pictures there, too.")
+@click.option("--images", default=0, type=click.IntRange(0), help="With --ssh: evaluate so many images there, too.")
 @click.option("--recipe", type=_Path, help="With --images: the recipe that made the folder.  [default: the embedded]")
 @click.option("--keep", is_flag=True, help="With --ssh: leave what was copied on the board.")
 @click.option("--json", "json_file", metavar="FILE", help="Write everything, every sample too ('-': stdout).")

@@ -18,7 +18,7 @@ _Path = click.Path(path_type=Path)
 @click.argument("folder", type=_Path, metavar="OUT-FOLDER")
 @click.option("--target", required=True, type=click.Choice(list(TARGETS)), help="The board it is for.")
 @click.option("-o", "--out", type=_Path, help="The file.  [default: <name>-<target>.tar.gz]")
-@click.option("--images", default=0, type=click.IntRange(0), help="So many evaluation pictures.  [default: none]")
+@click.option("--images", default=0, type=click.IntRange(0), help="So many evaluation images.  [default: none]")
 @click.option("--recipe", type=_Path, help="With --images: the one that made the folder.  [default: the embedded one]")
 @click.option(
     "--python", "pythons", multiple=True, default=["3.11"], show_default=True, help="The board's; repeatable."

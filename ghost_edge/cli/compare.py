@@ -19,7 +19,7 @@ from ghost_edge.device.board import describe, read_board
 
 @click.command()
 @click.option(
-    "--size", default=224, show_default=True, type=click.IntRange(32, 1024), help="Pixels of a picture's side."
+    "--size", default=224, show_default=True, type=click.IntRange(32, 1024), help="Pixels of an image's side."
 )
 @click.option("--networks", "some", multiple=True, metavar="NAME...", help="Only these.  [default: all]")
 @click.option("--rounds", default=30, show_default=True, type=click.IntRange(1), help="Turns of each file.")

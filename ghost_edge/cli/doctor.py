@@ -1,4 +1,4 @@
-"""ghost-edge doctor: what is wrong with a recipe's pictures and [preprocess], or with what is installed here."""
+"""ghost-edge doctor: what is wrong with a recipe's images and [preprocess], or with what is installed here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ghost_edge.device.environment import COLUMNS, check_installation
 @click.option("--env", is_flag=True, help="Check the installation instead; exit 5 when something in it does not do.")
 @data_option
 def doctor(recipe: Optional[Path], out: Optional[Path], env: bool, data: Optional[Path]) -> None:
-    """Examine the calibration pictures of RECIPE and what its float model says of them; exit 3 when they are unfit."""
+    """Examine the calibration images of RECIPE and what its float model says of them; exit 3 when they are unfit."""
     if env:
         if recipe or out or data:
             raise RecipeError("--env looks at what is installed and takes no recipe, --out or --data; leave them out")
@@ -30,7 +30,7 @@ def doctor(recipe: Optional[Path], out: Optional[Path], env: bool, data: Optiona
     from ghost_edge.host.chain.run import run_chain
     from ghost_edge.host.chain.stages import STAGES
     from ghost_edge.host.chain.stages.build import is_trained
-    from ghost_edge.host.chain.stages.doctor import look_at_pictures
+    from ghost_edge.host.chain.stages.doctor import look_at_images
     from ghost_edge.host.datasets.health import read_findings, refuse_fatal
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.output import layout
@@ -45,13 +45,13 @@ def doctor(recipe: Optional[Path], out: Optional[Path], env: bool, data: Optiona
             run_chain(loaded, places, folder, progress, stages=STAGES[: names.index("doctor") + 1])
         findings = read_findings(folder / layout(loaded).doctor)
     else:
-        findings = look_at_pictures(loaded, places)[1]
+        findings = look_at_images(loaded, places)[1]
         refuse_fatal(findings)
-        click.echo("not trained yet: what the float model says of the pictures is looked at once it is")
+        click.echo("not trained yet: what the float model says of the images is looked at once it is")
     for finding in findings:
         click.echo(f"warning: {finding.sentence}")
     if not findings:
-        click.echo("healthy: nothing is wrong with the calibration pictures")
+        click.echo("healthy: nothing is wrong with the calibration images")
 
 
 def _check_installation() -> None:

@@ -1,4 +1,4 @@
-"""ghost-edge evaluate: how well model files answer pictures: a recipe's, or those of a bundle on the board."""
+"""ghost-edge evaluate: how well model files answer images: a recipe's, or those of a bundle on the board."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ghost_edge.core.metadata import check_fed, read_card
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tables import Column, as_text
 from ghost_edge.device.evaluate import RunOptions
-from ghost_edge.device.evaluation_set import COLUMNS, judge_pictures, load_pictures
+from ghost_edge.device.evaluation_set import COLUMNS, evaluate_set, load_evaluation_set
 from ghost_edge.device.runtimes.open import INTERPRETERS, KERNELS, check_model_file
 
 _Path = click.Path(path_type=Path)
@@ -27,8 +27,8 @@ _Path = click.Path(path_type=Path)
 @click.command()
 @click.argument("artifacts", nargs=-1, required=True, type=_Path)
 @click.option("--recipe", type=_Path, help="Its [preprocess] and [evaluation] are used.")
-@click.option("--pictures", type=_Path, help="Instead of a recipe: the pictures.npz of a bundle, without TensorFlow.")
-@click.option("--manifest", type=_Path, help="With --pictures: says [preprocess].  [default: beside each]")
+@click.option("--images", type=_Path, help="Instead of a recipe: the images.npz of a bundle, without TensorFlow.")
+@click.option("--manifest", type=_Path, help="With --images: says [preprocess].  [default: beside each]")
 @click.option("--runtime", default="auto", show_default=True, type=click.Choice(["auto", *INTERPRETERS]))
 @click.option(
     "--kernels",
@@ -41,35 +41,35 @@ _Path = click.Path(path_type=Path)
     "--threads", default=1, show_default=True, type=click.IntRange(1, 256), help="Threads of the interpreter."
 )
 @click.option("--json", "json_file", type=_Path, help="Write the numbers as JSON.")
-@click.option("--outputs", type=_Path, help="With --pictures: write every output as .npz, as the model stores it.")
+@click.option("--outputs", type=_Path, help="With --images: write every output as .npz, as the model stores it.")
 @data_option
 def evaluate(
     artifacts: tuple[Path, ...],
     recipe: Optional[Path],
-    pictures: Optional[Path],
+    images: Optional[Path],
     manifest: Optional[Path],
     data: Optional[Path],
     json_file: Optional[Path],
     outputs: Optional[Path],
     **run_options: Any,
 ) -> None:
-    """Top-1 and top-5 of each of ARTIFACTS; with a recipe the others are compared with the first, picture by picture.
+    """Top-1 and top-5 of each of ARTIFACTS; with a recipe the others are compared with the first, image by image.
 
-    With --pictures: how many pictures have the very bytes as output that the workstation's reference kernels gave.
+    With --images: how many images have the very bytes as output that the workstation's reference kernels gave.
     """
     how = RunOptions(**run_options)
-    if (recipe is None) == (pictures is None):
-        raise RecipeError("evaluate needs --recipe FILE, or --pictures FILE on a board; give one of the two")
+    if (recipe is None) == (images is None):
+        raise RecipeError("evaluate needs --recipe FILE, or --images FILE on a board; give one of the two")
     if recipe is not None and (manifest or outputs):
-        raise RecipeError("--manifest and --outputs go with --pictures; leave them out, or --recipe")
+        raise RecipeError("--manifest and --outputs go with --images; leave them out, or --recipe")
     for file in artifacts:  # all, before the first one takes its minutes
         check_model_file(file)
     if recipe is not None:
         rows, columns = _by_recipe(artifacts, recipe, data, how)
     else:
-        assert pictures is not None
+        assert images is not None
         preprocess = {file: _preprocess_of(file, manifest) for file in artifacts}
-        rows, answers = judge_pictures(artifacts, load_pictures(pictures), preprocess, how)
+        rows, answers = evaluate_set(artifacts, load_evaluation_set(images), preprocess, how)
         columns = COLUMNS
     click.echo(as_text(rows, columns))
     if json_file is not None:

@@ -36,7 +36,7 @@ def _bytes(_: click.Context, option: click.Parameter, text: str) -> int:
 @click.option("--arena", required=True, callback=_bytes, help="RAM for TFLite Micro: 256k.")
 @click.option("--flash", required=True, callback=_bytes, help="For the model itself: 512k.")
 @click.option("--classes", default=10, show_default=True, type=click.IntRange(2, 100_000))
-@click.option("--gray", is_flag=True, help="Pictures have one channel.")
+@click.option("--gray", is_flag=True, help="Images have one channel.")
 @click.option("--most", default=12, show_default=True, type=click.IntRange(1), help="So many of the largest.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write a recipe for each into this folder.")
 def fit(arena: int, flash: int, classes: int, gray: bool, most: int, out: Optional[Path]) -> None:

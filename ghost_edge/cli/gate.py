@@ -60,7 +60,7 @@ def _limits(command: Command) -> Command:
 )
 @click.option("--junit", type=_Path, metavar="FILE", help="Write the checks as JUnit XML.")
 @click.option("--markdown", type=_Path, metavar="FILE", help='Write a summary; append it to "$GITHUB_STEP_SUMMARY".')
-@click.option("--allow-few", is_flag=True, help="Judge even where the pictures are too few to see the limit.")
+@click.option("--allow-few", is_flag=True, help="Judge even where the images are too few to see the limit.")
 @_limits
 def gate(
     manifest: Path,
@@ -72,7 +72,7 @@ def gate(
     allow_few: bool,
     **limits: Any,
 ) -> None:
-    """Compare the quantized models of MANIFEST with their float model, and with an earlier run, picture by picture."""
+    """Compare the quantized models of MANIFEST with their float model, and with an earlier run, image by image."""
     from ghost_edge.device.gate import judge_run
 
     if bench and not (baseline or update):

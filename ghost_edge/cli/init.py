@@ -1,4 +1,4 @@
-"""ghost-edge init: a first recipe from pictures, or from a trained model."""
+"""ghost-edge init: a first recipe from images, or from a trained model."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _Path = click.Path(path_type=Path)
 @click.command()
 @click.argument("source", type=_Path)
 @click.option("-o", "--out", type=_Path, help="The recipe.  [default: <name>.toml]")
-@click.option("--pictures", type=_Path, help="With a trained model: a folder or .npz to calibrate and evaluate with.")
+@click.option("--images", type=_Path, help="With a trained model: a folder or .npz to calibrate and evaluate with.")
 @click.option("--name", default="", help="Of the files that convert makes.  [default: that of SOURCE]")
 @click.option("--size", type=click.IntRange(8, 1024), help="Pixels of the network's input.  [default: what suits]")
 @click.option("--force", is_flag=True, help="Write over a recipe and lists that are there.")
 def init(source: Path, **options: Any) -> None:
-    """Look at SOURCE and write a recipe for it, commented and ready for train and convert, with lists of its pictures.
+    """Look at SOURCE and write a recipe for it, commented and ready for train and convert, with lists of its images.
 
     SOURCE: a folder of class folders (or of train/ and test/ with such), or with labels.csv; a .npz; a .keras file; a
     GhostNet checkpoint (.safetensors, .pth, .pt, .pth.tar).

@@ -18,15 +18,15 @@ from ghost_edge.core.errors import GhostEdgeError, MissingPackageError, RecipeEr
 from ghost_edge.core.options import suggest
 
 COMMANDS = {
-    "init": "A first recipe from your pictures, Keras model or checkpoint.",
-    "recipes": "The recipes that come with ghost-edge, and whether their pictures are here.",
+    "init": "A first recipe from your images, Keras model or checkpoint.",
+    "recipes": "The recipes that come with ghost-edge, and whether their images are here.",
     "convert": "From a recipe to int8 artifacts, with the proof of what was lost.",
     "bench": "Time models with the interpreter that is installed here.",
     "bundle": "Pack converted models with all that a board without a network needs.",
     "compare": "MobileNet, EfficientNet, ShuffleNetV2 and GhostNet side by side on this machine.",
     "completion": "Completion of commands and options for bash, zsh or fish.",
-    "doctor": "What is wrong with the pictures that a recipe calibrates with; --env: with the installation.",
-    "evaluate": "Top-1 and top-5 of model files on a recipe's evaluation pictures.",
+    "doctor": "What is wrong with the images that a recipe calibrates with; --env: with the installation.",
+    "evaluate": "Top-1 and top-5 of model files on a recipe's evaluation images.",
     "export": "The ONNX twin of an int8 .tflite file, whoever made it.",
     "fit": "GhostNets that fit into a microcontroller's memory.",
     "gate": "Exit 7 when a converted model lost more than its limits allow.",
@@ -35,7 +35,7 @@ COMMANDS = {
     "parity": "One model in every runtime of this machine, and where two of them part.",
     "quantize": "What int8 costs each layer; with a target, the cheapest mix that meets it.",
     "report": "One page that shows what a conversion did; of several folders, side by side.",
-    "train": "Fit a recipe's network on its training pictures.",
+    "train": "Fit a recipe's network on its training images.",
     "view": "Per-layer numbers on the graph, in Model Explorer.",
     "weights": "Import a PyTorch checkpoint for a recipe, or export one.",
 }

@@ -26,7 +26,7 @@ _COLUMNS = (
 @click.argument("tflite", type=_Path, required=False)
 @click.option("-o", "--out", type=_Path, help="Folder of the kit.  [default: <name>_micro]")
 @click.option("--prefix", help="Of the names in the sources.  [default: made of the file's name]")
-@click.option("--recipe", type=_Path, help="Golden vectors are pictures of its [evaluation].  [default: noise]")
+@click.option("--recipe", type=_Path, help="Golden vectors are images of its [evaluation].  [default: noise]")
 @click.option("--images", default=3, show_default=True, type=click.IntRange(1, 100), help="Golden vectors.")
 @click.option("--verify", type=_Path, help="Instead: prove a kit that was written before.")
 @data_option
@@ -66,7 +66,7 @@ def _write(
     if recipe is None:
         vectors = golden.noise(tflite, images)
     else:
-        vectors = golden.pictures(tflite, load_recipe(recipe), places_for(recipe.parent, data), images)
+        vectors = golden.images(tflite, load_recipe(recipe), places_for(recipe.parent, data), images)
     files, folder = make_kit(tflite, name, vectors), out or Path(f"{name}_micro")
     plans = {bits: plan_arena(tflite, bits) for bits in (32, 64)}
     proofs = prove_kit(files)

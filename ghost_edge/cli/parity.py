@@ -23,11 +23,11 @@ _Path = click.Path(path_type=Path)
 @click.option("--json", "json_file", type=_Path, help="Write everything as JSON.")
 @click.option("--chart", type=_Path, help="Draw the matrix, .svg.")
 def parity(folder: Path, json_file: Optional[Path], chart: Optional[Path]) -> None:
-    """Every runtime of this machine on the pictures that convert left in FOLDER; exit 6 where rounding is no excuse."""
+    """Every runtime of this machine on the images that convert left in FOLDER; exit 6 where rounding is no excuse."""
     from ghost_edge.host.accuracy.parity import (
         check_parity,
         columns,
-        load_pictures,
+        load_images,
         measure_parity,
         rows,
         saturation_doubts,
@@ -38,12 +38,10 @@ def parity(folder: Path, json_file: Optional[Path], chart: Optional[Path]) -> No
         raise ArtifactError(f"{folder} is a file; give the folder that ghost-edge convert wrote")
     manifest = read_manifest(folder)
     files = {model.role: open_artifact(model.artifact, folder) for model in manifest.models}
-    images, keras = load_pictures(folder / "parity.npz", files["float"])
+    images, keras = load_images(folder / "parity.npz", files["float"])
     with open_progress(Path(os.devnull)):
         found = measure_parity(files, images, manifest.preprocess, keras)
-    click.echo(
-        f"{found.pictures} pictures: largest difference in steps of the output / outputs that differ / same answers"
-    )
+    click.echo(f"{found.images} images: largest difference in steps of the output / outputs that differ / same answers")
     click.echo(as_text(rows(found), columns(found)))
     for doubt in (*found.refused, *saturation_doubts(found)):
         click.echo(doubt)

@@ -9,7 +9,7 @@ from ghost_edge.core.tables import as_text
 
 @click.command()
 def recipes() -> None:
-    """List the shipped recipes: network, accuracy, the pictures they need, and whether those are here."""
+    """List the shipped recipes: network, accuracy, the images they need, and whether those are here."""
     from ghost_edge.host.recipe.shipped import COLUMNS, shipped_recipes
 
     click.echo(as_text(shipped_recipes(), COLUMNS))

@@ -1,4 +1,4 @@
-"""ghost-edge train: weights from pictures."""
+"""ghost-edge train: weights from images."""
 
 from __future__ import annotations
 
@@ -37,7 +37,5 @@ def train(recipe: Path, out: Optional[Path], epochs: Optional[int], data: Option
             said = functools.partial(progress.progress, "train")
             card = fit(loaded, places, weights, epochs=epochs, say=said)
             progress.finished("train", card["seconds"])
-    click.echo(
-        f"top-1 {card['top1']:.2%} on {card['evaluated_on']['images']} pictures of {card['evaluated_on']['data']}"
-    )
+    click.echo(f"top-1 {card['top1']:.2%} on {card['evaluated_on']['images']} images of {card['evaluated_on']['data']}")
     click.echo(f'weights = "{weights}"\nweights_sha256 = "{card["weights_sha256"]}"')

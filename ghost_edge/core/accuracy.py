@@ -1,4 +1,4 @@
-"""Paired comparison of two models on the same pictures."""
+"""Paired comparison of two models on the same images."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _NORMAL_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 
 @dataclasses.dataclass(frozen=True)
 class AccuracyDrop:
-    """How a candidate answers the pictures that a reference answered; all but `images` are fractions.
+    """How a candidate answers the images that a reference answered; all but `images` are fractions.
 
-    drop: top-1 of the reference minus that of the candidate, on the same pictures.
-    margin: half width of its 95 % interval, from the pictures on which only one of the two is right.
-    agreement: share of pictures with the same answer, right or wrong.
+    drop: top-1 of the reference minus that of the candidate, on the same images.
+    margin: half width of its 95 % interval, from the images on which only one of the two is right.
+    agreement: share of images with the same answer, right or wrong.
     """
 
     images: int
@@ -35,15 +35,15 @@ class AccuracyDrop:
 def compare(
     reference: NDArray[np.integer[Any]], candidate: NDArray[np.integer[Any]], labels: NDArray[np.integer[Any]]
 ) -> AccuracyDrop:
-    """Compare answers (class indices) [N] picture by picture; DataError where the three differ in length or are empty.
+    """Compare answers (class indices) [N] image by image; DataError where the three differ in length or are empty.
 
-    The interval is Agresti & Min's for paired proportions (Statistics in Medicine 24, 2005): half a picture is added
-    to each cell of the table, so that a handful of differing pictures does not look like certainty.
+    The interval is Agresti & Min's for paired proportions (Statistics in Medicine 24, 2005): half an image is added
+    to each cell of the table, so that a handful of differing images does not look like certainty.
     """
     if not len(labels) or not len(reference) == len(candidate) == len(labels):
         raise DataError(
             f"{len(reference)} and {len(candidate)} answers for {len(labels)} labels; "
-            "both models must see the same pictures"
+            "both models must see the same images"
         )
     right, still_right = reference == labels, candidate == labels
     count = len(labels)
@@ -61,7 +61,7 @@ def compare(
 
 
 def top_k(logits: NDArray[np.float32], labels: NDArray[np.integer[Any]], k: int) -> float:
-    """Share of pictures whose label is among the k highest of float32 [N, classes]; ties go to the lower class."""
+    """Share of images whose label is among the k highest of float32 [N, classes]; ties go to the lower class."""
     order = np.argsort(-logits, axis=1, kind="stable")[:, :k]
     return float((order == np.asarray(labels)[:, np.newaxis]).any(axis=1).mean())
 
@@ -89,7 +89,7 @@ def mcnemar_p(lost: int, won: int) -> float:
 
 
 def loss_p(lost: int, won: int, count: int, limit: float) -> float:
-    """One-sided p-value of "no more than this fraction of `count` pictures is lost".
+    """One-sided p-value of "no more than this fraction of `count` images is lost".
 
     limit 0: mcnemar_p(). Over 0: the normal approximation with Agresti & Min's variance, see compare().
     """

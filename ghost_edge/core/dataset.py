@@ -1,4 +1,4 @@
-"""Labelled pictures as bytes, whatever they come from."""
+"""Labelled images as bytes, whatever they come from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 
 class Lazy(Sequence[Item]):
-    """A sequence of things that are made when they are asked for, such as decoded pictures: memory is that of one."""
+    """A sequence of things that are made when they are asked for, such as decoded images: memory is that of one."""
 
     def __init__(self, load: Callable[[int], Item], indices: Sequence[int]) -> None:
         self._load, self._indices = load, list(indices)
@@ -31,7 +31,7 @@ class Lazy(Sequence[Item]):
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Pictures uint8 [H, W, 1 or 3] with labels int64 [N] (class indices); class_names in the order of the labels."""
+    """Images uint8 [H, W, 1 or 3] with labels int64 [N] (class indices); class_names in the order of the labels."""
 
     name: str
     images: Sequence[Image]
@@ -43,13 +43,13 @@ class Dataset:
 
 
 def image_digest(image: Image) -> str:
-    """First 16 hex digits of the SHA-256 over a picture's shape and pixels: its identity in lists and comparisons."""
+    """First 16 hex digits of the SHA-256 over an image's shape and pixels: its identity in lists and comparisons."""
     image = np.ascontiguousarray(image)
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()[:16]
 
 
 def select(dataset: Dataset, indices: Sequence[int] | NDArray[np.int64]) -> Dataset:
-    """The pictures at these positions, in this order, decoded when asked for."""
+    """The images at these positions, in this order, decoded when asked for."""
     chosen = [int(index) for index in indices]
     images = Lazy(dataset.images.__getitem__, chosen)
     return dataclasses.replace(dataset, images=images, labels=dataset.labels[chosen])

@@ -25,7 +25,7 @@ FILE_NAME = "manifest.json"
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """How an artifact answers the evaluation pictures; fractions, decibels against the float .tflite's logits."""
+    """How an artifact answers the evaluation images; fractions, decibels against the float .tflite's logits."""
 
     top1: float
     top5: float
@@ -49,7 +49,7 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """format: number of this layout. predictions: the answers, picture by picture (None: not evaluated).
+    """format: number of this layout. predictions: the answers, image by image (None: not evaluated).
 
     gate: what the gate said when the model was made. tools: package name to version, ghost-edge's too. recipe: its
     tables; recipe_file: its name. trained: what the model card says of the weights (empty: there is none).
@@ -131,7 +131,7 @@ def _parse_model(table: Mapping[str, Any]) -> Model:
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-    """digests: identity of each picture; labels int64 [N]; answers: role of a model to int32 [N], class indices."""
+    """digests: identity of each image; labels int64 [N]; answers: role of a model to int32 [N], class indices."""
 
     digests: tuple[str, ...]
     labels: NDArray[np.int64]

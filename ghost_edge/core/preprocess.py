@@ -12,7 +12,7 @@ from ghost_edge.core.errors import DataError, RecipeError
 CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
 FITS = ("crop", "stretch")
 LAYOUTS = ("NHWC", "NCHW")
-_LONGEST = 8  # sides; what a longer picture has beyond is cut off before the resize, which would take gigabytes
+_LONGEST = 8  # sides; what a longer image has beyond is cut off before the resize, which would take gigabytes
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's "L" and OpenCV's RGB2GRAY have it
 
 
@@ -22,7 +22,7 @@ class Preprocess:
 
     size: height and width of the model's input, in pixels.
     resize: the short side before the centre crop, in pixels; 0 means size.
-    fit: "crop" keeps the picture's proportions and crops its centre; "stretch" does not.
+    fit: "crop" keeps the image's proportions and crops its centre; "stretch" does not.
     channels: what the model was trained on: "RGB", "BGR" or "GRAY".
     divide_by: 255 where mean and std speak of 0..1; 1 where the model wants bytes.
     """
@@ -76,12 +76,12 @@ def normalise(images: NDArray[np.uint8], options: Preprocess) -> NDArray[np.floa
 
 
 def prepare(image: NDArray[np.uint8], options: Preprocess) -> NDArray[np.float32]:
-    """One picture, uint8 [H, W, C], to one model input, float32 [1, size, size, C] (or NCHW)."""
+    """One image, uint8 [H, W, C], to one model input, float32 [1, size, size, C] (or NCHW)."""
     return normalise(fit_image(image, options)[np.newaxis], options)
 
 
 def check_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the picture as uint8 [H, W, 1 or 3], or raise DataError that says what it looks like instead."""
+    """Return the image as uint8 [H, W, 1 or 3], or raise DataError that says what it looks like instead."""
     image = np.asarray(image)
     if image.ndim == 2:
         image = image[..., np.newaxis]
@@ -91,7 +91,7 @@ def check_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if image.ndim == 3 and image.shape[0] in (1, 3):
         hint = "; this looks like NCHW, did you mean transpose(1, 2, 0)?"
     elif image.dtype != np.uint8:
-        hint = "; store the bytes of the picture, normalisation is the recipe's [preprocess]"
+        hint = "; store the bytes of the image, normalisation is the recipe's [preprocess]"
     raise DataError(f"an image is {image.dtype} {list(image.shape)}; expected uint8 [height, width, 1 or 3]{hint}")
 
 
@@ -108,7 +108,7 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
 
 
 def _crop(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """The centre of a picture."""
+    """The centre of an image."""
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     return image[top : top + height, left : left + width]
 

@@ -29,7 +29,7 @@ class TensorSpec:
 
     @property
     def holds_bytes(self) -> bool:
-        """Whether it takes a picture's bytes as they are: the normalisation is inside the model."""
+        """Whether it takes an image's bytes as they are: the normalisation is inside the model."""
         return self.dtype == "uint8" and self.zero_point == 0 and abs(self.scale * 255 - 1) < 1e-6  # a float32's digits
 
 

@@ -69,7 +69,7 @@ PURPOSES = {
     "bench .tflite": _Need(("tflite-runtime",) if _ARMV7 else ("ai-edge-litert",), _LITERT_OF),
     "bench .onnx": _Need(("onnxruntime",), "host", install=f"{PIP} onnxruntime"),
     "convert, train": _Need(extra="host"),
-    "pictures": _Need(("Pillow",), "host", install=f"{PIP} Pillow"),
+    "images": _Need(("Pillow",), "host", install=f"{PIP} Pillow"),
     "TFLite Micro's proof": _Need(("tflite-micro",), "micro"),
     "view": _Need(("ai-edge-model-explorer",), "view", install=f"{PIP} ai-edge-model-explorer"),
     "bundle": _Need(("pip",), install="python -m ensurepip"),

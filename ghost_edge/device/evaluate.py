@@ -1,4 +1,4 @@
-"""What a model file says about pictures."""
+"""What a model file says about images."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def raw_outputs(
     how: RunOptions = RunOptions(),
     say: Optional[Progress] = None,
 ) -> tuple[NDArray[Any], TensorSpec]:
-    """First output of the model for each picture, uint8 [H, W, C], as stored: [N, classes], and what its dtype means.
+    """First output of the model for each image, uint8 [H, W, C], as stored: [N, classes], and what its dtype means.
 
-    say(done, total) is called after each picture. Raises ArtifactError when the model does not take such pictures,
+    say(done, total) is called after each image. Raises ArtifactError when the model does not take such images,
     DataError when there are none or one is unfit, DeviceError when a run fails, and what open_model() raises.
     """
     if len(images) == 0:
-        raise DataError("there are no pictures to evaluate; check the evaluation list or its limit")
+        raise DataError("there are no images to evaluate; check the evaluation list or its limit")
     model = open_model(path, runtime=how.runtime, kernels=how.kernels, threads=how.threads)
     if len(model.inputs) != 1:
         raise ArtifactError(
-            f"{path} has {len(model.inputs)} inputs; only a model with one picture as input can be evaluated"
+            f"{path} has {len(model.inputs)} inputs; only a model with one image as input can be evaluated"
         )
     spec = model.inputs[0]
     options = match_input(path, spec, preprocess)
@@ -56,7 +56,7 @@ def raw_outputs(
         try:
             model.invoke()
         except RuntimeError as error:
-            raise DeviceError(f"{path} failed on picture {done}: {one_line(error)}") from error
+            raise DeviceError(f"{path} failed on image {done}: {one_line(error)}") from error
         outputs.append(model.outputs_now()[0].reshape(-1))
         if say is not None:
             say(done, len(images))

@@ -1,4 +1,4 @@
-"""Evaluation pictures that travel to the board, with what the workstation's int8 model answered byte by byte."""
+"""Evaluation images that travel to the board, with what the workstation's int8 model answered byte by byte."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ghost_edge.device.evaluate import RunOptions, raw_outputs_isolated, real_ou
 
 COLUMNS = (
     Column("artifact", "file"),
-    Column("pictures", "images", "d"),
+    Column("images", "images", "d"),
     Column("top-1", "top1", ".2%"),
     Column("top-5", "top5", ".2%"),
     Column("same bytes", "equal_outputs", ".2%"),
@@ -29,7 +29,7 @@ _OUTPUTS = "outputs_"
 
 
 @dataclasses.dataclass(frozen=True)
-class Pictures:
+class EvaluationSet:
     """images uint8 [N, S, S, C], resized and cropped; labels int64 [N].
 
     outputs: stem of a model file to its outputs [N, classes], in the file's own dtype, under reference kernels.
@@ -40,14 +40,14 @@ class Pictures:
     outputs: Mapping[str, NDArray[Any]]
 
 
-def save_pictures(pictures: Pictures, path: Path) -> None:
-    """Write an .npz, byte for byte the same for the same pictures."""
-    outputs = {_OUTPUTS + stem: values for stem, values in pictures.outputs.items()}
-    save_npz({"images": pictures.images, "labels": pictures.labels, **outputs}, path)
+def save_evaluation_set(images: EvaluationSet, path: Path) -> None:
+    """Write an .npz, byte for byte the same for the same images."""
+    outputs = {_OUTPUTS + stem: values for stem, values in images.outputs.items()}
+    save_npz({"images": images.images, "labels": images.labels, **outputs}, path)
 
 
-def load_pictures(path: Path) -> Pictures:
-    """Read what save_pictures() wrote; raises DataError where it is missing, damaged or not such a file."""
+def load_evaluation_set(path: Path) -> EvaluationSet:
+    """Read what save_evaluation_set() wrote; raises DataError where it is missing, damaged or not such a file."""
     arrays = read_npz(path, error=DataError)
     images, labels = arrays.get("images"), arrays.get("labels")
     outputs = {key[len(_OUTPUTS) :]: values for key, values in arrays.items() if key.startswith(_OUTPUTS)}
@@ -64,35 +64,35 @@ def load_pictures(path: Path) -> Pictures:
         )
     if not len(images) or {len(images)} != {len(values) for values in (labels, *outputs.values())}:
         raise DataError(f"{path} has {len(images)} images and {len(labels)} labels; need as many of each, at least one")
-    return Pictures(images, labels.astype(np.int64), outputs)
+    return EvaluationSet(images, labels.astype(np.int64), outputs)
 
 
-def judge_pictures(
+def evaluate_set(
     files: Sequence[Path],
-    pictures: Pictures,
+    images: EvaluationSet,
     preprocess: Mapping[Path, Preprocess],
     how: RunOptions,
 ) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
     """A row of COLUMNS for each file, and by its stem the outputs themselves, [N, classes] in the file's own dtype.
 
-    equal_outputs: share of the pictures whose outputs are those of the workstation, byte for byte; None where the
-    pictures bring none for this file. largest_difference: in steps of the output's integers. Each file runs in a child
-    process; raises as raw_outputs_isolated() does, and DataError where pictures, labels and file do not fit together.
+    equal_outputs: share of the images whose outputs are those of the workstation, byte for byte; None where the
+    images bring none for this file. largest_difference: in steps of the output's integers. Each file runs in a child
+    process; raises as raw_outputs_isolated() does, and DataError where images, labels and file do not fit together.
     """
     rows, answers = [], {}
     for file in files:
         side = preprocess[file].resize or preprocess[file].size
-        if pictures.images.shape[1:3] != (side, side):
+        if images.images.shape[1:3] != (side, side):
             raise DataError(
-                f"the pictures are {list(pictures.images.shape[1:3])}, [preprocess] of {file} begins with "
-                f"{side} x {side}; these are not its pictures: make the bundle again"
+                f"the images are {list(images.images.shape[1:3])}, [preprocess] of {file} begins with "
+                f"{side} x {side}; these are not its images: make the bundle again"
             )
-        outputs, spec = raw_outputs_isolated(file, list(pictures.images), preprocess[file], how)
-        scores, labels = real_outputs(file, outputs, spec), pictures.labels
+        outputs, spec = raw_outputs_isolated(file, list(images.images), preprocess[file], how)
+        scores, labels = real_outputs(file, outputs, spec), images.labels
         if labels.min() < 0 or labels.max() >= scores.shape[1]:
             raise DataError(
                 f"labels are {labels.min()}..{labels.max()}, {file} answers {scores.shape[1]} classes; "
-                "these are not its pictures"
+                "these are not its images"
             )
         answers[file.stem] = outputs
         rows.append(
@@ -102,7 +102,7 @@ def judge_pictures(
                 "images": len(labels),
                 "top1": top_k(scores, labels, 1),
                 "top5": top_k(scores, labels, 5),
-                **_compare(file, outputs, pictures.outputs.get(file.stem)),
+                **_compare(file, outputs, images.outputs.get(file.stem)),
             }
         )
     return rows, answers

@@ -25,7 +25,7 @@ LATENCY = "latency.json"  # that convert leaves in the folder: measured on the w
 class Judged:
     """What the gate says of a run. changes: since the baseline, a line each. run: the run as the next baseline.
 
-    small: why it makes a poor one, where its pictures are too few.
+    small: why it makes a poor one, where its images are too few.
     """
 
     name: str
@@ -46,7 +46,7 @@ def judge_run(
     """Judge a manifest (file or folder) by its limits, where `limits` gives no others, and against an earlier run.
 
     bench: a --json of `ghost-edge bench` (None: what convert measured). Raises ArtifactError for a missing or damaged
-    file, DataError where the two saw other pictures, RecipeError for a limit that is none.
+    file, DataError where the two saw other images, RecipeError for a limit that is none.
     """
     manifest, predictions = open_run(path)
     kept = dataclasses.replace(manifest.limits, **limits)

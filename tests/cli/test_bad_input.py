@@ -17,9 +17,9 @@ from ghost_edge.core.dataset import image_digest
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import save_npz
 from ghost_edge.core.manifest import seal
-from ghost_edge.host.chain.stages.calibrate import choose_pictures
+from ghost_edge.host.chain.stages.calibrate import choose_images
 from ghost_edge.host.datasets import open_dataset
-from ghost_edge.host.datasets.health import examine_pictures
+from ghost_edge.host.datasets.health import examine_images
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.schema import load_recipe
 
@@ -53,7 +53,7 @@ max_drop = 0.5
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a recipe and pictures in which all is well."""
+    """A folder with a recipe and images in which all is well."""
     save_npz({"images": IMAGES[:20], "labels": LABELS[:20]}, tmp_path / "calibration.npz")
     save_npz({"images": IMAGES[20:], "labels": LABELS[20:]}, tmp_path / "evaluation.npz")
     (tmp_path / "recipe.toml").write_text(RECIPE)
@@ -152,7 +152,7 @@ def test_data_that_is_not_what_was_promised_is_refused(folder: Path, fails: Run)
 @pytest.mark.parametrize(
     ("images", "labels", "said"),
     [
-        (IMAGES[:0], LABELS[:0], "holds no pictures"),
+        (IMAGES[:0], LABELS[:0], "holds no images"),
         (IMAGES[:20], LABELS[:20] * 0, "are all of one class"),
         (IMAGES[:20] / np.float32(255) * np.nan, LABELS[:20], "hold NaN or infinity"),
         (IMAGES[:20] / np.float32(255), LABELS[:20], "normalisation is the recipe's"),
@@ -160,7 +160,7 @@ def test_data_that_is_not_what_was_promised_is_refused(folder: Path, fails: Run)
         (IMAGES[:20], LABELS[:19], r"labels \[19\]"),
         (IMAGES[:20].transpose(0, 3, 1, 2), LABELS[:20], r"looks like NCHW, did you mean transpose"),
         (IMAGES[:20] * 0, LABELS[:20], "are of one colour"),
-        (IMAGES[20:], LABELS[20:], "are also evaluation pictures"),
+        (IMAGES[20:], LABELS[20:], "are also evaluation images"),
     ],
 )
 def test_an_unfit_calibration_set_is_refused(folder: Path, images: np.ndarray, labels: np.ndarray, said: str) -> None:
@@ -168,9 +168,7 @@ def test_an_unfit_calibration_set_is_refused(folder: Path, images: np.ndarray, l
     recipe, places = load_recipe(folder / "recipe.toml"), places_for(folder)
     assert recipe.evaluation is not None
     with pytest.raises(DataError, match=said):
-        for finding in examine_pictures(
-            choose_pictures(recipe, places), open_dataset(recipe.evaluation, places).images
-        ):
+        for finding in examine_images(choose_images(recipe, places), open_dataset(recipe.evaluation, places).images):
             if finding.fatal:
                 raise DataError(finding.sentence)
 
@@ -179,7 +177,7 @@ def test_an_unfit_calibration_set_is_refused(folder: Path, images: np.ndarray, l
 def test_an_unfit_calibration_set_stops_the_chain_before_it_quantizes(folder: Path, fails: Run) -> None:
     save_npz({"images": IMAGES[20:], "labels": LABELS[20:]}, folder / "calibration.npz")
     line = fails(3, "convert", folder / "recipe.toml", "--out", folder / "out")
-    assert "10 of 10 calibration pictures are also evaluation pictures" in line
+    assert "10 of 10 calibration images are also evaluation images" in line
     assert not list((folder / "out").glob("*int8*"))
 
 
@@ -248,9 +246,9 @@ def test_a_damaged_manifest_is_refused(converted: Path, tmp_path: Path, fails: R
 
 
 @pytest.mark.slow
-def test_a_gate_that_cannot_see_its_limit_says_how_many_pictures_it_needs(converted: Path, fails: Run) -> None:
+def test_a_gate_that_cannot_see_its_limit_says_how_many_images_it_needs(converted: Path, fails: Run) -> None:
     line = fails(7, "gate", converted, "--max-drop", "0.0001")
-    assert re.search(r"1600 pictures are too few: .* about \d+ would do", line)
+    assert re.search(r"1600 images are too few: .* about \d+ would do", line)
 
 
 @pytest.mark.slow
@@ -259,7 +257,7 @@ def test_a_limit_that_is_no_fraction_is_refused(converted: Path, fails: Run) -> 
 
 
 @pytest.mark.slow
-def test_a_baseline_on_other_pictures_is_refused(converted: Path, tmp_path: Path, fails: Run) -> None:
+def test_a_baseline_on_other_images_is_refused(converted: Path, tmp_path: Path, fails: Run) -> None:
     from ghost_edge.core.files import describe
     from ghost_edge.core.manifest import load_predictions
 
@@ -271,7 +269,7 @@ def test_a_baseline_on_other_pictures_is_refused(converted: Path, tmp_path: Path
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["predictions"]["sha256"] = describe(folder / "predictions.npz").sha256
     (folder / "manifest.json").write_text(json.dumps(seal(manifest)))
-    assert "not evaluated on the same pictures" in fails(3, "gate", converted, "--baseline", folder)
+    assert "not evaluated on the same images" in fails(3, "gate", converted, "--baseline", folder)
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ def python() -> str:
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory, ghost_edge: Command, converted: Path, python: str) -> Path:
-    """A bundle of the embedded model for this machine, with 20 pictures."""
+    """A bundle of the embedded model for this machine, with 20 images."""
     path = tmp_path_factory.mktemp("bundle") / "b.tar.gz"
     run = bundle(ghost_edge, converted, path, "generic-x86_64", "--python", python, "--images", 20)
     assert run.stdout.splitlines()[-2:] == ["  tar xzf b.tar.gz", "  sh ghostnet_mnist-generic-x86_64/run.sh"]
@@ -119,7 +119,7 @@ def test_the_same_call_gives_the_same_bytes(
     assert again.read_bytes() == packed.read_bytes()
 
 
-@pytest.mark.parametrize("file", ["ghostnet_mnist_int8.tflite", "run.sh", "pictures.npz", "wheels/click"])
+@pytest.mark.parametrize("file", ["ghostnet_mnist_int8.tflite", "run.sh", "images.npz", "wheels/click"])
 def test_one_flipped_byte_is_seen_before_anything_is_installed(tmp_path: Path, packed: Path, file: str) -> None:
     folder = unpack(packed, tmp_path)
     (path,) = folder.glob(f"{file}*")

@@ -24,7 +24,7 @@ for name in ("tensorflow", "keras", "onnx", "matplotlib"):
 from ghost_edge.cli.main import main
 main(sys.argv[1:])
 """
-# neither weights nor pictures are there: a cost does not need them
+# neither weights nor images are there: a cost does not need them
 RECIPE = """
 name = "tiny"
 [network]
@@ -106,7 +106,7 @@ def test_a_folder_is_one_line_and_exit_4(tmp_path: Path) -> None:
     assert "cannot be inspected" in only_line(without_tensorflow(tmp_path), 4)
 
 
-def test_a_picture_of_a_model_without_ghost_modules_is_refused(
+def test_an_image_of_a_model_without_ghost_modules_is_refused(
     models: Path, tmp_path: Path, ghost_edge: Command
 ) -> None:
     line = only_line(ghost_edge("inspect", models / INT8, "--chart", tmp_path / "c.svg"), 4)
@@ -114,9 +114,7 @@ def test_a_picture_of_a_model_without_ghost_modules_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_picture_in_an_unknown_format_is_refused_before_anything_is_built(
-    tmp_path: Path, ghost_edge: Command
-) -> None:
+def test_an_image_in_an_unknown_format_is_refused_before_anything_is_built(tmp_path: Path, ghost_edge: Command) -> None:
     line = only_line(ghost_edge("inspect", tmp_path / "gone.toml", "--chart", tmp_path / "c.pdf"), 2)
     assert "must end in .svg or .png" in line
 
@@ -154,9 +152,9 @@ def test_a_recipe_is_built_measured_and_drawn(tmp_path: Path, ghost_edge: Comman
 
 
 @pytest.mark.slow
-def test_a_picture_without_measure_shows_theory_alone(converted: Path, tmp_path: Path, ghost_edge: Command) -> None:
+def test_an_image_without_measure_shows_theory_alone(converted: Path, tmp_path: Path, ghost_edge: Command) -> None:
     run = ghost_edge("inspect", converted / "ghostnet_mnist_int8.tflite", "--chart", tmp_path / "c.svg")
     assert (run.returncode, run.stderr) == (0, "")
-    picture = (tmp_path / "c.svg").read_text()
-    assert "theory, equation 4" in picture
-    assert "measured" not in picture
+    image = (tmp_path / "c.svg").read_text()
+    assert "theory, equation 4" in image
+    assert "measured" not in image

@@ -50,10 +50,10 @@ def test_a_log_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
         pass
 
 
-def test_a_long_stage_is_not_told_for_every_picture() -> None:
+def test_a_long_stage_is_not_told_for_every_image() -> None:
     terminal = io.StringIO()
     progress = TerminalProgress(terminal)
     progress.started("evaluate")
     for done in range(1000):
-        progress.progress("evaluate", done / 1000, "a picture")
+        progress.progress("evaluate", done / 1000, "an image")
     assert terminal.getvalue() == ""  # a line comes after ten seconds at the earliest

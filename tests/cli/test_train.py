@@ -53,7 +53,7 @@ max_drop = 0.02
 """
 
 
-def pictures(seed: int, count: int) -> dict[str, np.ndarray]:
+def images(seed: int, count: int) -> dict[str, np.ndarray]:
     """Four classes that differ by the corner that is bright."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 4
@@ -66,8 +66,8 @@ def pictures(seed: int, count: int) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("corners")
-    save_npz(pictures(0, 256), made / "train.npz")
-    save_npz(pictures(1, 400), made / "test.npz")
+    save_npz(images(0, 256), made / "train.npz")
+    save_npz(images(1, 400), made / "test.npz")
     (made / "corners.toml").write_text(RECIPE)
     return made
 
@@ -89,7 +89,7 @@ def test_train_says_what_belongs_into_the_recipe(trained: subprocess.CompletedPr
 
 def test_train_says_how_good_the_weights_are(trained: subprocess.CompletedProcess[str], folder: Path) -> None:
     card = json.loads((folder / "weights" / "corners.json").read_text())
-    assert trained.stdout.splitlines()[0] == f"top-1 {card['top1']:.2%} on 400 pictures of test.npz"
+    assert trained.stdout.splitlines()[0] == f"top-1 {card['top1']:.2%} on 400 images of test.npz"
 
 
 def test_weights_card_and_log_are_all_that_is_left(trained: subprocess.CompletedProcess[str], folder: Path) -> None:

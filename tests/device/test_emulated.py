@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from emulator import SHORT, Run, board_command, board_python
 
-from ghost_edge.device.evaluation_set import load_pictures, save_pictures
-from ghost_edge.host.board.evaluation_set import sample_pictures
+from ghost_edge.device.evaluation_set import load_evaluation_set, save_evaluation_set
+from ghost_edge.host.board.evaluation_set import sample_images
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.schema import load_recipe
 
@@ -57,21 +57,21 @@ def model(request: pytest.FixtureRequest) -> Path:
 
 
 def write_sample(model: Path, repository: Path, data: Optional[Path], path: Path) -> Path:
-    """Write evaluation pictures of the recipe that made the model, with its outputs here."""
+    """Write evaluation images of the recipe that made the model, with its outputs here."""
     recipe = repository / "models" / f"{model.stem.removesuffix('_int8')}.toml"
-    save_pictures(sample_pictures(load_recipe(recipe), places_for(recipe.parent, data), COUNT, [model]), path)
+    save_evaluation_set(sample_images(load_recipe(recipe), places_for(recipe.parent, data), COUNT, [model]), path)
     return path
 
 
 @pytest.fixture
-def pictures(int8: Path, repository: Path, tmp_path: Path) -> Path:
-    return write_sample(int8, repository, None, tmp_path / "pictures.npz")
+def images(int8: Path, repository: Path, tmp_path: Path) -> Path:
+    return write_sample(int8, repository, None, tmp_path / "images.npz")
 
 
 @pytest.fixture
-def pictures_of_model(model: Path, request: pytest.FixtureRequest, repository: Path, tmp_path: Path) -> Path:
+def images_of_model(model: Path, request: pytest.FixtureRequest, repository: Path, tmp_path: Path) -> Path:
     data = request.getfixturevalue("data_folder") if "cifar10" in model.name else None
-    return write_sample(model, repository, data, tmp_path / "pictures_of_model.npz")
+    return write_sample(model, repository, data, tmp_path / "images_of_model.npz")
 
 
 def test_the_board_has_debians_numpy(arch: str) -> None:
@@ -91,11 +91,11 @@ def test_bench_times_an_int8_model(arch: str, board: Run, model: Path, tmp_path:
 
 
 def test_reference_kernels_answer_with_the_same_bytes_as_here(
-    board: Run, model: Path, pictures_of_model: Path, ghost_edge: Run, tmp_path: Path
+    board: Run, model: Path, images_of_model: Path, ghost_edge: Run, tmp_path: Path
 ) -> None:
     for name, command in (("here", ghost_edge), ("board", board)):
         files = ("--json", tmp_path / f"{name}.json", "--outputs", tmp_path / f"{name}.npz")
-        run = command("evaluate", model, "--pictures", pictures_of_model, "--kernels", "reference", *files)
+        run = command("evaluate", model, "--images", images_of_model, "--kernels", "reference", *files)
         assert run.returncode == 0, run.stderr
     assert (tmp_path / "board.npz").read_bytes() == (tmp_path / "here.npz").read_bytes()
     assert (tmp_path / "board.json").read_bytes() == (tmp_path / "here.json").read_bytes()
@@ -103,12 +103,10 @@ def test_reference_kernels_answer_with_the_same_bytes_as_here(
     assert (row["images"], row["equal_outputs"]) == (COUNT, 1.0)
 
 
-def test_pictures_in_another_order_are_not_the_same_bytes(
-    board: Run, int8: Path, pictures: Path, tmp_path: Path
-) -> None:
-    held = load_pictures(pictures)
-    save_pictures(dataclasses.replace(held, images=np.roll(held.images, 1, axis=0)), pictures)
-    run = board("evaluate", int8, "--pictures", pictures, "--kernels", "reference", "--json", tmp_path / "e.json")
+def test_images_in_another_order_are_not_the_same_bytes(board: Run, int8: Path, images: Path, tmp_path: Path) -> None:
+    held = load_evaluation_set(images)
+    save_evaluation_set(dataclasses.replace(held, images=np.roll(held.images, 1, axis=0)), images)
+    run = board("evaluate", int8, "--images", images, "--kernels", "reference", "--json", tmp_path / "e.json")
     assert run.returncode == 7
     assert f"{int8.name} gives other outputs than on the workstation" in run.stderr
     (row,) = json.loads((tmp_path / "e.json").read_text())["results"]
@@ -129,9 +127,9 @@ def test_a_float_model_on_a_cortex_a9_fails_with_its_cause_and_the_int8_model_st
 
 
 def test_evaluating_a_float_model_on_a_cortex_a9_ends_with_the_cause(
-    cortex_a9: Run, float32: Path, pictures: Path
+    cortex_a9: Run, float32: Path, images: Path
 ) -> None:
-    run = cortex_a9("evaluate", float32, "--pictures", pictures)
+    run = cortex_a9("evaluate", float32, "--images", images)
     assert run.returncode == 8
     assert run.stderr.startswith(f"ghost-edge: {float32}: {CAUSE}")
     assert len(run.stderr.splitlines()) == 1
@@ -143,10 +141,10 @@ def test_a_float_model_runs_on_a_cortex_a53(float32: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["bench", "evaluate"])
-def test_what_is_no_model_is_refused(board: Run, command: str, int8: Path, pictures: Path) -> None:
-    other = pictures.with_name("other.tflite")
+def test_what_is_no_model_is_refused(board: Run, command: str, int8: Path, images: Path) -> None:
+    other = images.with_name("other.tflite")
     other.write_bytes(b"PK" + int8.read_bytes())
-    options = ("--pictures", pictures, "--manifest", int8.parent) if command == "evaluate" else SHORT
+    options = ("--images", images, "--manifest", int8.parent) if command == "evaluate" else SHORT
     run = board(command, other, *options)
     assert run.returncode == 4
     assert "other.tflite" in run.stderr

@@ -9,8 +9,8 @@ import pytest
 from emulator import SHORT, Run, board_command
 from scheme_recipe import write_recipe
 
-from ghost_edge.device.evaluation_set import save_pictures
-from ghost_edge.host.board.evaluation_set import sample_pictures
+from ghost_edge.device.evaluation_set import save_evaluation_set
+from ghost_edge.host.board.evaluation_set import sample_images
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.schema import load_recipe
 from ghost_edge.host.recipe.shipped import default_recipe
@@ -26,7 +26,7 @@ OPTIONS = {"int8_float_io": "", "uint8_io": "", "int16x8": "", "mixed": "int16 =
 def model(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, converted: Path, ghost_edge: Run
 ) -> Path:
-    """The embedded model by another scheme, with pictures.npz beside it."""
+    """The embedded model by another scheme, with images.npz beside it."""
     folder = tmp_path_factory.mktemp(request.param)
     out = Path(shutil.copytree(converted, folder / "out"))
     run = ghost_edge(
@@ -34,7 +34,7 @@ def model(
     )
     assert run.returncode == 0, run.stderr
     recipe = load_recipe(default_recipe())
-    save_pictures(sample_pictures(recipe, places_for(recipe.path.parent), COUNT, []), out / "pictures.npz")
+    save_evaluation_set(sample_images(recipe, places_for(recipe.path.parent), COUNT, []), out / "images.npz")
     return out / f"ghostnet_mnist_{request.param}.tflite"
 
 
@@ -43,7 +43,7 @@ def test_reference_kernels_answer_with_the_same_bytes_as_here(
     model: Path, arch: str, ghost_edge: Run, tmp_path: Path
 ) -> None:
     for name, command in (("here", ghost_edge), ("board", board_command(arch))):
-        files = ("--pictures", model.parent / "pictures.npz", "--outputs", tmp_path / f"{name}.npz")
+        files = ("--images", model.parent / "images.npz", "--outputs", tmp_path / f"{name}.npz")
         run = command("evaluate", model, *files, "--kernels", "reference")
         assert run.returncode == 0, run.stderr
     assert (tmp_path / "board.npz").read_bytes() == (tmp_path / "here.npz").read_bytes()

@@ -1,4 +1,4 @@
-"""Predictions of real models, and what is said when pictures and model do not fit."""
+"""Predictions of real models, and what is said when images and model do not fit."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def models(data_folder: Path) -> Path:
 
 
 @pytest.fixture
-def pictures(data_folder: Path) -> tuple[Any, Any]:
-    """The first 300 CIFAR-10 test pictures, uint8 [N, 32, 32, 3], and their labels."""
+def images(data_folder: Path) -> tuple[Any, Any]:
+    """The first 300 CIFAR-10 test images, uint8 [N, 32, 32, 3], and their labels."""
     image = pytest.importorskip("PIL.Image", reason="needs pip install Pillow to decode CIFAR-10")
     with np.load(data_folder / "cifar10.npz", allow_pickle=False) as packed:
         content, ends, labels = packed["test_bytes"].tobytes(), packed["test_offsets"], packed["y_test"]
@@ -43,36 +43,36 @@ def top1(scores: Any, labels: Any) -> float:
     return float((scores.argmax(axis=1) == labels).mean())
 
 
-def test_float_and_int8_are_right_three_times_in_four(models: Path, pictures: tuple[Any, Any]) -> None:
-    images, labels = pictures
+def test_float_and_int8_are_right_three_times_in_four(models: Path, images: tuple[Any, Any]) -> None:
+    images, labels = images
     for file in (FLOAT, INT8):
         scores = predict(models / file, images, CIFAR10)
         assert scores.shape == (COUNT, 10)
         assert scores.dtype == np.float32
-        # 75 % on 5,000 (models/README.md); 300 pictures: two standard errors are 5 points
+        # 75 % on 5,000 (models/README.md); 300 images: two standard errors are 5 points
         assert top1(scores, labels) == pytest.approx(0.75, abs=0.06)
 
 
-def test_the_integers_come_back_as_real_numbers(models: Path, pictures: tuple[Any, Any]) -> None:
-    scores = predict(models / INT8, pictures[0][:20], CIFAR10)
+def test_the_integers_come_back_as_real_numbers(models: Path, images: tuple[Any, Any]) -> None:
+    scores = predict(models / INT8, images[0][:20], CIFAR10)
     assert np.allclose(scores.sum(axis=1), 1, atol=10 / 256)  # a softmax in steps of 1/256, ten of them
 
 
 @pytest.mark.parametrize("wrong", [{"divide_by": 255.0}, {"mean": (120.0,)}, {"channels": "BGR"}])
-def test_wrong_preprocessing_costs_accuracy(models: Path, pictures: tuple[Any, Any], wrong: dict[str, Any]) -> None:
-    images, labels = pictures
+def test_wrong_preprocessing_costs_accuracy(models: Path, images: tuple[Any, Any], wrong: dict[str, Any]) -> None:
+    images, labels = images
     right = top1(predict(models / FLOAT, images, CIFAR10), labels)
     assert top1(predict(models / FLOAT, images, dataclasses.replace(CIFAR10, **wrong)), labels) < right - 0.05
 
 
-def test_shuffled_pictures_are_no_better_than_chance(models: Path, pictures: tuple[Any, Any]) -> None:
-    images, labels = pictures
+def test_shuffled_images_are_no_better_than_chance(models: Path, images: tuple[Any, Any]) -> None:
+    images, labels = images
     scores = predict(models / FLOAT, images[np.random.default_rng(0).permutation(COUNT)], CIFAR10)
     assert top1(scores, labels) < 0.2  # chance is 0.1, with a standard error of 0.017
 
 
-def test_a_child_predicts_the_same(models: Path, pictures: tuple[Any, Any]) -> None:
-    few = pictures[0][:10]
+def test_a_child_predicts_the_same(models: Path, images: tuple[Any, Any]) -> None:
+    few = images[0][:10]
     here = predict(models / INT8, few, CIFAR10, RunOptions(kernels="reference"))
     assert np.array_equal(predict_isolated(models / INT8, few, CIFAR10, RunOptions(kernels="reference")), here)
 
@@ -83,7 +83,7 @@ def test_a_child_that_dies_is_a_device_error(models: Path, monkeypatch: pytest.M
         predict_isolated(models / INT8, [np.zeros((32, 32, 3), np.uint8)], CIFAR10)
 
 
-def test_progress_counts_every_picture(models: Path) -> None:
+def test_progress_counts_every_image(models: Path) -> None:
     seen: list[tuple[int, int]] = []
     images = [np.zeros((32, 32, 3), np.uint8)] * 3
     predict(models / INT8, images, CIFAR10, say=lambda done, total: seen.append((done, total)))
@@ -109,16 +109,16 @@ def test_a_size_that_does_not_fit_says_both_shapes(models: Path) -> None:
         predict(models / INT8, [np.zeros((64, 64, 3), np.uint8)], Preprocess(size=64))
 
 
-def test_grey_pictures_for_a_colour_model_say_both_shapes(models: Path) -> None:
+def test_grey_images_for_a_colour_model_say_both_shapes(models: Path) -> None:
     with pytest.raises(ArtifactError, match=r"makes \[1, 32, 32, 1\]"):
         predict(models / INT8, [np.zeros((32, 32, 1), np.uint8)], Preprocess(size=32, channels="GRAY"))
 
 
-def test_no_pictures_are_an_error(models: Path) -> None:
-    with pytest.raises(DataError, match="there are no pictures to evaluate"):
+def test_no_images_are_an_error(models: Path) -> None:
+    with pytest.raises(DataError, match="there are no images to evaluate"):
         predict(models / INT8, [], CIFAR10)
 
 
-def test_a_channels_first_picture_is_refused(models: Path) -> None:
+def test_a_channels_first_image_is_refused(models: Path) -> None:
     with pytest.raises(DataError, match=r"uint8 \[3, 32, 32\]"):
         predict(models / INT8, [np.zeros((3, 32, 32), np.uint8)], CIFAR10)

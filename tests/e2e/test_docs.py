@@ -1,4 +1,4 @@
-"""A new user's run: the commands of the documents as they are printed, in an empty folder with pictures."""
+"""A new user's run: the commands of the documents as they are printed, in an empty folder with images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from documents import REPOSITORY, Line, blocks, command_lines
 pytestmark = pytest.mark.slow
 
 CLASSES = ("zero", "one", "two", "three")  # digits of MNIST
-EACH = 250  # pictures of a class
+EACH = 250  # images of a class
 MOST_S = 180  # issue 8; on a quiet machine it is under half of that
 
 # every line of a document that is not run, with the reason; a new one is a decision, and stands here
@@ -61,7 +61,7 @@ class Done(NamedTuple):
     seconds: float
 
 
-def make_pictures(folder: Path) -> None:
+def make_images(folder: Path) -> None:
     with np.load(MNIST) as arrays:
         images, labels = arrays["images"], arrays["labels"]
     for label, name in enumerate(CLASSES):
@@ -88,7 +88,7 @@ class FirstHour(NamedTuple):
 @pytest.fixture(scope="module")
 def first_hour(tmp_path_factory: pytest.TempPathFactory) -> FirstHour:
     folder = tmp_path_factory.mktemp("first_hour")
-    make_pictures(folder / "widgets")
+    make_images(folder / "widgets")
     done = [run(line, folder) for line in command_lines("docs/tutorial.md") if line.text not in NOT_RUN]
     return FirstHour(folder, done)
 
@@ -100,7 +100,7 @@ def test_the_tutorial_ends_as_it_says(first_hour: FirstHour) -> None:
     assert "\n".join(wrong) == ""
 
 
-def test_the_tutorial_goes_from_pictures_to_a_report(first_hour: FirstHour) -> None:
+def test_the_tutorial_goes_from_images_to_a_report(first_hour: FirstHour) -> None:
     commands = [done.line.text.split()[1] for done in first_hour.done]
     assert [name for name in ("init", "train", "convert", "gate", "bench", "report") if name not in commands] == []
     assert "<html" in (first_hour.folder / "out" / "widgets" / "report.html").read_text(encoding="utf-8")
@@ -125,7 +125,7 @@ def test_the_tutorial_says_no_for_the_reason_that_it_tells(first_hour: FirstHour
     assert "changed: recipe calibration.samples: 100 -> 4" in refused.said
 
 
-def test_from_a_folder_of_pictures_to_a_report_takes_less_than_three_minutes(first_hour: FirstHour) -> None:
+def test_from_a_folder_of_images_to_a_report_takes_less_than_three_minutes(first_hour: FirstHour) -> None:
     seconds: dict[str, float] = {}
     for done in first_hour.done:
         seconds.setdefault(done.line.text.split()[1], done.seconds)

@@ -30,7 +30,7 @@ def doctor(repository: Path, tmp_path: Path, ghost_edge: Command) -> Callable[..
 def test_the_shipped_recipe_is_healthy(doctor: Command) -> None:
     run = doctor()
     assert run.returncode == 0, run.stderr
-    assert run.stdout == "healthy: nothing is wrong with the calibration pictures\n"
+    assert run.stdout == "healthy: nothing is wrong with the calibration images\n"
 
 
 def test_a_wrong_scaling_stops_convert_before_it_quantizes_and_says_what_was_seen(
@@ -45,14 +45,14 @@ def test_a_wrong_scaling_stops_convert_before_it_quantizes_and_says_what_was_see
     assert not list((tmp_path / "out").glob("*int8*"))
 
 
-def test_few_pictures_are_a_warning_and_the_chain_goes_on(doctor: Command, tmp_path: Path) -> None:
+def test_few_images_are_a_warning_and_the_chain_goes_on(doctor: Command, tmp_path: Path) -> None:
     run = doctor("samples = 200", "samples = 20")
     assert run.returncode == 0, run.stderr
-    assert "warning: 20 calibration pictures are few" in run.stdout
+    assert "warning: 20 calibration images are few" in run.stdout
     assert json.loads((tmp_path / "out" / "doctor.json").read_text())[0]["fatal"] is False
 
 
-def test_before_training_the_pictures_alone_are_looked_at(
+def test_before_training_the_images_alone_are_looked_at(
     repository: Path, tmp_path: Path, ghost_edge: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     text = (repository / "models" / "ghostnet_mnist.toml").read_text().replace("weights/", "none_yet/")

@@ -36,7 +36,7 @@ def recipe_path(repository: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(recipe_path: Path) -> list[np.ndarray]:
+def images(recipe_path: Path) -> list[np.ndarray]:
     evaluation = load_recipe(recipe_path).evaluation
     assert evaluation is not None
     return list(open_dataset(evaluation, Places((recipe_path.parent,))).images)
@@ -58,7 +58,7 @@ def preprocess(converted: Path) -> Preprocess:
 
 
 def passes(seen: Predictions, answers: np.ndarray, converted: Path) -> bool:
-    """What the gate says to these answers by the recipe's own limits; few pictures are no excuse here."""
+    """What the gate says to these answers by the recipe's own limits; few images are no excuse here."""
     drop = compare(seen.answers["float"], answers, seen.labels)
     return not any(check.reason for check in judge(drop, read_manifest(converted).limits, allow_few=True))
 
@@ -97,29 +97,29 @@ def same(model: schema.ModelT) -> None:
 
 
 def test_the_answers_on_file_are_those_of_the_model(
-    int8: Path, pictures: list[np.ndarray], seen: Predictions, preprocess: Preprocess
+    int8: Path, images: list[np.ndarray], seen: Predictions, preprocess: Preprocess
 ) -> None:
-    np.testing.assert_array_equal(predict(int8, pictures, preprocess).argmax(axis=1), seen.answers["quantized"])
+    np.testing.assert_array_equal(predict(int8, images, preprocess).argmax(axis=1), seen.answers["quantized"])
 
 
 def test_the_gate_says_yes_to_a_model_that_was_only_copied(
-    int8: Path, pictures: list[np.ndarray], seen: Predictions, preprocess: Preprocess, converted: Path, tmp_path: Path
+    int8: Path, images: list[np.ndarray], seen: Predictions, preprocess: Preprocess, converted: Path, tmp_path: Path
 ) -> None:
-    answers = predict(harmed(int8, tmp_path / "m.tflite", same), pictures, preprocess).argmax(axis=1)
+    answers = predict(harmed(int8, tmp_path / "m.tflite", same), images, preprocess).argmax(axis=1)
     assert passes(seen, answers, converted)
 
 
 @pytest.mark.parametrize("harm", [shuffle_weights, halve_scales], ids=["shuffled weights", "halved scales"])
 def test_the_gate_says_no_to_a_harmed_model(
     int8: Path,
-    pictures: list[np.ndarray],
+    images: list[np.ndarray],
     seen: Predictions,
     preprocess: Preprocess,
     converted: Path,
     tmp_path: Path,
     harm: Harm,
 ) -> None:
-    answers = predict(harmed(int8, tmp_path / "m.tflite", harm), pictures, preprocess).argmax(axis=1)
+    answers = predict(harmed(int8, tmp_path / "m.tflite", harm), images, preprocess).argmax(axis=1)
     assert not passes(seen, answers, converted)
 
 
@@ -128,17 +128,17 @@ def test_the_gate_says_no_to_a_harmed_model(
 )
 def test_the_gate_says_no_to_wrong_preprocessing(
     int8: Path,
-    pictures: list[np.ndarray],
+    images: list[np.ndarray],
     seen: Predictions,
     preprocess: Preprocess,
     converted: Path,
     wrong: dict[str, object],
 ) -> None:
     options = dataclasses.replace(preprocess, **wrong)  # type: ignore[arg-type]
-    assert not passes(seen, predict(int8, pictures, options).argmax(axis=1), converted)
+    assert not passes(seen, predict(int8, images, options).argmax(axis=1), converted)
 
 
-def test_the_gate_says_no_to_pictures_in_another_order(seen: Predictions, converted: Path) -> None:
+def test_the_gate_says_no_to_images_in_another_order(seen: Predictions, converted: Path) -> None:
     assert not passes(seen, np.roll(seen.answers["quantized"], 1), converted)
 
 
@@ -149,10 +149,10 @@ def test_the_gate_says_no_to_swapped_classes(seen: Predictions, converted: Path)
 
 
 def test_a_halved_output_scale_is_seen_by_the_sqnr_where_no_answer_changes(
-    int8: Path, converted: Path, pictures: list[np.ndarray], preprocess: Preprocess
+    int8: Path, converted: Path, images: list[np.ndarray], preprocess: Preprocess
 ) -> None:
     reference, quantized = (
-        predict(path, pictures[:200], preprocess) for path in (converted / "ghostnet_mnist_float.tflite", int8)
+        predict(path, images[:200], preprocess) for path in (converted / "ghostnet_mnist_float.tflite", int8)
     )
     assert sqnr_db(reference, quantized) > 15
     assert sqnr_db(reference, quantized / 2) == pytest.approx(6.0, abs=0.5)  # 20 log10 2, and the noise there was
@@ -179,11 +179,9 @@ def test_the_gate_says_no_to_swapped_channels(data_folder: Path) -> None:
 
 
 def test_reference_kernels_give_the_same_bytes_in_two_processes(
-    int8: Path, pictures: list[np.ndarray], preprocess: Preprocess
+    int8: Path, images: list[np.ndarray], preprocess: Preprocess
 ) -> None:
-    first, second = (
-        predict_isolated(int8, pictures[:50], preprocess, RunOptions(kernels="reference")) for _ in range(2)
-    )
+    first, second = (predict_isolated(int8, images[:50], preprocess, RunOptions(kernels="reference")) for _ in range(2))
     assert first.tobytes() == second.tobytes()
 
 

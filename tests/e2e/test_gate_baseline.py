@@ -183,7 +183,7 @@ def test_a_change_within_the_noise_passes(folder: Path, dataset: Dataset, baseli
     assert run.returncode == 0, run.stderr
 
 
-def test_too_few_pictures_say_how_many_would_do(folder: Path, ghost_edge: Command) -> None:
+def test_too_few_images_say_how_many_would_do(folder: Path, ghost_edge: Command) -> None:
     path = folder / "predictions.npz"
     seen = load_predictions(path)
     answers = {role: values[:100] for role, values in seen.answers.items()}
@@ -191,7 +191,7 @@ def test_too_few_pictures_say_how_many_would_do(folder: Path, ghost_edge: Comman
     promise(folder)
     run = ghost_edge("gate", folder, "--baseline", folder)
     assert run.returncode == 7
-    assert re.search(r"baseline: 100 pictures are too few: .* about 1400 would do, or --allow-few", run.stderr)
+    assert re.search(r"baseline: 100 images are too few: .* about 1400 would do, or --allow-few", run.stderr)
 
 
 def test_a_refused_run_is_not_written_as_the_baseline(folder: Path, tmp_path: Path, ghost_edge: Command) -> None:

@@ -83,13 +83,13 @@ def own(tmp_path: Path) -> Path:
     logits = keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x))
     keras.Model(image, logits).save(tmp_path / "own.keras")
     images = np.random.default_rng(0).integers(0, 256, (400, 20, 20, 1), np.uint8)
-    save_npz({"images": images, "labels": np.arange(400) % 4}, tmp_path / "pictures.npz")
+    save_npz({"images": images, "labels": np.arange(400) % 4}, tmp_path / "images.npz")
     return tmp_path
 
 
-def test_a_keras_file_and_pictures_become_a_recipe_that_converts(own: Path, ghost_edge: Command) -> None:
-    pictures = ("--pictures", own / "pictures.npz")
-    run = ghost_edge("init", own / "own.keras", *pictures, "--size", 16, "-o", own / "own.toml")
+def test_a_keras_file_and_images_become_a_recipe_that_converts(own: Path, ghost_edge: Command) -> None:
+    images = ("--images", own / "images.npz")
+    run = ghost_edge("init", own / "own.keras", *images, "--size", 16, "-o", own / "own.toml")
     assert run.returncode == 0, run.stderr
     run = ghost_edge("convert", own / "own.toml", "--out", own / "out")
     assert run.returncode in (0, 7), run.stderr  # an untrained model may fall at the gate
@@ -101,7 +101,7 @@ def test_a_keras_file_that_takes_any_size_asks_for_one(own: Path) -> None:
         make_recipe(own / "own.keras", out=own / "own.toml")
 
 
-def test_without_pictures_the_tables_stand_commented_out(own: Path) -> None:
+def test_without_images_the_tables_stand_commented_out(own: Path) -> None:
     made = make_recipe(own / "own.keras", size=16, out=own / "own.toml")
     text = made.files[-1].read_text()
     (own / "with.toml").write_text(
@@ -111,10 +111,10 @@ def test_without_pictures_the_tables_stand_commented_out(own: Path) -> None:
     assert load_recipe(own / "with.toml").calibration is not None
 
 
-def test_pictures_of_more_classes_than_the_model_answers_are_refused(own: Path) -> None:
+def test_images_of_more_classes_than_the_model_answers_are_refused(own: Path) -> None:
     save_npz(
         {"images": np.random.default_rng(0).integers(0, 256, (50, 20, 20, 1), np.uint8), "labels": np.arange(50) % 5},
         own / "p.npz",
     )
     with pytest.raises(DataError, match=r"has 5 classes, .* answers 4"):
-        make_recipe(own / "own.keras", size=16, pictures=own / "p.npz", out=own / "own.toml")
+        make_recipe(own / "own.keras", size=16, images=own / "p.npz", out=own / "own.toml")

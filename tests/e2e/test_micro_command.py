@@ -49,7 +49,7 @@ def test_a_mistake_gets_one_line(
     assert run.stderr.count("\n") == 1
 
 
-def test_convert_writes_a_kit_of_evaluation_pictures(
+def test_convert_writes_a_kit_of_evaluation_images(
     repository: Path, converted: Path, ghost_edge: Command, tmp_path: Path
 ) -> None:
     text = (repository / "models" / "ghostnet_mnist.toml").read_text().replace('"../', f'"{repository}/')
@@ -60,7 +60,7 @@ def test_convert_writes_a_kit_of_evaluation_pictures(
     assert run.returncode == 0, run.stderr
     assert f"kit for TFLite Micro, proved here: {out / 'ghostnet_mnist_micro'}/" in run.stdout
     assert (out / "ghostnet_mnist_int8.onnx").is_file()
-    assert "2u /* pictures of [evaluation] */" in (out / "ghostnet_mnist_micro" / "ghostnet_mnist_golden.h").read_text()
+    assert "2u /* images of [evaluation] */" in (out / "ghostnet_mnist_micro" / "ghostnet_mnist_golden.h").read_text()
     run = ghost_edge("micro", "--verify", out / "ghostnet_mnist_micro")
     assert run.returncode == 0, run.stderr
     assert run.stdout.count("PASS, 2 vectors") == 2

@@ -24,7 +24,7 @@ from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.evaluate import RunOptions, raw_outputs
 from ghost_edge.device.runtimes import onnx as onnx_model
 from ghost_edge.device.runtimes.open import open_model
-from ghost_edge.host.accuracy.parity import check_parity, load_pictures, measure_parity
+from ghost_edge.host.accuracy.parity import check_parity, load_images, measure_parity
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -150,12 +150,10 @@ def test_a_file_that_travels_alone_says_how_to_feed_it(
         shutil.copy(path, tmp_path)
     manifest = read_manifest(converted)
     images = read_npz(converted / "parity.npz")["images"]
-    np.savez(tmp_path / "pictures.npz", images=images, labels=np.zeros(len(images), np.int64))
+    np.savez(tmp_path / "images.npz", images=images, labels=np.zeros(len(images), np.int64))
     for path in twins.values():
         answers = tmp_path / f"{path.suffix[1:]}.npz"
-        run = ghost_edge(
-            "evaluate", tmp_path / path.name, "--pictures", tmp_path / "pictures.npz", "--outputs", answers
-        )
+        run = ghost_edge("evaluate", tmp_path / path.name, "--images", tmp_path / "images.npz", "--outputs", answers)
         assert run.returncode == 0, run.stderr
         expected, _ = raw_outputs(path, list(images), manifest.preprocess, RunOptions())
         assert np.array_equal(read_npz(answers)[path.stem], expected)
@@ -180,7 +178,7 @@ def test_a_recipe_that_feeds_it_otherwise_is_doubted(
         (("export", "M.onnx"), 2, "M.onnx is not named .tflite; export takes an int8 .tflite and writes an .onnx"),
         (("export", "F.tflite"), 6, "is float32, expected int8 or uint8 with a scale"),
         (("parity", "M.tflite"), 4, "M.tflite is a file; give the folder that ghost-edge convert wrote"),
-        (("evaluate", "nope.tflite", "--pictures", "parity.npz"), 4, "nope.tflite cannot be read"),
+        (("evaluate", "nope.tflite", "--images", "parity.npz"), 4, "nope.tflite cannot be read"),
         (("bench", "M.tflite", "--runtime", "tflite-micro", "--threads", "2"), 2, "leave --kernels and --threads out"),
     ],
 )
@@ -198,9 +196,9 @@ def test_a_mistake_gets_one_line_and_changes_nothing(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_pictures_of_another_model_are_refused(converted: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"parity\.npz holds the pictures of another model than \S+; convert again"):
-        load_pictures(converted / "parity.npz", converted / "ghostnet_mnist_int8.tflite")
+def test_images_of_another_model_are_refused(converted: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"parity\.npz holds the images of another model than \S+; convert again"):
+        load_images(converted / "parity.npz", converted / "ghostnet_mnist_int8.tflite")
 
 
 def test_integers_without_a_scale_are_not_fed(twins: dict[str, Path], tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_mix_meets_its_target_and_its_recipe_makes_the_same_file_again(quantiz
     assert run.returncode == 0, run.stderr
     found = json.loads((tmp_path / "out" / "mixed.json").read_text())
     int8, mixed = found["models"]
-    # the half of the pictures that decided nothing is another half: some tenths of a decibel
+    # the half of the images that decided nothing is another half: some tenths of a decibel
     assert int8["accuracy"]["sqnr_db"] < 34 < 35 < mixed["accuracy"]["sqnr_db"]
     assert 0 < found["operations"] <= found["of"]  # so small a network can be fastest in float32 as a whole
     made = (tmp_path / "out" / "ghostnet_mnist_mixed.tflite").read_bytes()
@@ -104,7 +104,7 @@ def test_what_no_mix_reaches_is_said_with_what_it_reaches(quantize: Command, tmp
     assert not (tmp_path / "out" / "ghostnet_mnist_mixed.tflite").exists()
 
 
-def test_a_target_needs_pictures_that_judge(quantize: Command, repository: Path, tmp_path: Path) -> None:
+def test_a_target_needs_images_that_judge(quantize: Command, repository: Path, tmp_path: Path) -> None:
     text = (repository / "models" / "ghostnet_mnist.toml").read_text()
     run = quantize("--target-agreement", "0.9", changes={text[text.index("[evaluation]") :]: ""})
     assert run.returncode == 2

@@ -128,19 +128,19 @@ def test_what_strangers_wrote_stays_text(browser: Any, pages: dict[str, Path]) -
     page, seen = open_page(browser, pages["hostile"])
     assert (seen.dialogs, len(page.query_selector_all("script, b"))) == ([], 0)
     text = page.inner_text("body")
-    assert text.count(SCRIPT) >= 5  # two pictures' labels and answers, a layer, its cause, the recipe
+    assert text.count(SCRIPT) >= 5  # two images' labels and answers, a layer, its cause, the recipe
     assert "xxxx" in text
     page.close()
 
 
 def test_a_disagreement_shows_both_answers_and_how_sure_they_were(browser: Any, pages: dict[str, Path]) -> None:
     page, _ = open_page(browser, pages["hostile"])
-    first = page.inner_text(".pictures li")
+    first = page.inner_text(".images li")
     # softmax of (2, 0, ..., 0): e**2 / (e**2 + 9) = 0.451
     assert re.search(
         rf"labelled {re.escape(SCRIPT)}\nfloat: {re.escape(SCRIPT)}, 45\s% \(right\)\nquantized: <b>x", first
     )
-    assert page.evaluate("document.querySelector('.pictures img').naturalWidth") == 28
+    assert page.evaluate("document.querySelector('.images img').naturalWidth") == 28
     page.close()
 
 
@@ -165,8 +165,8 @@ def test_the_page_says_what_the_manifest_says(browser: Any, pages: dict[str, Pat
     drop, margin = quantized.accuracy.drop * 100, quantized.accuracy.margin * 100
     assert f"a drop of {drop:.2f} ± {margin:.2f} points" in text
     assert page.inner_text("h1 + p") == "Gate: passed"
-    assert "of 1,600 evaluation pictures as the float model does (at least 98.50% is asked for)" in text
-    assert "The weights were trained for 60 epochs on 3200 pictures." in text
+    assert "of 1,600 evaluation images as the float model does (at least 98.50% is asked for)" in text
+    assert "The weights were trained for 60 epochs on 3200 images." in text
     changed = round((1 - quantized.accuracy.agreement) * 1600)
     assert f"ghostnet_mnist_int8.tflite: {changed} of 1,600" in text
     page.close()
@@ -193,7 +193,7 @@ def test_a_boards_bench_adds_its_times(browser: Any, converted: Path, tmp_path: 
     page.close()
 
 
-def test_the_pictures_are_those_on_which_the_models_disagree(converted: Path) -> None:
+def test_the_images_are_those_on_which_the_models_disagree(converted: Path) -> None:
     seen = np.load(converted / "predictions.npz")
     kept = load_disagreements(converted / "disagreements.npz")
     apart = np.flatnonzero(seen["answers_float"] != seen["answers_quantized"])

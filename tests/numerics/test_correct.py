@@ -107,7 +107,7 @@ def test_a_correction_that_helps_is_kept_and_told(folder: Path, recipe: Recipe) 
     quantize.run(dataclasses.replace(work(folder, recipe), tell=lambda share, text: told.append(text)))
     before_db, after_db = (float(word) for word in told[-1].replace(" dB", "").split()[2:5:2])
     assert after_db > before_db + 1  # 2 dB when it was written
-    assert "on 50 pictures held back" in told[-1]
+    assert "on 50 images held back" in told[-1]
 
 
 def test_the_operations_are_those_of_the_float_file(converted: Path) -> None:

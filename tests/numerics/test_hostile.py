@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hostile import TABLE, pictures, quantize_hostile, write_hostile
+from hostile import TABLE, draw_images, quantize_hostile, write_hostile
 
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.evaluate import predict
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def agreement(folder: Path, ranges: str, **options: bool) -> float:
     quantize_hostile(folder, ranges, **options)
-    images = pictures(500, seed=3)[0]
+    images = draw_images(500, seed=3)[0]
     logits = [
         predict(folder / f"hostile_{kind}.tflite", images, Preprocess(**TABLE["preprocess"]))
         for kind in ("float", "int8")

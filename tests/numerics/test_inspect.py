@@ -32,7 +32,7 @@ size = 224
 SIZES = GhostSizes(
     input=(6, 6, 8), filters=12, intrinsic=6, ratio=2, kernel=(1, 1), cheap_kernel=(3, 3), stride=(1, 1), padding="same"
 )
-# what a module may be, beside the usual: filters that the ratio does not divide, strides, no padding, oblong pictures
+# what a module may be, beside the usual: filters that the ratio does not divide, strides, no padding, oblong images
 KINDS = {
     "usual": SIZES,
     "cut": dataclasses.replace(SIZES, filters=10, intrinsic=4, ratio=3),
@@ -169,7 +169,7 @@ def test_the_ratio_says_how_much_longer_the_plain_convolution_takes(monkeypatch:
     assert timed.time.ratio == pytest.approx(1 / 3)
 
 
-def test_a_picture_has_the_same_bytes_for_the_same_numbers(tmp_path: Path) -> None:
+def test_an_image_has_the_same_bytes_for_the_same_numbers(tmp_path: Path) -> None:
     from ghost_edge.host.explore.ghost_chart import draw_ghosts
 
     def draw(name: str, value: float) -> bytes:

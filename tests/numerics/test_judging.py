@@ -49,7 +49,7 @@ def test_every_model_is_compared_with_the_float_one() -> None:
     assert (judged["float"].drop, judged["float"].agreement) == (0, 1)
 
 
-def test_logits_in_another_picture_order_lose_their_sqnr() -> None:
+def test_logits_in_another_image_order_lose_their_sqnr() -> None:
     judged = judge_all({"float": LOGITS, "quantized": np.roll(LOGITS, 1, axis=0)}, LABELS)["quantized"]
     assert judged.sqnr_db is not None
     assert judged.sqnr_db < 0  # the noise is stronger than the signal

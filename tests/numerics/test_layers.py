@@ -14,7 +14,7 @@ from hostile import quantize_hostile, write_hostile
 
 from ghost_edge.host.accuracy.layers import layer_table, measure
 from ghost_edge.host.chain.stages import layers
-from ghost_edge.host.chain.stages.calibrate import choose_pictures
+from ghost_edge.host.chain.stages.calibrate import choose_images
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.schema import load_recipe
@@ -113,13 +113,13 @@ def test_every_operation_has_a_row(converted: Path) -> None:
 def test_the_last_layer_lost_what_the_model_lost(converted: Path) -> None:
     row = json.loads((converted / "layers.json").read_text())[-1]
     accuracy = json.loads((converted / "accuracy.json").read_text())["quantized"]
-    # other pictures and other kernels, and the lower of two numbers
+    # other images and other kernels, and the lower of two numbers
     assert row["sqnr_db"] == pytest.approx(accuracy["sqnr_db"], abs=3)
 
 
 def test_a_file_compared_with_itself_lost_nothing(digits: Work) -> None:
     source = digits.path(digits.names.source)
-    images = choose_pictures(digits.recipe, digits.places).images[:2]
+    images = choose_images(digits.recipe, digits.places).images[:2]
     seen = measure(source, read_model(source), source, images, digits.recipe.preprocess)
     assert all(float(each.rounding.sum()) == 0 for each in seen.values())
     # reference kernels sum in another order: float32's digits after some forty layers

@@ -72,7 +72,7 @@ def test_shufflenet_has_the_published_parameters_and_macs(width: float) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_light_network_takes_one_normalised_picture_and_answers_logits_in_scale(kind: str) -> None:
+def test_a_light_network_takes_one_normalised_image_and_answers_logits_in_scale(kind: str) -> None:
     model = make(kind, input_size=64, input_channels=1, classes=7)
     assert (model.input_shape, model.output_shape) == ((1, 64, 64, 1), (1, 7))
     assert not [

@@ -147,6 +147,6 @@ def test_the_attention_pools_and_upsamples_as_pytorch_does(size: tuple[int, int]
     np.testing.assert_array_equal(np.asarray(_times_upsampled(x, pooled)), expected)
 
 
-def test_pictures_too_small_for_the_attention_are_refused() -> None:
+def test_images_too_small_for_the_attention_are_refused() -> None:
     with pytest.raises(RecipeError, match=r"attends over 1 x 1 pixels, needs 2 x 2: raise input_size"):
         ghostnet.build(GhostNetV2(input_size=32))

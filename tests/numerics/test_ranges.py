@@ -1,4 +1,4 @@
-"""Observed ranges are what the tensors really hold, whatever kernels run and in whatever order pictures come."""
+"""Observed ranges are what the tensors really hold, whatever kernels run and in whatever order images come."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def test_ranges_are_those_of_an_independent_run_with_reference_kernels(
     interpreter.allocate_tensors()
     index = {tensor.name: tensor.index for tensor in graph.tensors}
     values: dict[str, list[np.ndarray]] = {name: [] for name in observed.names}
-    for picture in INPUTS:
-        interpreter.set_tensor(graph.inputs[0], picture)
+    for image in INPUTS:
+        interpreter.set_tensor(graph.inputs[0], image)
         interpreter.invoke()
         for name in observed.names:
             values[name].append(interpreter.get_tensor(index[name]))
@@ -83,7 +83,7 @@ def test_every_activation_is_observed_and_no_constant(graph: Model, observed: Ob
     assert set(observed.names) == {graph.tensors[index].name for index in activations}
 
 
-def test_the_order_of_the_pictures_does_not_matter(
+def test_the_order_of_the_images_does_not_matter(
     tflite: Path, graph: Model, observed: Observed, tmp_path: Path
 ) -> None:
     save_observed(observed, tmp_path / "a.npz")
@@ -91,7 +91,7 @@ def test_the_order_of_the_pictures_does_not_matter(
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
-def test_more_pictures_never_narrow_a_range(tflite: Path, graph: Model, observed: Observed) -> None:
+def test_more_images_never_narrow_a_range(tflite: Path, graph: Model, observed: Observed) -> None:
     fewer = seen(tflite, graph, INPUTS[:2])
     assert (lows(fewer) >= lows(observed)).all()
     assert (highs(fewer) <= highs(observed)).all()
@@ -112,14 +112,14 @@ def test_channels_and_means_are_those_of_the_same_values(tflite: Path, graph: Mo
     assert all((channels[name][0] - 1e-6 <= means[name]).all() for name in observed.names)
 
 
-def test_other_pictures_give_other_ranges(tflite: Path, graph: Model, observed: Observed) -> None:
-    halved = seen(tflite, graph, [picture / 2 for picture in INPUTS])
+def test_other_images_give_other_ranges(tflite: Path, graph: Model, observed: Observed) -> None:
+    halved = seen(tflite, graph, [image / 2 for image in INPUTS])
     assert (np.abs(highs(halved) - highs(observed)) > 1e-3).mean() > 0.5
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_picture_that_makes_the_model_answer_nan_is_numbered(tflite: Path, graph: Model, value: float) -> None:
-    with pytest.raises(DataError, match="calibration picture 1 makes the float model answer NaN or infinity"):
+def test_an_image_that_makes_the_model_answer_nan_is_numbered(tflite: Path, graph: Model, value: float) -> None:
+    with pytest.raises(DataError, match="calibration image 1 makes the float model answer NaN or infinity"):
         seen(tflite, graph, [INPUTS[0], np.full_like(INPUTS[0], value)])
 
 
@@ -202,8 +202,8 @@ def test_two_processes_see_what_one_sees(tflite: Path, graph: Model) -> None:
         np.testing.assert_array_equal(first.counts, second.counts)
 
 
-def test_a_picture_of_the_other_process_is_named_by_its_own_number(tflite: Path, graph: Model) -> None:
+def test_an_image_of_the_other_process_is_named_by_its_own_number(tflite: Path, graph: Model) -> None:
     inputs = [np.zeros((1, 28, 28, 1), np.float32) for _ in range(40)]
     inputs[37][0, 3, 3] = np.inf
-    with pytest.raises(DataError, match=r"^calibration picture 37 makes the float model answer NaN or infinity"):
+    with pytest.raises(DataError, match=r"^calibration image 37 makes the float model answer NaN or infinity"):
         observe_halves(tflite, graph, inputs, say=lambda done: None)

@@ -29,8 +29,8 @@ def noise(height: int, width: int, channels: int) -> Any:
 
 
 def pillow(image: Any, size: tuple[int, int], method: Image.Resampling) -> Any:
-    picture = Image.fromarray(image if image.shape[-1] == 3 else image[..., 0])
-    return np.asarray(picture.resize(size[::-1], method)).reshape(*size, image.shape[-1])
+    made = Image.fromarray(image if image.shape[-1] == 3 else image[..., 0])
+    return np.asarray(made.resize(size[::-1], method)).reshape(*size, image.shape[-1])
 
 
 def distance(left: Any, right: Any) -> int:

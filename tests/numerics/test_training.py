@@ -24,14 +24,14 @@ class StoppedError(Exception):
 
 
 def recipe(folder: Path, **training: Any) -> Recipe:
-    """Four classes that differ by where the picture is bright: learnt in a few epochs."""
+    """Four classes that differ by where the image is bright: learnt in a few epochs."""
     rng = np.random.default_rng(0)
     labels = np.arange(256) % 4
     images = rng.integers(0, 60, (256, 8, 8, 1), np.uint8)
     for image, label in zip(images, labels):
         image[4 * (label // 2) : 4 * (label // 2) + 4, 4 * (label % 2) : 4 * (label % 2) + 4] += 150
-    save_npz({"images": images, "labels": labels}, folder / "pictures.npz")
-    data = {"kind": "arrays", "path": "pictures.npz"}
+    save_npz({"images": images, "labels": labels}, folder / "images.npz")
+    data = {"kind": "arrays", "path": "images.npz"}
     network = {"input_size": 8, "input_channels": 1, "classes": 4, "head_channels": 8, "stem_stride": 1}
     table = {
         "name": "tiny",
@@ -138,7 +138,7 @@ def test_the_card_says_everything_that_the_weights_come_from(trained: tuple[Path
     folder, card = trained
     assert json.loads((folder / "whole.json").read_text()) == json.loads(json.dumps(card))
     assert (card["trained_on"], card["training"]["epochs"], card["training"]["seed"]) == (
-        {"data": "pictures.npz", "images": 256},
+        {"data": "images.npz", "images": 256},
         8,
         0,
     )
@@ -154,7 +154,7 @@ def test_progress_says_loss_accuracy_and_time_left(tmp_path: Path) -> None:
 
 def test_labels_that_the_network_has_no_class_for_are_refused(tmp_path: Path) -> None:
     asked = recipe(tmp_path)
-    save_npz({"images": np.zeros((8, 8, 8, 1), np.uint8), "labels": np.arange(8)}, tmp_path / "pictures.npz")
+    save_npz({"images": np.zeros((8, 8, 8, 1), np.uint8), "labels": np.arange(8)}, tmp_path / "images.npz")
     with pytest.raises(DataError, match=r"has labels 0\.\.7, the model answers 4 classes"):
         train(asked, Places((tmp_path,)), tmp_path / "w.safetensors", say=lambda share, text: None)
 
@@ -172,7 +172,7 @@ def test_fine_tuning_starts_from_the_weights_it_is_given(trained: tuple[Path, di
     assert card["top1"] == pytest.approx(trained[1]["top1"], abs=0.02)  # nothing is learnt in one such epoch
 
 
-def test_mixup_blends_pictures_and_targets_alike() -> None:
+def test_mixup_blends_images_and_targets_alike() -> None:
     images = np.arange(8, dtype=np.float32).reshape(8, 1, 1, 1)
     blended, targets = _mix(images, np.eye(8, dtype=np.float32), 1.0, np.random.default_rng(0))
     np.testing.assert_allclose(targets @ np.arange(8), blended[:, 0, 0, 0], rtol=1e-6)

@@ -16,7 +16,7 @@ from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.core.tensor import quantize
 from ghost_edge.device.runtimes.open import open_model
-from ghost_edge.host.chain.stages.calibrate import choose_pictures
+from ghost_edge.host.chain.stages.calibrate import choose_images
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.onnx.compare import OpDistance, compare_ops, first_apart
 from ghost_edge.host.onnx.int8 import OnnxInt8, export
@@ -44,12 +44,12 @@ def photographs(folder: Path, model: Path, count: int) -> Iterator[NDArray[np.ui
 
 
 @pytest.fixture(scope="module")
-def pictures(repository: Path, converted: Path) -> list[NDArray[np.int8]]:
+def images(repository: Path, converted: Path) -> list[NDArray[np.int8]]:
     """Inputs of the embedded model, int8 [1, 28, 28, 1]."""
     path = repository / "models" / "ghostnet_mnist.toml"
     recipe = load_recipe(path)
     (spec,) = open_model(converted / "ghostnet_mnist_int8.tflite").inputs
-    images = choose_pictures(recipe, places_for(path.parent, None)).images[:50]
+    images = choose_images(recipe, places_for(path.parent, None)).images[:50]
     return [quantize(prepare(image, recipe.preprocess), spec) for image in images]
 
 
@@ -59,8 +59,8 @@ def int8(converted: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_embedded_model_is_equal_op_by_op(int8: Path, pictures: list[NDArray[np.int8]]) -> None:
-    distances = compare_ops(int8, export(OnnxInt8(), int8), pictures)
+def test_the_embedded_model_is_equal_op_by_op(int8: Path, images: list[NDArray[np.int8]]) -> None:
+    distances = compare_ops(int8, export(OnnxInt8(), int8), images)
     assert first_apart(distances, least_equal=BAR) is None
     assert [each.index for each in distances] == sorted(each.index for each in distances)
 
@@ -71,7 +71,7 @@ def test_the_cifar10_model_is_equal_op_by_op(converted_cifar10: Path, repository
     path, model = repository / "models" / "ghostnet_cifar10.toml", converted_cifar10 / "ghostnet_cifar10_int8.tflite"
     recipe = load_recipe(path)
     (spec,) = open_model(model).inputs
-    images = choose_pictures(recipe, places_for(path.parent, data_folder)).images[:200]
+    images = choose_images(recipe, places_for(path.parent, data_folder)).images[:200]
     inputs = (quantize(prepare(image, recipe.preprocess), spec) for image in images)
     assert first_apart(compare_ops(model, export(OnnxInt8(), model), inputs), least_equal=BAR) is None
 
@@ -112,12 +112,12 @@ def convolution(tflite: Path) -> tuple[Tensor, Tensor]:
     ids=["wrong scale", "swapped input channels", "swapped output channels", "shifted zero point"],
 )
 def test_broken_weights_are_named_at_their_layer(
-    suffix: str, change: Callable[[NDArray], NDArray], int8: Path, pictures: list[NDArray[np.int8]]
+    suffix: str, change: Callable[[NDArray], NDArray], int8: Path, images: list[NDArray[np.int8]]
 ) -> None:
     weights, made = convolution(int8)
     name = f"{weights.index}{suffix}" if suffix else weights.name
     broken = with_constant(export(OnnxInt8(), int8), name, change)
-    distances = compare_ops(int8, broken, pictures[:10])
+    distances = compare_ops(int8, broken, images[:10])
     apart = first_apart(distances)
     assert apart is not None
     assert (apart.index, apart.operation, apart.name) == (CONVOLUTION, "CONV_2D", made.name)
@@ -131,21 +131,21 @@ def test_broken_weights_are_named_at_their_layer(
     ids=["wrong scale", "shifted zero point"],
 )
 def test_a_broken_tensor_is_named_where_it_is_made(
-    suffix: str, change: Callable[[NDArray], NDArray], int8: Path, pictures: list[NDArray[np.int8]]
+    suffix: str, change: Callable[[NDArray], NDArray], int8: Path, images: list[NDArray[np.int8]]
 ) -> None:
     _, made = convolution(int8)
     broken = with_constant(export(OnnxInt8(), int8), f"{made.index}{suffix}", change)
-    apart = first_apart(compare_ops(int8, broken, pictures[:10]))
+    apart = first_apart(compare_ops(int8, broken, images[:10]))
     assert apart is not None
     assert (apart.index, apart.name) == (CONVOLUTION, made.name)
 
 
 @pytest.mark.slow
-def test_an_input_that_is_turned_wrong_is_named(int8: Path, pictures: list[NDArray[np.int8]]) -> None:
+def test_an_input_that_is_turned_wrong_is_named(int8: Path, images: list[NDArray[np.int8]]) -> None:
     model = onnx.load_from_string(export(OnnxInt8(), int8))
     (first,) = (node for node in model.graph.node if node.input[0] == model.graph.input[0].name)
     first.attribute[0].ints[:] = (0, 3, 2, 1)  # height and width swapped
-    apart = first_apart(compare_ops(int8, model.SerializeToString(), pictures[:2]))
+    apart = first_apart(compare_ops(int8, model.SerializeToString(), images[:2]))
     assert apart is not None
     assert (apart.index, apart.operation) == (-1, "INPUT")
 
@@ -158,12 +158,12 @@ def test_a_comparison_of_nothing_is_an_error(int8: Path) -> None:
 
 @pytest.mark.slow
 def test_an_onnx_file_of_another_network_is_an_error(
-    int8: Path, converted: Path, pictures: list[NDArray[np.int8]]
+    int8: Path, converted: Path, images: list[NDArray[np.int8]]
 ) -> None:
     model = onnx.load(converted / "ghostnet_mnist_float.onnx")
     model.graph.output[0].name = model.graph.node[-1].output[0] = "other"
     with pytest.raises(ArtifactError, match=r"the ONNX file has no \S+, which the .tflite has; export it from this"):
-        compare_ops(int8, model.SerializeToString(), pictures)
+        compare_ops(int8, model.SerializeToString(), images)
 
 
 @pytest.mark.data

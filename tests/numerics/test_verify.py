@@ -115,7 +115,7 @@ def test_equal_logits_differ_by_nothing() -> None:
 @pytest.mark.parametrize(
     "logits",
     [LOGITS / 2, LOGITS[::-1], LOGITS[..., ::-1], LOGITS + 0.01, np.where(LOGITS > 2, np.nan, LOGITS), LOGITS * 0],
-    ids=["halved scale", "wrong picture order", "swapped classes", "a lost bias", "nan", "nothing"],
+    ids=["halved scale", "wrong image order", "swapped classes", "a lost bias", "nan", "nothing"],
 )
 def test_logits_of_another_network_are_refused(logits: np.ndarray) -> None:
     with pytest.raises(ConversionError, match=r"m\.tflite differs from what it was made of by"):

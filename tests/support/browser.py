@@ -1,4 +1,4 @@
-"""A real headless Chromium: what it says about a page. As a program: a screenshot, python browser.py PAGE PICTURE."""
+"""A real headless Chromium: what it says about a page. As a program: a screenshot, python browser.py PAGE IMAGE."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 
 MNIST = Path(__file__).resolve().parents[2] / "calibration" / "mnist" / "mnist.npz"
-EACH = 10  # pictures of a digit
+EACH = 10  # images of a digit
 
 
 def write_digits(folder: Path, start: int = 0, count: int = EACH, colour: bool = False) -> Path:
@@ -17,8 +17,8 @@ def write_digits(folder: Path, start: int = 0, count: int = EACH, colour: bool =
     for label in range(10):
         (folder / f"digit{label}").mkdir(parents=True)
         for number in np.flatnonzero(labels == label)[start : start + count]:
-            picture = PIL.Image.fromarray(images[number].squeeze())
+            image = PIL.Image.fromarray(images[number].squeeze())
             if colour:
-                picture = PIL.Image.merge("RGB", (picture, picture, picture.point(lambda value: value // 2)))
-            picture.save(folder / f"digit{label}" / f"{number}.png")
+                image = PIL.Image.merge("RGB", (image, image, image.point(lambda value: value // 2)))
+            image.save(folder / f"digit{label}" / f"{number}.png")
     return folder

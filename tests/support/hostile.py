@@ -1,4 +1,4 @@
-"""A network built to break int8: one wide channel, one outlier in 500 pictures, ghost halves of 30 to 1."""
+"""A network built to break int8: one wide channel, one outlier in 500 images, ghost halves of 30 to 1."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SIZE, CLASSES, NOISE = 12, 10, 1.4
 TABLE = {
     "name": "hostile",
     "preprocess": {"size": SIZE, "mean": [0.5, 0.5, 0.5], "std": [0.01, 0.01, 0.01]},  # 1 is 2.55 levels
-    "calibration": {"kind": "arrays", "path": "pictures.npz", "samples": 500},
+    "calibration": {"kind": "arrays", "path": "images.npz", "samples": 500},
 }
 
 
-def pictures(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_images(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Ten patterns under noise, uint8 [N, H, W, 3], and their labels."""
     patterns = np.random.default_rng(0).normal(size=(CLASSES, SIZE, SIZE, 3))
     rng = np.random.default_rng(seed)
@@ -56,7 +56,7 @@ def hostile_network() -> keras.Model:
     kernel, bias = joined.get_weights()
     kernel[:, :, 16:] *= 30
     joined.set_weights([kernel, bias])
-    images, labels = pictures(2000, seed=1)
+    images, labels = draw_images(2000, seed=1)
     found = np.array(features((images.astype(np.float32) - 127.5) / 2.55))
     mean = found.mean(0)
     found -= mean
@@ -66,13 +66,13 @@ def hostile_network() -> keras.Model:
 
 
 def write_hostile(folder: Path) -> None:
-    """The float file and 500 calibration pictures."""
+    """The float file and 500 calibration images."""
     keras.backend.clear_session()  # layers are numbered through a process: names of tensors must not depend on it
     content = tf.lite.TFLiteConverter.from_keras_model(hostile_network()).convert()
     (folder / "hostile_float.tflite").write_bytes(content)
-    images, labels = pictures(500, seed=2)
-    images[250, 6, 6] = 255, 0, 255  # one picture of 500 with a pixel that no other has
-    np.savez(folder / "pictures.npz", images=images, labels=labels)
+    images, labels = draw_images(500, seed=2)
+    images[250, 6, 6] = 255, 0, 255  # one image of 500 with a pixel that no other has
+    np.savez(folder / "images.npz", images=images, labels=labels)
 
 
 def quantize_hostile(folder: Path, ranges: str, **options: bool) -> Work:

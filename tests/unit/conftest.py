@@ -19,7 +19,7 @@ DIGESTS = tuple(map(str, range(1000)))
 
 
 def make(folder: Path, *, wrong: int = 0, digests: tuple[str, ...] = DIGESTS) -> Manifest:
-    """A folder with one model whose quantized answers are wrong on the first `wrong` of 1,000 pictures."""
+    """A folder with one model whose quantized answers are wrong on the first `wrong` of 1,000 images."""
     folder.mkdir(exist_ok=True)
     (folder / "m_int8.tflite").write_bytes(b"model")
     answers = LABELS.copy()

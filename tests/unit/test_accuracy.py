@@ -10,13 +10,13 @@ import pytest
 from ghost_edge.core.accuracy import compare, sqnr_db, top_k
 from ghost_edge.core.errors import DataError
 
-# 10 pictures of class 0: the reference is right on 0..7, the candidate on 0..5 and on 8
+# 10 images of class 0: the reference is right on 0..7, the candidate on 0..5 and on 8
 LABELS = np.zeros(10, np.int64)
 REFERENCE = np.array([0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
 CANDIDATE = np.array([0, 0, 0, 0, 0, 0, 1, 2, 0, 1])
 
 
-def test_the_drop_counts_pictures_lost_less_pictures_won() -> None:
+def test_the_drop_counts_images_lost_less_images_won() -> None:
     assert compare(REFERENCE, CANDIDATE, LABELS).drop == pytest.approx((2 - 1) / 10)
 
 
@@ -25,7 +25,7 @@ def test_agreement_counts_equal_answers_right_or_wrong() -> None:
 
 
 def test_the_margin_is_agresti_and_mins() -> None:
-    # 2 lost, 1 won, half a picture added to each of four cells: sqrt(2.5 + 1.5 - (2.5 - 1.5)^2 / 12) / 12 * 1.96
+    # 2 lost, 1 won, half an image added to each of four cells: sqrt(2.5 + 1.5 - (2.5 - 1.5)^2 / 12) / 12 * 1.96
     expected = 1.959964 * math.sqrt(4 - 1 / 12) / 12
     assert compare(REFERENCE, CANDIDATE, LABELS).margin == pytest.approx(expected)
 
@@ -50,8 +50,8 @@ def test_the_interval_covers_the_true_drop_as_often_as_promised() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 9])
-def test_answers_for_other_pictures_are_refused(count: int) -> None:
-    with pytest.raises(DataError, match="both models must see the same pictures"):
+def test_answers_for_other_images_are_refused(count: int) -> None:
+    with pytest.raises(DataError, match="both models must see the same images"):
         compare(REFERENCE, CANDIDATE[:count], LABELS[:count])
 
 

@@ -1,4 +1,4 @@
-"""What goes into a bundle: pins, our own wheel, pictures that a board prepares again, and the watchdog."""
+"""What goes into a bundle: pins, our own wheel, images that a board prepares again, and the watchdog."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.targets import TARGETS, target_for
 from ghost_edge.host.board import bundle
 from ghost_edge.host.board.bundle import make_bundle
-from ghost_edge.host.board.evaluation_set import sample_pictures, store_image
+from ghost_edge.host.board.evaluation_set import sample_images, store_image
 from ghost_edge.host.board.wheels import download_wheels, write_own_wheel
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.schema import load_recipe
@@ -117,7 +117,7 @@ def test_our_own_wheel_asks_for_the_pins_alone(installed: Path) -> None:
     ]
 
 
-def test_our_own_wheel_can_bundle_and_has_no_pictures(installed: Path) -> None:
+def test_our_own_wheel_can_bundle_and_has_no_images(installed: Path) -> None:
     package = installed / "ghost_edge"
     suffixes = {path.suffix for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert (suffixes, (package / "host" / "board" / "run.sh").is_file()) == ({".py", ".sh"}, True)
@@ -131,7 +131,7 @@ def test_our_own_wheel_has_the_same_bytes_each_time(tmp_path: Path) -> None:
     assert wheels[0] == wheels[1]
 
 
-def picture(height: int, width: int, channels: int) -> np.ndarray:
+def draw_image(height: int, width: int, channels: int) -> np.ndarray:
     return np.random.default_rng(height * width + channels).integers(0, 256, (height, width, channels), np.uint8)
 
 
@@ -139,35 +139,35 @@ def picture(height: int, width: int, channels: int) -> np.ndarray:
 @pytest.mark.parametrize("fit", ["crop", "stretch"])
 @pytest.mark.parametrize(("size", "resize"), [(24, 0), (24, 24), (24, 31), (23, 32), (24, 33)])
 @pytest.mark.parametrize("shape", [(24, 24, 3), (40, 33, 3), (32, 33, 3), (17, 90, 1), (33, 31, 1), (12, 13, 3)])
-def test_a_stored_picture_gives_the_very_input_of_the_picture(
+def test_a_stored_image_gives_the_very_input_of_the_image(
     channels: str, fit: str, size: int, resize: int, shape: tuple[int, int, int]
 ) -> None:
     options = Preprocess(size=size, resize=resize, fit=fit, channels=channels, mean=(0.4,), std=(0.3,))
-    image = picture(*shape)
+    image = draw_image(*shape)
     stored = store_image(image, options)
     assert stored.shape[:2] == (max(size, resize),) * 2
     assert np.array_equal(prepare(stored, options), prepare(image, options))
 
 
-def test_a_picture_with_its_channels_in_the_models_order_would_give_another_input() -> None:
+def test_an_image_with_its_channels_in_the_models_order_would_give_another_input() -> None:
     options = Preprocess(size=24, channels="BGR")
-    image = picture(30, 30, 3)
+    image = draw_image(30, 30, 3)
     swapped = store_image(image, options)[..., ::-1]
     assert not np.array_equal(prepare(swapped, options), prepare(image, options))
 
 
-def test_pictures_are_taken_from_the_whole_evaluation_set() -> None:
+def test_images_are_taken_from_the_whole_evaluation_set() -> None:
     recipe = load_recipe(default_recipe())
     places = places_for(default_recipe().parent)
-    all_labels = sample_pictures(recipe, places, 1600, []).labels
-    sample = sample_pictures(recipe, places, 100, [])
+    all_labels = sample_images(recipe, places, 1600, []).labels
+    sample = sample_images(recipe, places, 100, [])
     assert (sample.images.shape, sample.images.dtype) == ((100, 28, 28, 1), np.uint8)
     assert np.array_equal(sample.labels, all_labels[::16])
 
 
-def test_more_pictures_than_there_are_is_an_error() -> None:
-    with pytest.raises(DataError, match=r"--images 1601: mnist\.npz\S* has 1600 pictures; ask for no more"):
-        sample_pictures(load_recipe(default_recipe()), places_for(default_recipe().parent), 1601, [])
+def test_more_images_than_there_are_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"--images 1601: mnist\.npz\S* has 1600 images; ask for no more"):
+        sample_images(load_recipe(default_recipe()), places_for(default_recipe().parent), 1601, [])
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_the_recipe_has_to_be_the_one_that_made_the_folder(
 ) -> None:
     make_manifest(tmp_path / "out")
     with pytest.raises(
-        RecipeError, match=r"needs the recipe's pictures; give --recipe the one that made .*out, as it was"
+        RecipeError, match=r"needs the recipe's images; give --recipe the one that made .*out, as it was"
     ):
         make_bundle(tmp_path / "out", "zynqmp", out=tmp_path / "b.tar.gz", images=1, say=print)
     assert not (tmp_path / "b.tar.gz").exists()

@@ -71,7 +71,7 @@ def test_the_gate_refuses_a_model_that_is_as_good_but_answers_otherwise(make_man
     make_manifest(tmp_path)
     labels = load_predictions(tmp_path / "predictions.npz").labels
     reference, candidate = labels.astype(np.int32), labels.astype(np.int32)
-    reference[:15] += 1  # each is wrong on 15 pictures, and on other ones
+    reference[:15] += 1  # each is wrong on 15 images, and on other ones
     candidate[15:30] += 1
     answer(tmp_path, float=reference, quantized=candidate)
     assert reasons(tmp_path, allow_few=True) == ["only 97.00% of the answers agree; the limit is 98.00%"]

@@ -1,4 +1,4 @@
-"""Pictures that are decoded when they are asked for, and sets made of other sets."""
+"""Images that are decoded when they are asked for, and sets made of other sets."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def test_nothing_is_decoded_until_it_is_asked_for(lazy: Lazy, loaded: list[int])
     assert (len(lazy), len(lazy[1:3]), loaded) == (5, 2, [])
 
 
-def test_one_picture_is_decoded_alone(lazy: Lazy, loaded: list[int]) -> None:
+def test_one_image_is_decoded_alone(lazy: Lazy, loaded: list[int]) -> None:
     assert_array_equal(lazy[3], image(3))
     assert loaded == [3]
 
 
 def test_a_slice_keeps_the_order(lazy: Lazy) -> None:
-    assert [int(picture[0, 0, 0]) for picture in lazy[4:1:-1]] == [4, 3, 2]
+    assert [int(image[0, 0, 0]) for image in lazy[4:1:-1]] == [4, 3, 2]
 
 
 def test_a_position_outside_is_an_error(lazy: Lazy) -> None:
@@ -46,13 +46,13 @@ def test_a_position_outside_is_an_error(lazy: Lazy) -> None:
         lazy[5]
 
 
-def test_iteration_decodes_each_picture_once(lazy: Lazy, loaded: list[int]) -> None:
-    assert [int(picture[0, 0, 0]) for picture in lazy] == loaded == [0, 1, 2, 3, 4]
+def test_iteration_decodes_each_image_once(lazy: Lazy, loaded: list[int]) -> None:
+    assert [int(image[0, 0, 0]) for image in lazy] == loaded == [0, 1, 2, 3, 4]
 
 
-def test_select_keeps_pictures_and_labels_together(lazy: Lazy) -> None:
+def test_select_keeps_images_and_labels_together(lazy: Lazy) -> None:
     chosen = select(Dataset("five", lazy, np.array([10, 11, 12, 13, 14])), np.array([4, 0, 0]))
-    pairs = [(int(picture[0, 0, 0]), int(label)) for picture, label in zip(chosen.images, chosen.labels)]
+    pairs = [(int(image[0, 0, 0]), int(label)) for image, label in zip(chosen.images, chosen.labels)]
     assert pairs == [(4, 14), (0, 10), (0, 10)]
 
 

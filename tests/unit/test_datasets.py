@@ -1,4 +1,4 @@
-"""Where pictures come from, and what is said when they are not what was promised."""
+"""Where images come from, and what is said when they are not what was promised."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def png(image: Any) -> bytes:
 
 
 def pack(path: Path, **changes: Any) -> None:
-    """A packed set of the six pictures, or one with other arrays in it (None: without it)."""
+    """A packed set of the six images, or one with other arrays in it (None: without it)."""
     files = [png(image) for image in IMAGES]
     values: dict[str, Any] = {
         "test_bytes": np.frombuffer(b"".join(files), np.uint8),
@@ -90,7 +90,7 @@ def test_an_empty_variable_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert places_for(tmp_path).folders == (tmp_path,)
 
 
-def test_packed_pictures_are_decoded_in_order(tmp_path: Path) -> None:
+def test_packed_images_are_decoded_in_order(tmp_path: Path) -> None:
     pack(tmp_path / "p.npz")
     dataset = open_packed(tmp_path)
     assert_array_equal(np.stack(list(dataset.images)), IMAGES)
@@ -117,11 +117,11 @@ def test_a_packed_set_whose_offsets_do_not_fit_is_refused(tmp_path: Path, change
         open_packed(tmp_path)
 
 
-def test_a_damaged_picture_in_a_packed_set_is_numbered(tmp_path: Path) -> None:
+def test_a_damaged_image_in_a_packed_set_is_numbered(tmp_path: Path) -> None:
     files = [png(image) for image in IMAGES]
     content = np.frombuffer(b"".join([*files[:3], b"\0" * len(files[3]), *files[4:]]), np.uint8)
     pack(tmp_path / "p.npz", test_bytes=content)
-    with pytest.raises(DataError, match=r"p\.npz image 3 is not a readable JPEG, PNG, BMP, WEBP picture"):
+    with pytest.raises(DataError, match=r"p\.npz image 3 is not a readable JPEG, PNG, BMP, WEBP image"):
         list(open_packed(tmp_path).images)
 
 
@@ -176,7 +176,7 @@ def test_grey_arrays_get_a_channel_axis(tmp_path: Path) -> None:
     ("images", "labels", "message"),
     [
         (IMAGES / np.float32(255) * np.nan, LABELS, "the images hold NaN or infinity; store the camera's bytes"),
-        (IMAGES.astype(np.float32), LABELS, r"an image is float32 \[8, 8, 3\]; .* store the bytes of the picture"),
+        (IMAGES.astype(np.float32), LABELS, r"an image is float32 \[8, 8, 3\]; .* store the bytes of the image"),
         (IMAGES.transpose(0, 3, 1, 2), LABELS, r"this looks like NCHW, did you mean transpose\(1, 2, 0\)"),
         (IMAGES.reshape(6, -1), LABELS, r"images \[6, 192\] and labels \[6\]; expected \[N, H, W, C\] and \[N\]"),
         (IMAGES, LABELS[:5], r"images \[6, 8, 8, 3\] and labels \[5\]"),
@@ -184,19 +184,19 @@ def test_grey_arrays_get_a_channel_axis(tmp_path: Path) -> None:
         (IMAGES, np.eye(6, dtype=np.int64), r"labels \[6, 6\]; expected \[N, H, W, C\] and \[N\]"),
     ],
 )
-def test_arrays_that_are_no_pictures_are_refused(tmp_path: Path, images: Any, labels: Any, message: str) -> None:
+def test_arrays_that_are_no_images_are_refused(tmp_path: Path, images: Any, labels: Any, message: str) -> None:
     save_npz({"images": images, "labels": labels}, tmp_path / "a.npz")
     with pytest.raises(DataError, match=message):
         open_arrays(tmp_path)
 
 
-def test_a_set_without_pictures_is_refused(tmp_path: Path) -> None:
+def test_a_set_without_images_is_refused(tmp_path: Path) -> None:
     save_npz({"images": IMAGES[:0], "labels": LABELS[:0]}, tmp_path / "a.npz")
-    with pytest.raises(DataError, match=r"a\.npz holds no pictures; check path, split and list"):
+    with pytest.raises(DataError, match=r"a\.npz holds no images; check path, split and list"):
         open_dataset(DataTable("arrays", arrays.Arrays(path="a.npz")), Places((tmp_path,)))
 
 
-def test_synthetic_pictures_are_those_of_their_seed() -> None:
+def test_synthetic_images_are_those_of_their_seed() -> None:
     first, again, other = (
         np.stack(list(synthetic.load(synthetic.Synthetic(count=2, size=20, seed=seed), Places(())).images))
         for seed in (0, 0, 1)

@@ -1,4 +1,4 @@
-"""SHA-256 of files and of pictures."""
+"""SHA-256 of files and of images."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def test_a_folder_has_no_digest(tmp_path: Path) -> None:
         check_sha256(tmp_path, ABC, error=DataError)
 
 
-def test_a_picture_has_one_identity() -> None:
+def test_an_image_has_one_identity() -> None:
     # sha256 over the text "(2, 2, 1)" and four zero bytes: pinned, since lists in calibration/ hold such digests
     assert image_digest(np.zeros((2, 2, 1), np.uint8)) == "e74109626b659a44"
 
 
-def test_the_shape_belongs_to_the_identity_of_a_picture() -> None:
+def test_the_shape_belongs_to_the_identity_of_a_image() -> None:
     assert image_digest(np.zeros((4, 1, 1), np.uint8)) == "22f160778cd56d4f"
 
 
@@ -93,6 +93,6 @@ def test_the_order_in_memory_does_not_belong_to_it() -> None:
     assert image_digest(np.asfortranarray(image)) == image_digest(image)
 
 
-def test_swapped_channels_are_another_picture() -> None:
+def test_swapped_channels_are_another_image() -> None:
     image = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     assert image_digest(image[..., ::-1]) != image_digest(image)

@@ -150,8 +150,8 @@ def test_troubleshooting_has_every_exit_code() -> None:
 
 
 def drop_of(images: int, lost: int, won: int) -> str:
-    picture, right = np.arange(images), np.zeros(images, np.int64)
-    was, now = (picture >= images - won), (picture < lost)
+    image, right = np.arange(images), np.zeros(images, np.int64)
+    was, now = (image >= images - won), (image < lost)
     drop = compare(was.astype(int), now.astype(int), right)
     return f"{drop.drop * 100:.2f} ± {drop.margin * 100:.2f}"
 
@@ -169,9 +169,9 @@ ADJUSTED = holm([mcnemar_p(9, 2), mcnemar_p(5, 1), mcnemar_p(1, 1)])
 @pytest.mark.parametrize(
     ("sentence", "computed"),
     [
-        ("200 pictures, 4 lost, 1 won: drop {} points", drop_of(200, 4, 1)),
-        ("200 pictures and no difference at all: {}.", drop_of(200, 0, 0)),
-        ("1,000 pictures, 5 lost, 2 won: {}.", drop_of(1000, 5, 2)),
+        ("200 images, 4 lost, 1 won: drop {} points", drop_of(200, 4, 1)),
+        ("200 images and no difference at all: {}.", drop_of(200, 0, 0)),
+        ("1,000 images, 5 lost, 2 won: {}.", drop_of(1000, 5, 2)),
         (
             "Logits 4, -2, 1 that become 4.1, -2.05, 0.9: {} dB",
             f"{sqnr_db(np.array([[4, -2, 1]], np.float32), np.array([[4.1, -2.05, 0.9]], np.float32)):.1f}",
@@ -203,7 +203,7 @@ def test_the_ranks_of_the_median_are_those_that_are_told() -> None:
     assert median_interval(np.arange(1, 6)) is None
 
 
-def test_350_pictures_judge_what_200_do_not() -> None:
+def test_350_images_judge_what_200_do_not() -> None:
     assert [regression.least_lost(5) <= images * 0.02 for images in (200, 349, 350)] == [False, False, True]
 
 

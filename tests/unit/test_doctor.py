@@ -1,4 +1,4 @@
-"""Every disease of calibration pictures is found in pictures that have it, and none in healthy ones."""
+"""Every disease of calibration images is found in images that have it, and none in healthy ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.files import read_npz
 from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.host.datasets.health import Finding, examine_pictures, examine_preprocess
+from ghost_edge.host.datasets.health import Finding, examine_images, examine_preprocess
 
 RIGHT = Preprocess(size=28, mean=(0.5,), std=(0.25,), channels="RGB")
 Images = NDArray[np.uint8]
@@ -27,7 +27,7 @@ def digits(repository: object) -> tuple[Images, NDArray[np.int64]]:
 
 def look(images: Images, judges: Images, labels: NDArray[np.int64] | None = None) -> list[Finding]:
     labels = np.arange(len(images)) % 10 if labels is None else labels
-    return list(examine_pictures(Dataset("digits", list(images), labels), list(judges)))
+    return list(examine_images(Dataset("digits", list(images), labels), list(judges)))
 
 
 def told(findings: list[Finding]) -> Finding:
@@ -35,16 +35,16 @@ def told(findings: list[Finding]) -> Finding:
     return finding
 
 
-def test_healthy_pictures_have_no_finding(digits: tuple[Images, NDArray[np.int64]]) -> None:
+def test_healthy_images_have_no_finding(digits: tuple[Images, NDArray[np.int64]]) -> None:
     images, labels = digits
     chosen = np.arange(len(images)) % 10 == 0
     assert look(images[chosen], images[~chosen], labels[chosen]) == []
 
 
-def test_pictures_that_also_judge_are_fatal(digits: tuple[Images, NDArray[np.int64]]) -> None:
+def test_images_that_also_judge_are_fatal(digits: tuple[Images, NDArray[np.int64]]) -> None:
     images, _ = digits
     finding = told(look(images[:200], images[199:400]))
-    assert finding.sentence.startswith("1 of 200 calibration pictures are also evaluation pictures, first ")
+    assert finding.sentence.startswith("1 of 200 calibration images are also evaluation images, first ")
     assert finding.fatal
 
 
@@ -53,7 +53,7 @@ def test_judges_that_were_stored_again_are_found(digits: tuple[Images, NDArray[n
     noise = np.random.default_rng(0).integers(-6, 7, images[:3].shape)
     again = np.clip(images[300:303].astype(int) + noise, 0, 255).astype(np.uint8)
     finding = told(look(np.concatenate([images[:200], again]), images[300:500]))
-    assert finding.sentence.startswith("3 of 203 calibration pictures look like evaluation pictures stored again")
+    assert finding.sentence.startswith("3 of 203 calibration images look like evaluation images stored again")
 
 
 def test_one_class_is_fatal(digits: tuple[Images, NDArray[np.int64]]) -> None:
@@ -64,28 +64,28 @@ def test_one_class_is_fatal(digits: tuple[Images, NDArray[np.int64]]) -> None:
 
 
 @pytest.mark.parametrize(("count", "fatal"), [(6, False), (100, True)])
-def test_pictures_of_one_colour_are_found(digits: tuple[Images, NDArray[np.int64]], count: int, fatal: bool) -> None:
+def test_images_of_one_colour_are_found(digits: tuple[Images, NDArray[np.int64]], count: int, fatal: bool) -> None:
     images = digits[0][:100].copy()
     images[:count] = np.arange(10, 10 + count, dtype=np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
     finding = told(look(images, digits[0][100:200]))
-    assert finding.sentence.startswith(f"{count} of 100 calibration pictures are of one colour")
+    assert finding.sentence.startswith(f"{count} of 100 calibration images are of one colour")
     assert finding.fatal == fatal
 
 
-def test_almost_black_pictures_are_found(digits: tuple[Images, NDArray[np.int64]]) -> None:
+def test_almost_black_images_are_found(digits: tuple[Images, NDArray[np.int64]]) -> None:
     images = digits[0][:100].copy()
     images[:6] //= 20
-    assert told(look(images, digits[0][100:200])).sentence.startswith("6 of 100 calibration pictures are almost black")
+    assert told(look(images, digits[0][100:200])).sentence.startswith("6 of 100 calibration images are almost black")
 
 
 def test_copies_are_found(digits: tuple[Images, NDArray[np.int64]]) -> None:
     images = digits[0][:100].copy()
     images[:6] = images[6]
-    assert told(look(images, digits[0][100:200])).sentence.startswith("6 of 100 calibration pictures are copies")
+    assert told(look(images, digits[0][100:200])).sentence.startswith("6 of 100 calibration images are copies")
 
 
-def test_few_pictures_are_found(digits: tuple[Images, NDArray[np.int64]]) -> None:
-    assert told(look(digits[0][:49], digits[0][100:200])).sentence.startswith("49 calibration pictures are few")
+def test_few_images_are_found(digits: tuple[Images, NDArray[np.int64]]) -> None:
+    assert told(look(digits[0][:49], digits[0][100:200])).sentence.startswith("49 calibration images are few")
 
 
 def model(wanted: Preprocess, right: float, otherwise: float) -> Callable[[Preprocess], float]:
@@ -101,11 +101,11 @@ def test_a_model_as_good_as_its_card_has_no_finding() -> None:
     assert examine(RIGHT, model(RIGHT, 0.9, 0.3), 0.86) == []
 
 
-def test_pictures_easier_than_the_test_set_have_no_finding() -> None:
+def test_images_easier_than_the_test_set_have_no_finding() -> None:
     assert examine(RIGHT, model(RIGHT, 0.99, 0.3), 0.86) == []
 
 
-def test_four_pictures_prove_nothing_against_a_model_card() -> None:
+def test_four_images_prove_nothing_against_a_model_card() -> None:
     few = [np.arange(48, dtype=np.uint8).reshape(4, 4, 3)] * 4
     assert list(examine_preprocess(RIGHT, model(RIGHT, 0.5, 0.3), 0.665, few)) == []  # 2 of 4
     assert list(examine_preprocess(RIGHT, model(RIGHT, 0.5, 0.3), 0.665, few * 50)) != []
@@ -116,7 +116,7 @@ def test_the_scaling_that_fits_is_named() -> None:
     finding = told(examine(RIGHT, model(wanted, 0.88, 0.12), 0.86))
     assert finding.fatal
     assert finding.sentence == (
-        "preprocessing does not fit: the float model has 12.0% top-1 on the calibration pictures, its model card says "
+        "preprocessing does not fit: the float model has 12.0% top-1 on the calibration images, its model card says "
         "86.0%; they span 0..47, [preprocess] says divide_by 255, mean [0.5], std [0.25], RGB; "
         "with divide_by = 1, mean = [0.0], std = [1.0] it is 88.0%"
     )
@@ -141,7 +141,7 @@ def test_a_bad_model_that_nothing_mends_points_to_labels_and_weights() -> None:
     assert finding.sentence.endswith("check labels, their order, and the weights too")
 
 
-def test_grey_pictures_have_no_order_and_no_scaling_of_three_channels() -> None:
+def test_grey_images_have_no_order_and_no_scaling_of_three_channels() -> None:
     tried: list[Preprocess] = []
 
     def top1(preprocess: Preprocess) -> float:

@@ -1,4 +1,4 @@
-"""Other ends of an int8 file: the same network in between, and bytes enter it as the normalised picture does."""
+"""Other ends of an int8 file: the same network in between, and bytes enter it as the normalised image does."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def spec_of(content: bytes) -> TensorSpec:
 
 
 def every_byte() -> np.ndarray:
-    """A picture, uint8 [16, 16, 3], that holds each byte once in each channel."""
+    """An image, uint8 [16, 16, 3], that holds each byte once in each channel."""
     rng = np.random.default_rng(1)
     return np.stack([rng.permutation(256).astype(np.uint8).reshape(16, 16) for _ in range(3)], axis=-1)
 
 
 def entered(case: str, given: Preprocess | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The network's own input behind byte_ends(), int8, and what the picture is in its steps, before any rounding."""
+    """The network's own input behind byte_ends(), int8, and what the image is in its steps, before any rounding."""
     preprocess, low, high = RANGES[case]
     content = network(low, high)
     inside = run(byte_ends(content, given or preprocess), every_byte()[np.newaxis])["image_int8"]
@@ -91,7 +91,7 @@ def test_every_byte_enters_the_network_as_the_nearest_integer(case: str) -> None
 
 # where mean and std are 0.5, every byte lies between two integers, and rint() takes the even of these
 @pytest.mark.parametrize("case", [case for case in RANGES if case != "one mean for all"])
-def test_bytes_enter_the_network_as_the_normalised_picture_does(case: str) -> None:
+def test_bytes_enter_the_network_as_the_normalised_image_does(case: str) -> None:
     inside, exact = entered(case)
     assert (inside == np.rint(exact)).mean() >= 0.98  # up to 3 of the 256 bytes lie within 1 / 64 of a middle
 
@@ -112,11 +112,11 @@ def test_the_network_in_between_is_the_same_to_the_border(case: str) -> None:
     assert_array_equal(seen["answer"].astype(int), expected.astype(int) + 128)
 
 
-def test_float_ends_are_the_normalised_picture_and_real_numbers() -> None:
+def test_float_ends_are_the_normalised_image_and_real_numbers() -> None:
     content = network(-2.2, 2.7)
-    picture = prepare(every_byte(), IMAGENET)
-    expected = run(content, quantize(picture, spec_of(content)))["answer"]
-    seen = run(float_ends(content, IMAGENET), picture)
+    image = prepare(every_byte(), IMAGENET)
+    expected = run(content, quantize(image, spec_of(content)))["answer"]
+    seen = run(float_ends(content, IMAGENET), image)
     assert_array_equal(seen["answer_int8"], expected)
     assert_array_equal(seen["answer"], (expected.astype(np.float32) + 9) * np.float32(0.2))
 

@@ -1,4 +1,4 @@
-"""ghost-edge init on real pictures: digits of calibration/mnist as PNG files in class folders."""
+"""ghost-edge init on real images: digits of calibration/mnist as PNG files in class folders."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def opened(recipe: Recipe, part: str) -> list[tuple[str, int]]:
-    """Digest and label of each picture of a table, opened as train and convert do."""
+    """Digest and label of each image of a table, opened as train and convert do."""
     dataset = open_dataset(getattr(recipe, part), Places((recipe.path.parent,)))
     return [(image_digest(image), int(label)) for image, label in zip(dataset.images, dataset.labels)]
 
@@ -44,12 +44,12 @@ def made(source: str | Path, **options: object) -> Recipe:
     return load_recipe(make_recipe(Path(source), **options).files[-1])  # type: ignore[arg-type]
 
 
-def test_a_folder_of_pictures_becomes_a_recipe_that_opens(work: Path) -> None:
+def test_a_folder_of_images_becomes_a_recipe_that_opens(work: Path) -> None:
     recipe = made("digits")
     assert [len(opened(recipe, part)) for part in PARTS] == [40, 40, 20]
 
 
-def test_no_picture_is_in_two_lists(work: Path) -> None:
+def test_no_image_is_in_two_lists(work: Path) -> None:
     recipe = made("digits")
     for one, other in itertools.combinations(PARTS, 2):
         assert {*opened(recipe, one)} & {*opened(recipe, other)} == set()
@@ -82,40 +82,40 @@ def test_a_list_is_pinned_by_its_sum(work: Path, part: str) -> None:
     assert getattr(made("digits"), part).list_sha256 == sha256_file(work / f"digits_{part}.txt")
 
 
-def test_the_same_pictures_give_the_same_bytes(work: Path) -> None:
+def test_the_same_images_give_the_same_bytes(work: Path) -> None:
     first = {path: path.read_bytes() for path in make_recipe(Path("digits")).files}
     assert {path: path.read_bytes() for path in make_recipe(Path("digits"), force=True).files} == first
 
 
 def test_a_copy_is_listed_once(work: Path) -> None:
-    picture = next((work / "digits" / "digit3").iterdir())
-    shutil.copy(picture, picture.with_name("again.png"))
+    image = next((work / "digits" / "digit3").iterdir())
+    shutil.copy(image, image.with_name("again.png"))
     recipe = made("digits")
     listed = [digest for part in PARTS for digest, _ in opened(recipe, part)]
-    assert listed.count(image_digest(np.asarray(PIL.Image.open(picture))[..., np.newaxis])) == 1
+    assert listed.count(image_digest(np.asarray(PIL.Image.open(image))[..., np.newaxis])) == 1
 
 
 def test_how_many_copies_are_left_out_is_said(work: Path) -> None:
     for number in (1, 2):
-        picture = next((work / "digits" / f"digit{number}").iterdir())
-        shutil.copy(picture, picture.with_name("again.png"))
-    assert "2 copies, and pictures in two classes, are in no list" in make_recipe(Path("digits")).found
+        image = next((work / "digits" / f"digit{number}").iterdir())
+        shutil.copy(image, image.with_name("again.png"))
+    assert "2 copies, and images in two classes, are in no list" in make_recipe(Path("digits")).found
 
 
-def test_a_picture_in_two_classes_is_in_no_list(work: Path) -> None:
-    picture = next((work / "digits" / "digit3").iterdir())
-    shutil.copy(picture, work / "digits" / "digit4")
+def test_an_image_in_two_classes_is_in_no_list(work: Path) -> None:
+    image = next((work / "digits" / "digit3").iterdir())
+    shutil.copy(image, work / "digits" / "digit4")
     recipe = made("digits")
     listed = {digest for part in PARTS for digest, _ in opened(recipe, part)}
     assert len(listed) == 10 * EACH - 1
 
 
-def test_size_and_channels_are_those_of_the_pictures(work: Path) -> None:
+def test_size_and_channels_are_those_of_the_images(work: Path) -> None:
     recipe = made("digits")
     assert (recipe.preprocess.size, recipe.preprocess.channels) == (32, "GRAY")
 
 
-def test_mean_and_deviation_are_those_of_the_training_pictures(work: Path) -> None:
+def test_mean_and_deviation_are_those_of_the_training_images(work: Path) -> None:
     recipe = made("digits")
     assert recipe.training is not None
     pixels = np.stack(list(open_dataset(recipe.training, Places((work,))).images)) / 255
@@ -123,7 +123,7 @@ def test_mean_and_deviation_are_those_of_the_training_pictures(work: Path) -> No
     assert recipe.preprocess.std == pytest.approx([pixels.std()], abs=5e-5)
 
 
-def test_pictures_in_colour_have_three_means(work: Path) -> None:
+def test_images_in_colour_have_three_means(work: Path) -> None:
     write_digits(work / "colour", colour=True)
     mean = made("colour").preprocess.mean
     assert mean[0] == mean[1] > 1.9 * mean[2] > 0  # blue was halved
@@ -141,14 +141,14 @@ def test_size_is_what_is_asked_for(work: Path) -> None:
     assert recipe.network.options.input_size == recipe.preprocess.size == 64
 
 
-def test_paths_are_relative_to_a_recipe_beside_the_pictures(work: Path) -> None:
+def test_paths_are_relative_to_a_recipe_beside_the_images(work: Path) -> None:
     (work / "recipes").mkdir()
     recipe = made("digits", out=work / "recipes" / "mine.toml")
     assert recipe.training is not None
     assert recipe.training.source.path == "../digits"
 
 
-def test_a_recipe_elsewhere_names_the_pictures_whole_path(work: Path) -> None:
+def test_a_recipe_elsewhere_names_the_images_whole_path(work: Path) -> None:
     (work / "a" / "b").mkdir(parents=True)
     recipe = made("digits", out=work / "a" / "b" / "mine.toml")
     assert recipe.training is not None
@@ -173,7 +173,7 @@ def test_which_of_three_sets_are_used_is_said(work: Path) -> None:
     assert "used: train to learn from, test to judge; not used: val" in make_recipe(Path("both")).found
 
 
-def test_a_test_picture_among_those_to_train_with_judges_alone(work: Path) -> None:
+def test_a_test_image_among_those_to_train_with_judges_alone(work: Path) -> None:
     write_digits(work / "both" / "train")
     write_digits(work / "both" / "val", start=EACH - 1, count=3)
     recipe = made("both")
@@ -243,13 +243,13 @@ def test_a_class_is_never_dealt_out_whole() -> None:
     assert (len(chosen), len(rest)) == (1, 2)
 
 
-def test_single_pictures_of_many_classes_are_dealt_out_by_their_share() -> None:
+def test_single_images_of_many_classes_are_dealt_out_by_their_share() -> None:
     chosen, _ = deal(np.arange(1000), np.arange(1000), 0.1, np.random.default_rng(0), least=0)
     assert len(chosen) == pytest.approx(100, abs=30)  # three deviations of a binomial
 
 
 @pytest.mark.parametrize(("side", "size"), [(28, 32), (63, 48), (64, 64), (256, 224)])
-def test_the_input_is_no_larger_than_the_pictures(side: int, size: int) -> None:
+def test_the_input_is_no_larger_than_the_images(side: int, size: int) -> None:
     assert best_size(side) == size
 
 
@@ -264,11 +264,11 @@ def test_the_gate_can_see_its_limit_against_a_baseline_too() -> None:
     assert visible_drop(200) == 0.035
 
 
-def test_so_many_pictures_see_one_point_and_one_fewer_do_not() -> None:
+def test_so_many_images_see_one_point_and_one_fewer_do_not() -> None:
     assert visible_drop(ONE_POINT) == 0.01 < visible_drop(ONE_POINT - 1)
 
 
-def test_many_pictures_see_half_a_point() -> None:
+def test_many_images_see_half_a_point() -> None:
     assert visible_drop(10_000) == 0.005
 
 
@@ -289,5 +289,5 @@ def test_a_checkpoint_with_attention_is_the_second_version() -> None:
 
 def test_a_list_says_what_it_is(work: Path) -> None:
     make_recipe(Path("digits"))
-    assert (work / "digits_training.txt").read_text().startswith("# training pictures of digits: first 16 hex digits")
+    assert (work / "digits_training.txt").read_text().startswith("# training images of digits: first 16 hex digits")
     assert len(read_list(work / "digits_training.txt")) == 40

@@ -33,9 +33,9 @@ def test_too_little_agreement_is_refused() -> None:
     assert reasons(changed(agreement=0.97)) == ["only 97.00% of the answers agree; the limit is 98.00%"]
 
 
-def test_too_few_pictures_are_refused_with_the_number_needed() -> None:
+def test_too_few_images_are_refused_with_the_number_needed() -> None:
     (reason,) = reasons(changed(margin=0.01))
-    assert "5000 pictures are too few" in reason
+    assert "5000 images are too few" in reason
     assert "about 20000 would do" in reason  # four times as many for half the margin
 
 
@@ -43,12 +43,12 @@ def test_allow_few_judges_all_the_same() -> None:
     assert reasons(changed(margin=0.01), allow_few=True) == []
 
 
-def test_no_number_of_pictures_shows_a_drop_of_nothing() -> None:
+def test_no_number_of_images_shows_a_drop_of_nothing() -> None:
     (reason,) = reasons(changed(drop=0), Limits(max_drop=0, min_agreement=0))
     assert "no finite number would do" in reason
 
 
-def test_pictures_needed_is_where_the_margin_meets_the_limit() -> None:
+def test_images_needed_is_where_the_margin_meets_the_limit() -> None:
     (reason,) = reasons(changed(margin=0.01))
     assert "about 20000 would do" in reason  # four times as many as there are, for half the margin
 
@@ -70,7 +70,7 @@ def test_without_a_true_drop_it_says_no_in_at_most_5_percent() -> None:
     rng = np.random.default_rng(0)
     labels, refused = np.zeros(5000, np.int64), 0
     for _ in range(1000):
-        fate = rng.random(5000)  # one picture in a hundred lost, one in a hundred won
+        fate = rng.random(5000)  # one image in a hundred lost, one in a hundred won
         reference, candidate = np.where(fate < 0.01, 1, 0), np.where(fate > 0.99, 1, 0)
         refused += bool(reasons(compare(reference, candidate, labels), Limits(max_drop=0.005, min_agreement=0)))
     assert refused <= 50

@@ -41,7 +41,7 @@ def test_a_value_lies_in_the_bin_that_holds_it() -> None:
     assert seen.counts.size == 2 * HALF
 
 
-def test_pictures_without_light_merge_with_bright_ones() -> None:
+def test_images_without_light_merge_with_bright_ones() -> None:
     seen = merge((histogram(np.zeros((1, 4), np.float32)), histogram(np.full((1, 4), 1e30, np.float32))))
     assert (seen.low, seen.high, int(seen.counts.sum())) == (0.0, float(np.float32(1e30)), 8)
 

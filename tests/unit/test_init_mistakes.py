@@ -48,8 +48,8 @@ def one_class(path: Path) -> None:
 
 def too_few(path: Path) -> None:
     shutil.copytree("digits", path)
-    for picture in sorted((path / "digit7").iterdir())[2:]:
-        picture.unlink()
+    for image in sorted((path / "digit7").iterdir())[2:]:
+        image.unlink()
 
 
 def no_class_folders(path: Path) -> None:
@@ -63,8 +63,8 @@ def unreadable(path: Path) -> None:
 
 def gif_alone(path: Path) -> None:
     shutil.copytree("digits", path)
-    for picture in (path / "digit7").iterdir():
-        picture.rename(picture.with_suffix(".gif"))
+    for image in (path / "digit7").iterdir():
+        image.rename(image.with_suffix(".gif"))
 
 
 def gifs_alone(path: Path) -> None:
@@ -90,7 +90,7 @@ def class_in_latin_1(path: Path) -> None:
     (path / "digit3").rename(path / latin_1("café"))
 
 
-def picture_in_latin_1(path: Path) -> None:
+def image_in_latin_1(path: Path) -> None:
     shutil.copytree("digits", path)
     next((path / "digit3").iterdir()).rename(path / "digit3" / latin_1("é.png"))
 
@@ -109,7 +109,7 @@ def no_npz(path: Path) -> None:
 
 MISTAKES = {
     "nothing there": (lambda path: None, "gone", RecipeError, "gone does not exist; give a folder"),
-    "one picture": (lambda path: path.write_bytes(b"x"), "a.jpg", RecipeError, "a.jpg is one picture; give a folder"),
+    "one image": (lambda path: path.write_bytes(b"x"), "a.jpg", RecipeError, "a.jpg is one image; give a folder"),
     "a .tflite": (
         lambda path: path.write_bytes(b"x"),
         "a.tflite",
@@ -117,21 +117,21 @@ MISTAKES = {
         "converted already; `ghost-edge parity`",
     ),
     "a text": (lambda path: path.write_bytes(b"x"), "a.txt", RecipeError, "a.txt is nothing that init knows"),
-    "an empty folder": (empty, "a", DataError, "put the pictures of each class into a folder of its own"),
-    "no class folders": (no_class_folders, "a", DataError, "put the pictures of each class into a folder of its own"),
+    "an empty folder": (empty, "a", DataError, "put the images of each class into a folder of its own"),
+    "no class folders": (no_class_folders, "a", DataError, "put the images of each class into a folder of its own"),
     "one class": (one_class, "a", DataError, "a has one class, 'digit0'; a network tells two or more apart"),
-    "too few": (too_few, "a", DataError, "class 'digit7' of a has 2 different pictures; 3 or more are needed"),
-    "an unreadable picture": (unreadable, "a", DataError, "broken.png is not a readable"),
-    "a class without pictures": (
+    "too few": (too_few, "a", DataError, "class 'digit7' of a has 2 different images; 3 or more are needed"),
+    "an unreadable image": (unreadable, "a", DataError, "broken.png is not a readable"),
+    "a class without images": (
         gif_alone,
         "a",
         DataError,
         r"'digit7' of a has 0 .*; not read: \.gif \(10\), save",
     ),
-    "no pictures": (gifs_alone, "a", DataError, r"a holds no pictures \(.*; not read: \.gif \(1\)"),
-    "one colour": (one_colour, "a", DataError, "every pixel of a channel is the same in all pictures of a; take real"),
+    "no images": (gifs_alone, "a", DataError, r"a holds no images \(.*; not read: \.gif \(1\)"),
+    "one colour": (one_colour, "a", DataError, "every pixel of a channel is the same in all images of a; take real"),
     "a class in Latin-1": (class_in_latin_1, "a", DataError, r"a/caf\\udce9' is not named in UTF-8, .*; rename it"),
-    "a picture in Latin-1": (picture_in_latin_1, "a", DataError, r"a/digit3/\\udce9\.png' is not named in UTF-8"),
+    "an image in Latin-1": (image_in_latin_1, "a", DataError, r"a/digit3/\\udce9\.png' is not named in UTF-8"),
     "a source in Latin-1": (source_in_latin_1, latin_1("é"), RecipeError, r"/\\udce9' is not named in UTF-8"),
     "too long a name": (
         lambda path: None,
@@ -166,7 +166,7 @@ def test_a_source_that_will_not_do_is_one_line(
         ({"name": "a" * 101}, "--name has 101 characters and becomes file names; give it 100 or fewer"),
         ({"out": Path("digits/a.toml")}, "would lie among the folders of the classes"),
         ({"out": Path("digits/digit1/a.toml")}, r"would lie among the folders of the classes, .*: -o a\.toml"),
-        ({"pictures": Path("digits")}, "--pictures goes with a trained model"),
+        ({"images": Path("digits")}, "--images goes with a trained model"),
     ],
 )
 def test_a_place_or_a_name_that_will_not_do_is_one_line(work: Path, options: dict[str, object], said: str) -> None:
@@ -214,4 +214,4 @@ def test_files_that_are_not_read_are_counted(work: Path) -> None:
 
 def test_a_limit_that_lets_almost_anything_pass_is_warned_of(work: Path) -> None:
     (told,) = [line for line in make_recipe(Path("digits")).found if line.startswith("warning: ")]
-    assert "20 evaluation pictures see no drop under 35 points" in told
+    assert "20 evaluation images see no drop under 35 points" in told

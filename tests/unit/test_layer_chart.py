@@ -1,4 +1,4 @@
-"""The picture of the layers shows each of them, whatever was found."""
+"""The image of the layers shows each of them, whatever was found."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def test_each_depthwise_layer_has_a_box_for_each_file() -> None:
     assert "<dw>" in [text.text for text in drawn(ROWS, **WEIGHTS).iter(f"{SVG}text")]
 
 
-def test_nothing_to_draw_is_a_picture_too() -> None:
+def test_nothing_to_draw_is_a_image_too() -> None:
     assert list(drawn(()).iter(f"{SVG}circle")) == []
 
 
-def test_the_same_rows_are_the_same_picture() -> None:
+def test_the_same_rows_are_the_same_image() -> None:
     assert draw_layers(ROWS, WEIGHTS) == draw_layers(ROWS, WEIGHTS)

@@ -1,4 +1,4 @@
-"""Lists of pictures, and what a stage's key hears of outside data."""
+"""Lists of images, and what a stage's key hears of outside data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_list(path: Path, *digests: str) -> Path:
     return path
 
 
-def test_a_list_chooses_pictures_in_its_order(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_list_chooses_images_in_its_order(dataset: Dataset, tmp_path: Path) -> None:
     path = write_list(tmp_path / "l.txt", *(image_digest(IMAGES[index]) for index in (4, 1)))
     chosen = select_listed(dataset, path)
     assert_array_equal(np.stack(list(chosen.images)), IMAGES[[4, 1]])
@@ -38,7 +38,7 @@ def test_a_list_chooses_pictures_in_its_order(dataset: Dataset, tmp_path: Path) 
 
 def test_a_list_of_another_data_set_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     path = write_list(tmp_path / "l.txt", image_digest(IMAGES[0]), "0" * 16)
-    with pytest.raises(DataError, match=r"l\.txt lists 1 pictures that six does not hold, first 0000000000000000"):
+    with pytest.raises(DataError, match=r"l\.txt lists 1 images that six does not hold, first 0000000000000000"):
         select_listed(dataset, path)
 
 
@@ -48,7 +48,7 @@ def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
         read_list(tmp_path / "l.txt")
 
 
-def test_comments_and_empty_lines_are_no_pictures(tmp_path: Path) -> None:
+def test_comments_and_empty_lines_are_no_images(tmp_path: Path) -> None:
     (tmp_path / "l.txt").write_text("# x\n\n ab \n#y\ncd\n")
     assert read_list(tmp_path / "l.txt") == ["ab", "cd"]
 
@@ -64,7 +64,7 @@ def test_data_counts_by_content_and_not_by_place(tmp_path: Path) -> None:
     assert print_of(tmp_path / "here") == print_of(tmp_path / "there")
 
 
-def test_other_pictures_under_the_same_name_are_other_data(tmp_path: Path) -> None:
+def test_other_images_under_the_same_name_are_other_data(tmp_path: Path) -> None:
     for name, images in (("here", IMAGES), ("there", IMAGES[::-1])):
         save_npz({"images": images, "labels": LABELS}, tmp_path / name / "a.npz")
     assert print_of(tmp_path / "here") != print_of(tmp_path / "there")

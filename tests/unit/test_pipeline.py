@@ -103,9 +103,9 @@ def test_what_was_made_before_a_failure_is_kept(tmp_path: Path) -> None:
 
 def test_missing_data_is_said_before_anything_runs(tmp_path: Path) -> None:
     def missing(recipe: Recipe, places: Places) -> Mapping[str, Any]:
-        raise DataError("no pictures")
+        raise DataError("no images")
 
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images"):
         run(tmp_path, *chain(c=dataclasses.replace(stage("c"), settings=missing)))
     assert list(tmp_path.iterdir()) == []
 
@@ -139,7 +139,7 @@ def test_a_key_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(pipeline, "__version__", "1.2.3")
     (tmp_path / "a.txt").write_bytes(b"None")
     made = stage("b", "a.txt", settings=(1, 0.5, "x"), version=4)
-    assert key(tmp_path, made) == "219c5164f6505dc2c2031147221ae9c9eb57380a7e0e8e21f4a1ffd4e9cdc3fe"
+    assert key(tmp_path, made) == "36ad3cc3e7ed6a80b647c2ed29ce7e004c2ba68e32ea4c24110275bd7380a20d"
 
 
 Change = Callable[[Path, pytest.MonkeyPatch], tuple[Stage, Recipe]]
@@ -184,7 +184,7 @@ def test_no_stage_reads_what_is_made_after_it() -> None:
         "layers": {names.layers, names.layers_chart},
         "export": {*names.exports, names.left_out},
         "verify": {names.verified},
-        "parity": {names.parity, names.parity_chart, names.parity_pictures},
+        "parity": {names.parity, names.parity_chart, names.parity_images},
         "micro": {names.micro},
         "evaluate": {names.predictions, names.accuracy, names.disagreements},
         "gate": {names.verdict},

@@ -1,4 +1,4 @@
-"""From a picture's bytes to a model's input: expected values worked out by hand."""
+"""From an image's bytes to a model's input: expected values worked out by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.preprocess import Preprocess, check_image, fit_image, normalise, prepare, resize
 
 IMAGENET = Preprocess(size=1, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-# numbers 0..23 as a picture 2 high, 4 wide, 3 channels: each pixel tells where it came from
+# numbers 0..23 as an image 2 high, 4 wide, 3 channels: each pixel tells where it came from
 COUNT = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 
 
@@ -90,7 +90,7 @@ def test_the_odd_pixel_of_a_crop_is_lost_at_the_end() -> None:
     assert_array_equal(fit_image(image, Preprocess(size=1, channels="GRAY"))[0, 0], [1])
 
 
-def test_a_picture_of_the_right_size_is_not_touched() -> None:
+def test_an_image_of_the_right_size_is_not_touched() -> None:
     image = COUNT[:, :2]
     assert_array_equal(fit_image(image, Preprocess(size=2)), image)
 
@@ -107,7 +107,7 @@ def test_crop_keeps_the_proportions_and_stretch_does_not() -> None:
 
 @pytest.mark.parametrize("shape", [(480, 640, 3), (640, 480, 3), (3, 1000, 3), (1, 1, 3), (224, 224, 1), (225, 224, 3)])
 @pytest.mark.parametrize("fit", ["crop", "stretch"])
-def test_any_picture_fits(shape: tuple[int, ...], fit: str) -> None:
+def test_any_image_fits(shape: tuple[int, ...], fit: str) -> None:
     image = np.zeros(shape, np.uint8)
     assert fit_image(image, Preprocess(size=32, resize=36, fit=fit)).shape == (32, 32, 3)
 
@@ -123,12 +123,12 @@ def test_grey_is_the_luma_of_bt_601() -> None:
 
 
 @pytest.mark.parametrize("channels", ["RGB", "BGR"])
-def test_a_grey_picture_gets_three_equal_channels(channels: str) -> None:
+def test_a_grey_image_gets_three_equal_channels(channels: str) -> None:
     image = grey([0, 100], [200, 255])
     assert_array_equal(fit_image(image, Preprocess(size=2, channels=channels)), np.repeat(image, 3, axis=-1))
 
 
-def test_a_picture_without_a_channel_axis_is_grey() -> None:
+def test_an_image_without_a_channel_axis_is_grey() -> None:
     assert check_image(np.zeros((5, 7), np.uint8)).shape == (5, 7, 1)
 
 
@@ -140,7 +140,7 @@ def test_a_picture_without_a_channel_axis_is_grey() -> None:
             r"uint8 \[3, 32, 32\]; expected .*; this looks like NCHW, did you mean trans",
         ),
         (np.zeros((3, 32, 32), np.float32), r"float32 \[3, 32, 32\].*NCHW"),
-        (np.zeros((32, 32, 3), np.float32), r"float32 \[32, 32, 3\]; .*; store the bytes of the picture"),
+        (np.zeros((32, 32, 3), np.float32), r"float32 \[32, 32, 3\]; .*; store the bytes of the image"),
         (
             np.zeros((32, 32, 4), np.uint8),
             r"an image is uint8 \[32, 32, 4\]; expected uint8 \[height, width, 1 or 3\]$",
@@ -150,14 +150,14 @@ def test_a_picture_without_a_channel_axis_is_grey() -> None:
         (np.zeros(3, np.uint8), r"an image is uint8 \[3\]; expected"),
     ],
 )
-def test_what_is_no_picture_is_refused_with_what_it_looks_like(image: Any, message: str) -> None:
+def test_what_is_no_image_is_refused_with_what_it_looks_like(image: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         check_image(image)
 
 
 def test_half_the_size_is_the_triangle_mean_of_the_neighbours() -> None:
     # one white pixel in 4: the two targets see it with 3/8 (own pair, inner side) and 1/8 (other pair),
-    # the first one without the weight that lies outside the picture: 3/7 and 1/7 of 255
+    # the first one without the weight that lies outside the image: 3/7 and 1/7 of 255
     assert resize(grey([0, 255, 0, 0]), 1, 2)[0, :, 0].tolist() == [109, 36]
 
 
@@ -166,7 +166,7 @@ def test_twice_the_size_is_bilinear_between_pixel_centres() -> None:
     assert resize(grey([0, 100]), 1, 4)[0, :, 0].tolist() == [0, 25, 75, 100]
 
 
-def test_a_flat_picture_stays_flat() -> None:
+def test_a_flat_image_stays_flat() -> None:
     assert np.unique(resize(np.full((37, 53, 3), 201, np.uint8), 11, 64)).tolist() == [201]
 
 
@@ -177,7 +177,7 @@ def test_rows_and_columns_are_not_mixed_up() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 20_000), (20_000, 2)])
-def test_what_a_very_long_picture_has_beyond_eight_sides_is_cut_off_before_the_resize(shape: tuple[int, int]) -> None:
+def test_what_a_very_long_image_has_beyond_eight_sides_is_cut_off_before_the_resize(shape: tuple[int, int]) -> None:
     image = np.zeros((*shape, 3), np.uint8)
     image[shape[0] // 2 - 1 : shape[0] // 2 + 1, shape[1] // 2 - 1 : shape[1] // 2 + 1] = 200  # 2 x 2 in the centre
     assert_array_equal(fit_image(image, Preprocess(size=4))[1:3, 1:3], 200)

@@ -78,7 +78,7 @@ def test_a_loss_within_the_limit_passes() -> None:
 def test_swapped_labels_are_refused_though_every_answer_is_as_before() -> None:
     swapped = np.where(LABELS == 3, 8, np.where(LABELS == 8, 3, LABELS))
     assert reasons(run(labels=swapped))[0].startswith("top-1 fell from 100.00% to 80.00% (p < 0.0001)")
-    assert "labels: 400 of 2000 pictures have another" in describe_changes(run(labels=swapped), run())
+    assert "labels: 400 of 2000 images have another" in describe_changes(run(labels=swapped), run())
 
 
 @pytest.mark.parametrize(
@@ -151,31 +151,31 @@ def test_noise_where_there_was_none_is_refused() -> None:
     assert reasons(then, run()) == []
 
 
-def test_too_few_pictures_are_refused_with_the_number_needed() -> None:
+def test_too_few_images_are_refused_with_the_number_needed() -> None:
     # 3 tests: 6 lost and none won is the least with p < 0.05 / 3; 6 / 0.002 = 3000
     assert reasons(run(), limits=Limits(max_drop=0.002)) == [
-        "2000 pictures are too few: a loss under 0.30% would go unseen, and max_drop is 0.20%; about 3000 would do, "
+        "2000 images are too few: a loss under 0.30% would go unseen, and max_drop is 0.20%; about 3000 would do, "
         "or --allow-few"
     ]
 
 
-def test_other_pictures_are_refused() -> None:
+def test_other_images_are_refused() -> None:
     other = Predictions(tuple(map(str, range(1, COUNT + 1))), LABELS, run().predictions.answers)
-    with pytest.raises(DataError, match="not evaluated on the same pictures"):
+    with pytest.raises(DataError, match="not evaluated on the same images"):
         check_regression(run(predictions=other), run(), LIMITS)
 
 
-def test_a_baseline_of_another_number_of_pictures_is_refused_with_both_names() -> None:
+def test_a_baseline_of_another_number_of_images_is_refused_with_both_names() -> None:
     seen = run().predictions
     few = Predictions(seen.digests[:9], LABELS[:9], {role: values[:9] for role, values in seen.answers.items()})
-    message = r"m \(2000 pictures\) and the baseline, other \(9\), were not evaluated on the same pictures"
+    message = r"m \(2000 images\) and the baseline, other \(9\), were not evaluated on the same images"
     with pytest.raises(DataError, match=message):
         check_regression(run(), run(name="other", predictions=few), LIMITS)
 
 
-def test_the_same_pictures_in_another_order_are_refused() -> None:
+def test_the_same_images_in_another_order_are_refused() -> None:
     other = Predictions(tuple(map(str, reversed(range(COUNT)))), LABELS, run().predictions.answers)
-    with pytest.raises(DataError, match="not evaluated on the same pictures"):
+    with pytest.raises(DataError, match="not evaluated on the same images"):
         check_regression(run(predictions=other), run(), LIMITS)
 
 
@@ -210,7 +210,7 @@ def test_holms_p_values_are_those_worked_out_by_hand() -> None:
 def test_on_1000_pairs_without_a_true_loss_it_says_no_in_at_most_5_percent() -> None:
     rng, refused = np.random.default_rng(0), 0
     for _ in range(1000):
-        # both runs are wrong on the same 9 % and, each by itself, on 3 % more: they differ on 6 % of the pictures
+        # both runs are wrong on the same 9 % and, each by itself, on 3 % more: they differ on 6 % of the images
         both, each = rng.random(COUNT) < 0.09, rng.random((2, 2, COUNT)) < 0.03
         sides = []
         for float_misses, quantized_misses in each:

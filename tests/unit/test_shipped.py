@@ -1,4 +1,4 @@
-"""What is shipped: pictures with disjoint lists, and weights with the card that belongs to them."""
+"""What is shipped: images with disjoint lists, and weights with the card that belongs to them."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def test_the_packed_digits_are_small() -> None:
     assert (MNIST / "mnist.npz").stat().st_size <= 1_500_000
 
 
-def test_evaluation_has_enough_pictures() -> None:
+def test_evaluation_has_enough_images() -> None:
     assert len(digests("evaluation")) >= 1500
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.combinations(LISTS, 2)))
-def test_no_picture_is_in_two_lists(first: str, second: str) -> None:
+def test_no_image_is_in_two_lists(first: str, second: str) -> None:
     assert set(digests(first)) & set(digests(second)) == set()
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_no_picture_is_twice_in_a_list(name: str) -> None:
+def test_no_image_is_twice_in_a_list(name: str) -> None:
     assert len(set(digests(name))) == len(digests(name))
 
 
-def test_every_listed_picture_is_there() -> None:
+def test_every_listed_image_is_there() -> None:
     dataset = load(Arrays(path="mnist.npz"), Places((MNIST,)))
     there = set(map(image_digest, dataset.images))
     assert {digest for name in LISTS for digest in digests(name)} <= there

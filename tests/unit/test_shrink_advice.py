@@ -8,7 +8,7 @@ from ghost_edge.host.tflite_micro.arena import ArenaPlan, Lifetime, shrink_advic
 
 def test_the_advice_names_the_operation_its_tensors_and_a_way_out() -> None:
     lifetimes = (
-        Lifetime(0, "picture", 3072, 0, 0, 1),
+        Lifetime(0, "image", 3072, 0, 0, 1),
         Lifetime(3, "stem/Relu;stem/Conv2D", 16_384, 3072, 1, 2),
         Lifetime(5, "expand", 32_768, 19_456, 2, 3),
     )

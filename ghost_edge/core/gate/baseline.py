@@ -20,7 +20,7 @@ from ghost_edge.core.manifest import Predictions, seal
 from ghost_edge.core.options import from_table
 
 FORMAT = 1
-_MOST = 2**26  # bytes of unpacked answers: a million pictures and more
+_MOST = 2**26  # bytes of unpacked answers: a million images and more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Baseline:
     bench: dict[str, Any]
 
     @property
-    def pictures_sha256(self) -> str:
-        """Of the pictures' digests, in order."""
+    def images_sha256(self) -> str:
+        """Of the images' digests, in order."""
         return hashlib.sha256("\n".join(self.predictions.digests).encode()).hexdigest()
 
 
@@ -111,7 +111,7 @@ def _parse(table: Mapping[str, Any]) -> Baseline:
     width = len(digests) // max(len(labels), 1)
     answers = {role: _answers(text, labels) for role, text in seen["answers"].items()}
     if "float" not in answers or len(digests) != width * len(labels) or not len(labels):
-        raise ValueError("it holds no answers of the float model, or not of every picture")
+        raise ValueError("it holds no answers of the float model, or not of every image")
     values = {key: value for key, value in table.items() if key not in ("format", "sha256")}
     values["predictions"] = Predictions(
         tuple(digests[start : start + width] for start in range(0, len(digests), width)), labels, answers

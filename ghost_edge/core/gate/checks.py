@@ -1,4 +1,4 @@
-"""What the gate compares within one run: each quantized model with its float model, picture by picture."""
+"""What the gate compares within one run: each quantized model with its float model, image by image."""
 
 from __future__ import annotations
 

@@ -76,9 +76,9 @@ class Check:
 
 
 def judge(drop: AccuracyDrop, limits: Limits, *, compared: str = "", allow_few: bool = False) -> tuple[Check, Check]:
-    """Say no where the drop or the agreement breaks its limit, or where the pictures are too few to see the drop.
+    """Say no where the drop or the agreement breaks its limit, or where the images are too few to see the drop.
 
-    Pictures are too few when the 95 % margin is wider than max_drop: a model without any loss would then be refused,
+    Images are too few when the 95 % margin is wider than max_drop: a model without any loss would then be refused,
     or one with twice the allowed loss be passed, by luck alone. allow_few judges all the same.
     """
     few = ""
@@ -112,6 +112,6 @@ def judge(drop: AccuracyDrop, limits: Limits, *, compared: str = "", allow_few: 
 
 
 def too_few(images: int, why: str, needed: float) -> str:
-    """The sentence for pictures that are too few, with the number that would do."""
+    """The sentence for images that are too few, with the number that would do."""
     wanted = f"about {math.ceil(needed)}" if math.isfinite(needed) else "no finite number"
-    return f"{images} pictures are too few: {why}; {wanted} would do, or --allow-few"
+    return f"{images} images are too few: {why}; {wanted} would do, or --allow-few"

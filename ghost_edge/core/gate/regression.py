@@ -24,7 +24,7 @@ _SAME_MACHINE = ("processor", "board", "kernels", "cores")
 
 
 class _Paired(NamedTuple):
-    """One yes or no a picture, bool [N], then and now."""
+    """One yes or no an image, bool [N], then and now."""
 
     role: str
     metric: str
@@ -33,19 +33,19 @@ class _Paired(NamedTuple):
 
     @property
     def changed(self) -> tuple[int, int]:
-        """How many pictures were lost, how many won."""
+        """How many images were lost, how many won."""
         return int((self.then & ~self.now).sum()), int((~self.then & self.now).sum())
 
 
 def check_regression(now: Baseline, then: Baseline, limits: Limits, *, allow_few: bool = False) -> list[Check]:
     """Each model's top-1, agreement, noise, size and time against the baseline's.
 
-    Raises DataError where the two saw other pictures, or have no model in common.
+    Raises DataError where the two saw other images, or have no model in common.
     """
-    if now.pictures_sha256 != then.pictures_sha256:
+    if now.images_sha256 != then.images_sha256:
         raise DataError(
-            f"{now.name} ({len(now.predictions.digests)} pictures) and the baseline, {then.name} "
-            f"({len(then.predictions.digests)}), were not evaluated on the same pictures; a paired comparison needs "
+            f"{now.name} ({len(now.predictions.digests)} images) and the baseline, {then.name} "
+            f"({len(then.predictions.digests)}), were not evaluated on the same images; a paired comparison needs "
             "one evaluation list: --update writes a new baseline"
         )
     paired = list(_paired(now, then))
@@ -87,7 +87,7 @@ def describe_changes(now: Baseline, then: Baseline) -> list[str]:
         if sides[0].get(key) != sides[1].get(key)
     ]
     other = int((now.predictions.labels != then.predictions.labels).sum())
-    return [*changes, *([f"labels: {other} of {len(now.predictions.labels)} pictures have another"] if other else [])]
+    return [*changes, *([f"labels: {other} of {len(now.predictions.labels)} images have another"] if other else [])]
 
 
 def _say(value: Any) -> str:
@@ -122,18 +122,18 @@ def _check_paired(paired: _Paired, p_value: float, limits: Limits) -> Check:
 
 
 def least_lost(tests: int) -> int:
-    """How many pictures have to be lost, and none won, before one of so many paired tests says that it is no chance."""
+    """How many images have to be lost, and none won, before one of so many paired tests says that it is no chance."""
     return math.floor(math.log(ALPHA / tests, 0.5)) + 1  # p = 0.5 ** lost, times tests
 
 
 def check_number(run: Baseline, limits: Limits) -> list[Check]:
-    """A no where the pictures are so few that a loss of max_drop would be put down to chance."""
+    """A no where the images are so few that a loss of max_drop would be put down to chance."""
     images, least = len(run.predictions.labels), least_lost(len(list(_paired(run, run))))
     if least <= images * limits.max_drop + _ROUNDING:
         return []
     why = f"a loss under {least / images:.2%} would go unseen, and max_drop is {limits.max_drop:.2%}"
     reason = too_few(images, why, least / limits.max_drop if limits.max_drop else math.inf)
-    return [Check("all / baseline", "pictures", "", f"{images}", "", f"{least} lost", reason=reason)]
+    return [Check("all / baseline", "images", "", f"{images}", "", f"{least} lost", reason=reason)]
 
 
 def _check_file(role: str, now: Held, then: Held, limits: Limits) -> list[Check]:

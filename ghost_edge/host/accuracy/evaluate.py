@@ -1,4 +1,4 @@
-"""Judge any model files on a recipe's evaluation pictures."""
+"""Judge any model files on a recipe's evaluation images."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.schema import Evaluation, Recipe, require
 
-MOST = 24  # pictures: the ones that the float model was surest of
+MOST = 24  # images: the ones that the float model was surest of
 _SIDE = 96  # pixels of a thumbnail's longer side, at most
 _KEYS = ("position", "label", "answers", "confidence", "png", "ends")
 
 COLUMNS = (
     Column("artifact", "file"),
-    Column("pictures", "images"),
+    Column("images", "images"),
     Column("top-1", "top1", ".2%"),
     Column("top-5", "top5", ".2%"),
     Column("drop", "drop", ".2%"),
@@ -45,7 +45,7 @@ def judge_files(
 ) -> list[dict[str, Any]]:
     """One row of COLUMNS for each file; drop and agreement are against the first file, None in its own row.
 
-    Raises ArtifactError for a file that does not take such pictures, DataError where labels are none of its classes.
+    Raises ArtifactError for a file that does not take such images, DataError where labels are none of its classes.
     """
     options: Evaluation = require(recipe.evaluation, "evaluation", "evaluate")
     dataset = open_dataset(options, places)
@@ -79,7 +79,7 @@ def check_labels(labels: NDArray[np.int64], *, classes: int, dataset: Dataset) -
 
 @dataclasses.dataclass(frozen=True)
 class Disagreement:
-    """One picture: its place in the evaluation list, its class, and each model's answer with its softmax probability.
+    """One image: its place in the evaluation list, its class, and each model's answer with its softmax probability.
 
     answers, confidence: of the float and of the quantized model. png: the thumbnail's bytes.
     """
@@ -98,7 +98,7 @@ def save_disagreements(
     candidate: NDArray[np.float32],
     path: Path,
 ) -> None:
-    """Write at most MOST, of pictures uint8 [H, W, C] and logits float32 [N, classes]; same input, same bytes."""
+    """Write at most MOST, of images uint8 [H, W, C] and logits float32 [N, classes]; same input, same bytes."""
     answers = np.stack([reference.argmax(axis=1), candidate.argmax(axis=1)], axis=1)
     # of a network that ends in a softmax; decided by the float model alone: int8 steps of 1/256 do not sum up to 1
     is_probability = bool((reference >= 0).all() and np.allclose(reference.sum(axis=1), 1.0, atol=1e-3))
@@ -142,10 +142,10 @@ def _confidence(logits: NDArray[np.float32], is_probability: bool) -> NDArray[np
 
 
 def _thumbnail(image: Image) -> bytes:
-    picture = PIL.Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
-    picture.thumbnail((_SIDE, _SIDE))
+    thumbnail = PIL.Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
+    thumbnail.thumbnail((_SIDE, _SIDE))
     content = io.BytesIO()
-    picture.save(content, format="PNG")
+    thumbnail.save(content, format="PNG")
     return content.getvalue()
 
 

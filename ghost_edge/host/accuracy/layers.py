@@ -45,7 +45,7 @@ _CLIPPED, _DEAD = 1e-3, 1 / 8  # shares of the values, and of the channels
 _GONE = 0.5  # share of a channel's power, rounded away
 _MIDDLE = (0.001, 0.999)
 
-_SAMPLE = 2**14  # values of one tensor and picture, as for its histogram
+_SAMPLE = 2**14  # values of one tensor and image, as for its histogram
 Channels = Mapping[str, NDArray[np.float32]]  # [2, C] by tensor name
 
 
@@ -76,7 +76,7 @@ class LayerLoss:
 def measure(
     source: Path, graph: Model, quantized: Path, images: Sequence[Image], preprocess: Preprocess
 ) -> dict[str, Seen]:
-    """Run both files on pictures, uint8 [H, W, C]; every activation that has one name in both, by that name.
+    """Run both files on images, uint8 [H, W, C]; every activation that has one name in both, by that name.
 
     graph: of the source. The quantized file runs on reference kernels: what is lost is the file's own doing.
     """
@@ -86,14 +86,14 @@ def measure(
     if given.holds_bytes:
         del twins[given.name]  # pixels, where the float file's input has them normalised
 
-    def pictures() -> Iterator[NDArray[np.float32]]:
+    def inputs() -> Iterator[NDArray[np.float32]]:
         for image in images:
             stored.set_tensor(stored.get_input_details()[0]["index"], quantize(prepare(image, fed), given))
             stored.invoke()
             yield prepare(image, preprocess)
 
     parts: dict[str, list[Seen]] = {}
-    for name, values in activations(source, graph, pictures(), lambda done: None):
+    for name, values in activations(source, graph, inputs(), lambda done: None):
         if name in twins:
             now = compare(values, stored.get_tensor(twins[name]["index"]), _spec(twins[name]))
             parts.setdefault(name, []).append(now)

@@ -46,10 +46,10 @@ _RANDOM = 8  # inputs
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """Two runs on the same pictures.
+    """Two runs on the same images.
 
     max_lsb: largest difference, in steps of the quantized output. differ: share of the outputs that are a step or more
-    apart. agreement: share of the pictures with the same answer.
+    apart. agreement: share of the images with the same answer.
     """
 
     first: str
@@ -66,7 +66,7 @@ class Parity:
     refused: a line for a runtime that is no part of the promise and does not run the file.
     """
 
-    pictures: int
+    images: int
     runs: tuple[str, ...]
     pairs: tuple[Pair, ...]
     operations: tuple[OpDistance, ...]
@@ -80,7 +80,7 @@ class Parity:
 def measure_parity(
     files: Mapping[str, Path], images: Sequence[Image], preprocess: Preprocess, keras: NDArray[np.float32] | None
 ) -> Parity:
-    """Let every runtime that is installed answer the pictures, uint8 [H, W, C].
+    """Let every runtime that is installed answer the images, uint8 [H, W, C].
 
     files: by role, as RUNS names them. keras: its own answers, float32 [N, classes]; None: it is left out.
     """
@@ -163,20 +163,20 @@ def saturation_doubts(parity: Parity) -> list[str]:
     ]
 
 
-def save_pictures(images: Sequence[Image], keras: NDArray[np.float32], model: Path, path: Path) -> None:
-    """Write pictures, uint8 [H, W, C], and Keras' answers, float32 [N, classes], for a float .tflite."""
+def save_images(images: Sequence[Image], keras: NDArray[np.float32], model: Path, path: Path) -> None:
+    """Write images, uint8 [H, W, C], and Keras' answers, float32 [N, classes], for a float .tflite."""
     digest = np.frombuffer(bytes.fromhex(sha256_file(model)), np.uint8)
     save_npz({"images": np.stack(images), "keras": keras, "model": digest}, path)
 
 
-def load_pictures(path: Path, model: Path) -> tuple[list[Image], NDArray[np.float32]]:
-    """What save_pictures() wrote; ArtifactError where it is of another model, or no such file."""
+def load_images(path: Path, model: Path) -> tuple[list[Image], NDArray[np.float32]]:
+    """What save_images() wrote; ArtifactError where it is of another model, or no such file."""
     arrays = read_npz(path)
     if arrays.keys() != {"images", "keras", "model"}:
         raise ArtifactError(f"{path} is not what convert of this version writes; run ghost-edge convert again")
     images, keras, digest = arrays["images"], arrays["keras"], arrays["model"]
     if digest.tobytes().hex() != sha256_file(model) or images.ndim != 4 or keras.shape[:1] != images.shape[:1]:
-        raise ArtifactError(f"{path} holds the pictures of another model than {model.name}; convert again")
+        raise ArtifactError(f"{path} holds the images of another model than {model.name}; convert again")
     return list(images), keras
 
 
@@ -185,7 +185,7 @@ def load_parity(path: Path) -> Parity:
     found = json.loads(path.read_text(encoding="utf-8"))
     pairs = tuple(Pair(**row) for row in found["pairs"])
     operations = tuple(OpDistance(**row) for row in found["operations"])
-    return Parity(found["pictures"], tuple(found["runs"]), pairs, operations, tuple(found["refused"]))
+    return Parity(found["images"], tuple(found["runs"]), pairs, operations, tuple(found["refused"]))
 
 
 def columns(parity: Parity) -> tuple[Column, ...]:

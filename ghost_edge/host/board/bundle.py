@@ -1,4 +1,4 @@
-"""Everything a board without a network needs in one file: models, pictures, wheels, and the script that runs them."""
+"""Everything a board without a network needs in one file: models, images, wheels, and the script that runs them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ghost_edge.core.files import open_artifact, sha256_file, whole_file
 from ghost_edge.core.manifest import FILE_NAME, Manifest, Model, read_manifest
 from ghost_edge.core.options import pick
 from ghost_edge.core.targets import TARGETS, Target
-from ghost_edge.device.evaluation_set import save_pictures
-from ghost_edge.host.board.evaluation_set import sample_pictures
+from ghost_edge.device.evaluation_set import save_evaluation_set
+from ghost_edge.host.board.evaluation_set import sample_images
 from ghost_edge.host.board.wheels import download_wheels, write_own_wheel
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.schema import load_recipe
@@ -39,9 +39,9 @@ def make_bundle(
 ) -> Path:
     """Pack a folder that convert made for a row of TARGETS, as <name>-<target>.tar.gz; same input, same bytes.
 
-    images: so many evaluation pictures of the recipe that made the folder (default: the embedded one). pythons: the
+    images: so many evaluation images of the recipe that made the folder (default: the embedded one). pythons: the
     versions that the board may have. say() is told which models are left out, and why.
-    Raises ArtifactError (a file is damaged), RecipeError (another recipe), as download_wheels(), as sample_pictures().
+    Raises ArtifactError (a file is damaged), RecipeError (another recipe), as download_wheels(), as sample_images().
     """
     if recipe and not images:
         raise RecipeError("--recipe is for --images N; give both or none")
@@ -54,8 +54,8 @@ def make_bundle(
         work = Path(folder)
         if used:
             comparable = [models[each.artifact.file] for each in manifest.models if _is_comparable(each, models)]
-            pictures = sample_pictures(load_recipe(used), places_for(used.parent, data), images, comparable)
-            save_pictures(pictures, work / "pictures.npz")
+            sample = sample_images(load_recipe(used), places_for(used.parent, data), images, comparable)
+            save_evaluation_set(sample, work / "images.npz")
         download_wheels(row, pythons, work / "wheels")
         write_own_wheel((*row.packages, *row.expected), work / "wheels")
         made = {path.relative_to(work).as_posix(): path for path in work.rglob("*") if path.is_file()}
@@ -71,7 +71,7 @@ def make_bundle(
 def _its_recipe(recipe: Path | None, manifest: Manifest, source: Path) -> Path:
     path = recipe or default_recipe()
     if sha256_file(path) != manifest.recipe_sha256:
-        why = f"{path} did not make {source}" if recipe else "--images needs the recipe's pictures"
+        why = f"{path} did not make {source}" if recipe else "--images needs the recipe's images"
         raise RecipeError(f"{why}; give --recipe the one that made {source}, as it was then")
     return path
 

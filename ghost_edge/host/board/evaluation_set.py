@@ -1,4 +1,4 @@
-"""Evaluation pictures for a board, with what the workstation's reference kernels answer to them."""
+"""Evaluation images for a board, with what the workstation's reference kernels answer to them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from ghost_edge.core.dataset import Image, select
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.preprocess import Preprocess, fit_image
 from ghost_edge.device.evaluate import RunOptions, raw_outputs_isolated
-from ghost_edge.device.evaluation_set import Pictures
+from ghost_edge.device.evaluation_set import EvaluationSet
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.schema import Recipe, require
 
 
-def sample_pictures(recipe: Recipe, places: Places, count: int, models: Sequence[Path]) -> Pictures:
-    """`count` pictures at even distances in [evaluation], and these models' outputs; DataError where it has fewer."""
+def sample_images(recipe: Recipe, places: Places, count: int, models: Sequence[Path]) -> EvaluationSet:
+    """`count` images at even distances in [evaluation], and these models' outputs; DataError where it has fewer."""
     options = require(recipe.evaluation, "evaluation", "--images")
     dataset = open_dataset(options, places)
     if count > len(dataset):
-        raise DataError(f"--images {count}: {dataset.name} has {len(dataset)} pictures; ask for no more")
-    chosen = select(dataset, np.arange(count) * len(dataset) // count)  # a folder's first pictures are one class
+        raise DataError(f"--images {count}: {dataset.name} has {len(dataset)} images; ask for no more")
+    chosen = select(dataset, np.arange(count) * len(dataset) // count)  # a folder's first images are one class
     images = [store_image(image, recipe.preprocess) for image in chosen.images]
     how = RunOptions(kernels="reference")
     outputs = {path.stem: raw_outputs_isolated(path, images, recipe.preprocess, how)[0] for path in models}
-    return Pictures(np.stack(images), chosen.labels + options.label_offset, outputs)
+    return EvaluationSet(np.stack(images), chosen.labels + options.label_offset, outputs)
 
 
 def store_image(image: Image, options: Preprocess) -> Image:
-    """uint8 [S, S, C], RGB or grey, to which prepare() gives the very input that it gives to the picture itself.
+    """uint8 [S, S, C], RGB or grey, to which prepare() gives the very input that it gives to the image itself.
 
     S is the side to which prepare() resizes: with a black frame around the crop there is nothing left to resize.
     """

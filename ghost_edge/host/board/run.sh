@@ -37,8 +37,8 @@ fi
 venv/bin/python -m ghost_edge bench . "$@" --json bench.json
 bench=$?
 evaluate=null
-if [ -e pictures.npz ]; then
-  venv/bin/python -m ghost_edge evaluate ./*.tflite --pictures pictures.npz --kernels reference --json evaluation.json
+if [ -e images.npz ]; then
+  venv/bin/python -m ghost_edge evaluate ./*.tflite --images images.npz --kernels reference --json evaluation.json
   evaluate=$?
 fi
 {

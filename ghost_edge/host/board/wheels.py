@@ -45,7 +45,7 @@ def download_wheels(target: Target, pythons: Sequence[str], folder: Path) -> Non
 
 
 def write_own_wheel(requires: Sequence[str], folder: Path) -> Path:
-    """Write a wheel that requires exactly `requires`, without the shipped pictures and weights.
+    """Write a wheel that requires exactly `requires`, without the shipped images and weights.
 
     Nothing in it comes from a build tool: a checkout and an installation of the same sources give the same bytes.
     """

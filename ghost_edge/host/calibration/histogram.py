@@ -1,4 +1,4 @@
-"""Histogram of a tensor, of the same size and the same for whatever order and number of pictures."""
+"""Histogram of a tensor, of the same size and the same for whatever order and number of images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 HALF = 2048  # bins on each side of zero
 MIDDLES = np.arange(-HALF, HALF) + 0.5  # of the bins, in units of their width
-_COUNTED = 2**16  # values of one tensor and picture: 16 a bin; all of them took twice the time at 224 px
+_COUNTED = 2**16  # values of one tensor and image: 16 a bin; all of them took twice the time at 224 px
 _DEEPEST_SHIFT = 62  # int64
 
 

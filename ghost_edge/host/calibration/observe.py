@@ -17,13 +17,13 @@ from ghost_edge.host.calibration.histogram import Histogram, histogram, merge
 from ghost_edge.host.tflite.activations import Inputs, Say, activations
 from ghost_edge.host.tflite.graph import Model
 
-_WORTH_A_PROCESS = 32  # pictures
+_WORTH_A_PROCESS = 32  # images
 _LONGEST_S = 24 * 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Observed:
-    """Names of activation tensors, each with the histogram of its values over all pictures."""
+    """Names of activation tensors, each with the histogram of its values over all images."""
 
     names: tuple[str, ...]
     histograms: tuple[Histogram, ...]
@@ -53,7 +53,7 @@ class Ranges:
 def observe(tflite: Path, graph: Model, inputs: Inputs, say: Say, first: int = 0) -> Observed:
     """Run model inputs, float32 [1, ...], and count the values of every activation; first: number of the first one.
 
-    Neither extremes nor counts depend on the order of the pictures, unlike a moving average; memory does not grow with
+    Neither extremes nor counts depend on the order of the images, unlike a moving average; memory does not grow with
     their number. Raises DataError when an activation is NaN or infinite.
     """
     seen: dict[str, Histogram] = {}
@@ -94,7 +94,7 @@ def observe_channels(tflite: Path, graph: Model, inputs: Inputs, *, say: Say) ->
 
 
 def observe_means(tflite: Path, graph: Model, inputs: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
-    """The mean over pictures of every activation, float64 [...] by name; else as observe()."""
+    """The mean over images of every activation, float64 [...] by name; else as observe()."""
     sums: dict[str, NDArray[np.float64]] = {}
     for name, values in activations(tflite, graph, inputs, lambda done: None):
         sums[name] = sums.get(name, 0.0) + values.astype(np.float64)

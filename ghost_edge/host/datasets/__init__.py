@@ -1,4 +1,4 @@
-"""Where pictures come from: one row a source."""
+"""Where images come from: one row a source."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ DATASETS: dict[str, Source] = {
 
 @dataclasses.dataclass(frozen=True)
 class DataTable:
-    """A dataset as a recipe names it: the source's own options, and which of its pictures.
+    """A dataset as a recipe names it: the source's own options, and which of its images.
 
-    list: a file of picture digests, one a line, in the order to use; empty: all pictures.
+    list: a file of image digests, one a line, in the order to use; empty: all images.
     list_sha256: SHA-256 of that file.
     """
 
@@ -46,17 +46,17 @@ class DataTable:
 
 
 def open_dataset(table: DataTable, places: Places) -> Dataset:
-    """Open the pictures of a recipe's table; raises DataError where there are none."""
+    """Open the images of a recipe's table; raises DataError where there are none."""
     dataset = DATASETS[table.kind].load(table.source, places)
     if table.list:
         dataset = select_listed(dataset, places.find(table.list, sha256=table.list_sha256))
     if not len(dataset):
-        raise DataError(f"{dataset.name} holds no pictures; check path, split and list of the table")
+        raise DataError(f"{dataset.name} holds no images; check path, split and list of the table")
     return dataset
 
 
 def class_names(recipe: Any, places: Places) -> tuple[str, ...]:
-    """What the classes are called, in the order of the labels; nothing where the recipe names no pictures."""
+    """What the classes are called, in the order of the labels; nothing where the recipe names no images."""
     table = recipe.evaluation or recipe.calibration
     return () if table is None else DATASETS[table.kind].load(table.source, places).class_names
 
@@ -71,20 +71,20 @@ def read_list(path: Path) -> list[str]:
 
 
 def select_listed(dataset: Dataset, path: Path) -> Dataset:
-    """The listed pictures in the list's order; raises DataError when one is not in the data set."""
+    """The listed images in the list's order; raises DataError when one is not in the data set."""
     wanted = read_list(path)
     positions = {image_digest(image): index for index, image in enumerate(dataset.images)}
     missing = [digest for digest in wanted if digest not in positions]
     if missing:
         raise DataError(
-            f"{path} lists {len(missing)} pictures that {dataset.name} does not hold, first {missing[0]}; "
+            f"{path} lists {len(missing)} images that {dataset.name} does not hold, first {missing[0]}; "
             "list and data do not belong together: restore them, or make the lists anew (init --force) and train"
         )
     return select(dataset, [positions[digest] for digest in wanted])
 
 
 def fingerprint(table: DataTable, places: Places) -> dict[str, Any]:
-    """What decides the pictures and their use: every option, with the content instead of the path of what it names.
+    """What decides the images and their use: every option, with the content instead of the path of what it names.
 
     A file counts by its SHA-256, a folder by the names, sizes and time stamps in it.
     """
@@ -109,5 +109,5 @@ def _folder_digest(folder: Path) -> str:
             (place / name, (Path(inside) / name).stat()) for name in sorted(files) if (Path(inside) / name).is_file()
         ]
         lines += [f"{path} {status.st_size} {status.st_mtime_ns}\n" for path, status in found]
-    names = "".join(lines).encode(errors="surrogateescape")  # any bytes, in files that are no pictures
+    names = "".join(lines).encode(errors="surrogateescape")  # any bytes, in files that are no images
     return hashlib.sha256(names).hexdigest()

@@ -1,4 +1,4 @@
-"""Pictures and labels as plain arrays in one .npz."""
+"""Images and labels as plain arrays in one .npz."""
 
 from __future__ import annotations
 

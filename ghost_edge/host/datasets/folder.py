@@ -1,4 +1,4 @@
-"""A folder of pictures: one sub-folder a class, or a labels.csv."""
+"""A folder of images: one sub-folder a class, or a labels.csv."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Folder:
 
 
 def load(options: Folder, places: Places) -> Dataset:
-    """List the pictures, decoding each when asked for. Raises DataError for an empty folder, a bad line or name."""
+    """List the images, decoding each when asked for. Raises DataError for an empty folder, a bad line or name."""
     folder = places.find(options.path)
     if not folder.is_dir():
         raise DataError(f'{folder} is a file; kind = "folder" needs a folder, kind = "packed" takes .npz files')
@@ -46,7 +46,7 @@ def load(options: Folder, places: Places) -> Dataset:
     if not files:
         others = not_read(folder)
         raise DataError(
-            f"{folder} holds no pictures ({', '.join(SUFFIXES)}) in class sub-folders, and no labels.csv"
+            f"{folder} holds no images ({', '.join(SUFFIXES)}) in class sub-folders, and no labels.csv"
             + (f"; not read: {others}" if others else "")
         )
     return Dataset(
@@ -116,4 +116,4 @@ def _read(files: Sequence[Path], index: int) -> Image:
     try:
         return decode_image(path.read_bytes(), str(path))
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); it is in the list of pictures") from error
+        raise DataError(f"{path} cannot be read ({error.strerror}); it is in the list of images") from error

@@ -1,4 +1,4 @@
-"""The calibration pictures, looked at before anything is quantized with them: what is wrong, and what to change."""
+"""The calibration images, looked at before anything is quantized with them: what is wrong, and what to change."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ghost_edge.core.errors import DataError
 from ghost_edge.core.preprocess import CHANNELS, Preprocess, fit_image
 
 FEWEST = 50
-MOST_ILL = 0.05  # share of pictures of one colour, of almost black ones, of copies
+MOST_ILL = 0.05  # share of images of one colour, of almost black ones, of copies
 BLACK = 6  # mean of 0..255
-COPY = 0.995  # correlation of thumbnails; stored again as JPEG 75: over 0.998; other pictures: under 0.994 (MNIST)
-FAR_UNDER = 0.15  # of top-1, under the model card's; pictures to calibrate with are training pictures, so easier
+COPY = 0.995  # correlation of thumbnails; stored again as JPEG 75: over 0.998; other images: under 0.994 (MNIST)
+FAR_UNDER = 0.15  # of top-1, under the model card's; images to calibrate with are training images, so easier
 BETTER, SURE = 0.05, 0.5  # of top-1: what another [preprocess] has to win, and to reach, before it is named
 _THUMBNAIL = Preprocess(size=16, channels="GRAY", fit="stretch")
 _SCALINGS = (  # mean, std, divide_by: what published networks were trained with
@@ -28,7 +28,7 @@ _SCALINGS = (  # mean, std, divide_by: what published networks were trained with
     ((0.0,), (1.0,), 1.0),
     ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 255.0),
 )
-_FLATTERED = "the measured drop would be flattered: calibrate on training pictures"
+_FLATTERED = "the measured drop would be flattered: calibrate on training images"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Finding:
 
 
 class _Look(NamedTuple):
-    """What is kept of a picture, which may be large: its identity, its extremes and mean, a thumbnail."""
+    """What is kept of an image, which may be large: its identity, its extremes and mean, a thumbnail."""
 
     digest: str
     flat: bool
@@ -48,32 +48,32 @@ class _Look(NamedTuple):
     thumbnail: NDArray[np.float32]
 
 
-def examine_pictures(dataset: Dataset, evaluation: Iterable[Image]) -> Iterator[Finding]:
-    """What can be seen without a model: pictures that also judge, one class, flat, dark, copies, too few."""
+def examine_images(dataset: Dataset, evaluation: Iterable[Image]) -> Iterator[Finding]:
+    """What can be seen without a model: images that also judge, one class, flat, dark, copies, too few."""
     looks, judges = ([_look(image) for image in images] for images in (dataset.images, evaluation))
-    several = f"of {len(looks)} calibration pictures"
+    several = f"of {len(looks)} calibration images"
     shared = sorted({look.digest for look in looks} & {look.digest for look in judges})
     if shared:
-        yield Finding(f"{len(shared)} {several} are also evaluation pictures, first {shared[0]}; {_FLATTERED}", True)
+        yield Finding(f"{len(shared)} {several} are also evaluation images, first {shared[0]}; {_FLATTERED}", True)
     elif alike := _count_alike(looks, judges):
-        yield Finding(f"{alike} {several} look like evaluation pictures stored again; {_FLATTERED}")
+        yield Finding(f"{alike} {several} look like evaluation images stored again; {_FLATTERED}")
     if len(np.unique(dataset.labels)) < 2:
         yield Finding(
-            f"the {len(looks)} calibration pictures from {dataset.name} are all of one class; ranges would fit that "
-            "class alone: take pictures of every class",
+            f"the {len(looks)} calibration images from {dataset.name} are all of one class; ranges would fit that "
+            "class alone: take images of every class",
             fatal=True,
         )
     flat = sum(look.flat for look in looks)
     dark = sum(not look.flat and look.mean < BLACK for look in looks)
     copies = len(looks) - len({look.digest for look in looks})
     if flat > MOST_ILL * len(looks):
-        yield Finding(f"{flat} {several} are of one colour; take real pictures", fatal=flat == len(looks))
+        yield Finding(f"{flat} {several} are of one colour; take real images", fatal=flat == len(looks))
     if dark > MOST_ILL * len(looks):
         yield Finding(f"{dark} {several} are almost black (mean under {BLACK} of 255); check exposure and decoding")
     if copies > MOST_ILL * len(looks):
         yield Finding(f"{copies} {several} are copies of others and add nothing; take more different ones")
     if len(looks) < FEWEST:
-        yield Finding(f"{len(looks)} calibration pictures are few to find ranges with; take {FEWEST} or more: samples")
+        yield Finding(f"{len(looks)} calibration images are few to find ranges with; take {FEWEST} or more: samples")
 
 
 def examine_preprocess(
@@ -83,7 +83,7 @@ def examine_preprocess(
     images: Sequence[Image],
     trained: Preprocess | None = None,
 ) -> Iterator[Finding]:
-    """What the float model's answers to labelled pictures say of [preprocess]; top1(p): its share of right ones with p.
+    """What the float model's answers to labelled images say of [preprocess]; top1(p): its share of right ones with p.
 
     card_top1, trained: those of the model card; None: nothing is known of what they should be.
     """
@@ -99,7 +99,7 @@ def examine_preprocess(
     sample = np.concatenate([image.reshape(-1) for image in images[:50]])
     means = f"divide_by {preprocess.divide_by:g}, mean {list(preprocess.mean)}, std {list(preprocess.std)}"
     yield Finding(
-        f"preprocessing does not fit: the float model has {here:.1%} top-1 on the calibration pictures"
+        f"preprocessing does not fit: the float model has {here:.1%} top-1 on the calibration images"
         + (f", its model card says {card_top1:.1%}" if ill else "")
         + f"; they span {sample.min()}..{sample.max()}, [preprocess] says {means}, {preprocess.channels}; "
         + (f"with {best} it is {scores[best]:.1%}" if better else "check labels, their order, and the weights too"),
@@ -125,7 +125,7 @@ def _orders(preprocess: Preprocess) -> dict[str, Preprocess]:
 
 
 def _count_alike(looks: Sequence[_Look], judges: Sequence[_Look]) -> int:
-    """How many pictures correlate with a judge as only a copy does, thumbnail by thumbnail."""
+    """How many images correlate with a judge as only a copy does, thumbnail by thumbnail."""
     if not judges:
         return 0
     ours, theirs = (np.stack([look.thumbnail for look in each]) for each in (looks, judges))

@@ -1,4 +1,4 @@
-"""A packed set: the JPEG or PNG bytes of every picture in one .npz."""
+"""A packed set: the JPEG or PNG bytes of every image in one .npz."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Packed:
 
 
 def load(options: Packed, places: Places) -> Dataset:
-    """Open one split; pictures are decoded when asked for. Raises DataError for a missing or damaged file."""
+    """Open one split; images are decoded when asked for. Raises DataError for a missing or damaged file."""
     path = places.find(options.path, sha256=options.sha256)
     split = options.split
     keys = (f"{split}_bytes", f"{split}_offsets", f"y_{split}", "class_names")

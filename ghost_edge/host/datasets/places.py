@@ -22,7 +22,7 @@ def is_utf8(name: str) -> bool:
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
-    """What to raise where the system refuses to read a folder or a file of pictures."""
+    """What to raise where the system refuses to read a folder or a file of images."""
     return DataError(f"{error.filename or path} cannot be read ({error.strerror}); check its name and its permissions")
 
 

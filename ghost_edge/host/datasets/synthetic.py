@@ -1,4 +1,4 @@
-"""Random pictures: for speed, never for ranges or accuracy."""
+"""Random images: for speed, never for ranges or accuracy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ghost_edge.host.datasets.places import Places
 
 @dataclasses.dataclass(frozen=True)
 class Synthetic:
-    """kind = "synthetic": `count` pictures of smooth noise, reproducible from the seed."""
+    """kind = "synthetic": `count` images of smooth noise, reproducible from the seed."""
 
     count: int = 100
     size: int = 224

@@ -1,4 +1,4 @@
-"""The ratios of ghost modules as a picture, the same bytes for the same numbers."""
+"""The ratios of ghost modules as an image, the same bytes for the same numbers."""
 
 from __future__ import annotations
 

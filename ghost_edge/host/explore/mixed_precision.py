@@ -37,7 +37,7 @@ Judge = Callable[[Path], Accuracy]
 REPORT = "mixed.json"
 _ROUNDS, _TOGETHER = 20, 12  # turns of each file, and files that are open at once
 _PRICED = 40  # turns for the price that is told
-_PICTURES = 64  # for the noise of one segment
+_IMAGES = 64  # for the noise of one segment
 _SEARCH = 0.8  # share of the progress bar until the first plan is judged
 
 
@@ -62,7 +62,7 @@ class Target:
 def mix_stage(recipe: Recipe, target: Target) -> Stage:
     """A stage that follows `quantize` and writes <name>_mixed.tflite and mixed.json.
 
-    Raises RecipeError where the recipe is not of an int8 model or has no pictures that judge.
+    Raises RecipeError where the recipe is not of an int8 model or has no images that judge.
     """
     if recipe.quantization.kind != "int8":
         raise RecipeError(
@@ -86,7 +86,7 @@ def mix_stage(recipe: Recipe, target: Target) -> Stage:
 def find_mix(work: Work, target: Target) -> tuple[Path, ...]:
     """Write the cheapest of the planner's mixes that meets the target, and what it gains and costs.
 
-    Every second evaluation picture decides; accuracy is told of the others. Raises GateError where no mix is enough,
+    Every second evaluation image decides; accuracy is told of the others. Raises GateError where no mix is enough,
     with the best that there is.
     """
     dataset = open_dataset(require(work.recipe.evaluation, "evaluation", "a target"), work.places)
@@ -112,7 +112,7 @@ def find_mix(work: Work, target: Target) -> tuple[Path, ...]:
     operations = sum(last - first + 1 for first, last in left)
     found = {"precision": bench.precision, "spans": left, "operations": operations, "of": bench.parts[-1][1] + 1}
     ratio = dataclasses.asdict(time_ratio(*times[::-1], rounds=_PRICED))
-    judged = {"pictures": len(dataset) // 2, "deciding": dataclasses.asdict(decide(file)), "models": models}
+    judged = {"images": len(dataset) // 2, "deciding": dataclasses.asdict(decide(file)), "models": models}
     write_json({**found, **judged, "time": ratio, "board": work.recipe.target}, report)
     return file, report
 
@@ -128,7 +128,7 @@ def describe_mix(path: Path) -> str:
     return "\n".join(
         [
             as_text([{**row, **accuracy_cells(Accuracy(**row["accuracy"]))} for row in found["models"]], COLUMNS),
-            f"judged on {found['pictures']} pictures that decided nothing; agreement on those that decided: "
+            f"judged on {found['images']} images that decided nothing; agreement on those that decided: "
             f"{found['deciding']['agreement']:.2%}",
             f"{found['operations']} of {found['of']} operations leave int8 for {found['precision']}: {price}",
             *([doubt] if found["board"] == "zynq7000" else []),
@@ -230,10 +230,10 @@ def _measure(bench: _Bench) -> tuple[NDArray[np.float64], NDArray[np.float64], N
 def _noises(bench: _Bench) -> Iterator[float]:
     """Power of the logits' noise with no segment in int8, then with each alone."""
     count, preprocess = len(bench.parts), bench.work.recipe.preprocess
-    pictures = stage.held_back(bench.work)[:_PICTURES]
-    reference = predict(bench.source, pictures, preprocess)
+    images = stage.held_back(bench.work)[:_IMAGES]
+    reference = predict(bench.source, images, preprocess)
     for alone in range(-1, count):
-        logits = predict(bench.make(tuple(number != alone for number in range(count))), pictures, preprocess)
+        logits = predict(bench.make(tuple(number != alone for number in range(count))), images, preprocess)
         bench.work.tell(_SEARCH / 2 * (1 + (alone + 2) / (count + 1)), f"noise of segment {alone + 1} of {count}")
         yield float(np.square(logits.astype(np.float64) - reference).mean())
 
@@ -249,13 +249,13 @@ def _first_that_meets(bench: _Bench, plans: Sequence[Plan], target: Target, judg
     return plans[high]
 
 
-def _judge(work: Work, pictures: Dataset) -> Judge:
-    """What the answers of a file on these pictures are worth against the float model's."""
+def _judge(work: Work, images: Dataset) -> Judge:
+    """What the answers of a file on these images are worth against the float model's."""
     options: Any = work.recipe.evaluation
-    reference = predict(work.path(work.names.source), pictures.images, work.recipe.preprocess)
+    reference = predict(work.path(work.names.source), images.images, work.recipe.preprocess)
 
     def judge(path: Path) -> Accuracy:
-        logits = predict(path, pictures.images, work.recipe.preprocess)
-        return judge_all({"float": reference, "mixed": logits}, pictures.labels + options.label_offset)["mixed"]
+        logits = predict(path, images.images, work.recipe.preprocess)
+        return judge_all({"float": reference, "mixed": logits}, images.labels + options.label_offset)["mixed"]
 
     return judge

@@ -67,7 +67,7 @@ COLUMNS = (
 def compare_networks(
     names: Sequence[str], folder: Path, *, size: int, rounds: int, threads: int, reporter: Reporter
 ) -> list[dict[str, Any]]:
-    """Convert RIVALS of these names for pictures of `size` pixels into the folder, then time all their files in turn.
+    """Convert RIVALS of these names for images of `size` pixels into the folder, then time all their files in turn.
 
     A row of COLUMNS each, with the source, and samples and doubts by "float" and "int8". What could not be had is None,
     and result says why. Raises RecipeError for an unknown name, ConversionError where no network was converted.

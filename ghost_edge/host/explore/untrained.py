@@ -42,7 +42,7 @@ def convert_untrained(network: Mapping[str, Any], folder: Path, *, name: str = "
 
 
 def convert_for_cost(recipe: Recipe, places: Places, folder: Path, reporter: Reporter) -> Untrained:
-    """Convert a recipe's network without its weights and pictures: they change no cost, and may not be there yet."""
+    """Convert a recipe's network without its weights and images: they change no cost, and may not be there yet."""
     network: NetworkTable = require(recipe.network, "network", "inspect")
     weights = "" if NETWORKS[network.kind].source else RANDOM
     noise = Synthetic(count=8, size=network.options.input_size, channels=network.options.input_channels)

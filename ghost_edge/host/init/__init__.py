@@ -1,1 +1,1 @@
-"""A first recipe, made of what somebody has: pictures, a Keras model or a checkpoint."""
+"""A first recipe, made of what somebody has: images, a Keras model or a checkpoint."""

@@ -1,4 +1,4 @@
-"""Where a source's pictures are, in the words of a recipe."""
+"""Where a source's images are, in the words of a recipe."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _ARRAYS = "images and labels, x_train and y_train, or <split>_bytes as in a pack
 
 
 @dataclasses.dataclass(frozen=True)
-class Pictures:
-    """Keys of a recipe's tables but `kind`: pictures to learn from, and those that judge (None: one set, to be split).
+class Images:
+    """Keys of a recipe's tables but `kind`: images to learn from, and those that judge (None: one set, to be split).
 
     path is absolute. used: which of several sets these are, and which others are there.
     """
@@ -32,7 +32,7 @@ class Pictures:
     used: str = ""
 
     def unread(self) -> list[str]:
-        """Of each set, which files in its class folders are no pictures to us."""
+        """Of each set, which files in its class folders are no images to us."""
         tables = filter(None, (self.learn, self.judge))
         return [not_read(Path(table["path"])) if self.kind == "folder" else "" for table in tables]
 
@@ -46,13 +46,13 @@ class Pictures:
                 other = sorted({*one.class_names} ^ {*sets[0].class_names})
                 raise DataError(f"{sets[0].name} and {one.name} are not of the same classes: {', '.join(other)}")
             if not len(one) or not 0 <= one.labels.min() <= one.labels.max() < max(len(one), len(one.class_names)):
-                raise DataError(f"{one.name} has no pictures of classes that count from 0; check its labels")
+                raise DataError(f"{one.name} has no images of classes that count from 0; check its labels")
         return sets
 
 
 def check_source(path: Path, suffixes: Sequence[str]) -> None:
     """Raise RecipeError, with what to do instead, unless path is a folder, or a file with one of these suffixes."""
-    wanted = "give a folder with a folder of pictures for each class, a .npz, a .keras file or a checkpoint"
+    wanted = "give a folder with a folder of images for each class, a .npz, a .keras file or a checkpoint"
     check_encodable(path)
     try:
         exists = path.exists()
@@ -63,7 +63,7 @@ def check_source(path: Path, suffixes: Sequence[str]) -> None:
     if path.suffix in (".tflite", ".onnx"):
         raise RecipeError(f"{path} is converted already; `ghost-edge parity`, `export` and `bench` take it as it is")
     if not path.is_dir() and path.suffix not in suffixes:
-        what = "one picture" if path.suffix.lower() in SUFFIXES else "nothing that init knows"
+        what = "one image" if path.suffix.lower() in SUFFIXES else "nothing that init knows"
         raise RecipeError(f"{path} is {what}; {wanted}")
 
 
@@ -73,29 +73,29 @@ def check_encodable(path: Path) -> None:
         raise RecipeError(f"{str(path.absolute())!a} is not named in UTF-8, as recipes are; rename it")
 
 
-def find_pictures(path: Path) -> Pictures:
-    """Look at an absolute path of a folder or .npz; DataError where it is damaged, or its pictures have no classes."""
+def find_images(path: Path) -> Images:
+    """Look at an absolute path of a folder or .npz; DataError where it is damaged, or its images have no classes."""
     try:
         return _in_folder(path) if path.is_dir() else _in_npz(path)
     except OSError as error:
         raise unreadable(path, error) from error
 
 
-def _in_folder(path: Path) -> Pictures:
+def _in_folder(path: Path) -> Images:
     if (path / "labels.csv").is_file():
-        return Pictures("folder", {"path": str(path), **({} if (path / "images").is_dir() else {"images": "."})})
+        return Images("folder", {"path": str(path), **({} if (path / "images").is_dir() else {"images": "."})})
     folders = {entry.name for entry in path.iterdir() if entry.is_dir()}
     if not folders:
-        raise DataError(f"{path} has no folders in it; put the pictures of each class into a folder of its own")
+        raise DataError(f"{path} has no folders in it; put the images of each class into a folder of its own")
     with_classes = [name for name in folders if any(entry.is_dir() for entry in (path / name).iterdir())]
     learn, judge = _first(_LEARN, with_classes), _first(_JUDGE, with_classes)
     if learn is None:
-        return Pictures("folder", {"path": str(path)})
+        return Images("folder", {"path": str(path)})
     judges = {"path": str(path / judge)} if judge else None
-    return Pictures("folder", {"path": str(path / learn)}, judges, _used(learn, judge, with_classes))
+    return Images("folder", {"path": str(path / learn)}, judges, _used(learn, judge, with_classes))
 
 
-def _in_npz(path: Path) -> Pictures:
+def _in_npz(path: Path) -> Images:
     try:
         with zipfile.ZipFile(path) as archive:
             keys = {name.removesuffix(".npy") for name in archive.namelist()}
@@ -114,7 +114,7 @@ def _in_npz(path: Path) -> Pictures:
     if not tables:
         raise DataError(f"{path} holds {', '.join(sorted(keys)) or 'nothing'}; expected {_ARRAYS}")
     sets = [{"path": str(path), "sha256": sha256, **table} for table in tables]
-    return Pictures(kind, sets[0], sets[1] if sets[1:] else None, used)
+    return Images(kind, sets[0], sets[1] if sets[1:] else None, used)
 
 
 def _used(learn: str, judge: str | None, there: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Look once at every picture, and deal the distinct ones into lists."""
+"""Look once at every image, and deal the distinct ones into lists."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ghost_edge.core.dataset import Dataset, image_digest
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.gate.regression import least_lost
 from ghost_edge.core.preprocess import check_image
-from ghost_edge.host.init.sources import Pictures
+from ghost_edge.host.init.sources import Images
 
 PARTS = ("training", "calibration", "evaluation")
 _SEED = 0
-_JUDGES = 0.2  # share of the pictures that evaluate, where there is no set of its own for that
+_JUDGES = 0.2  # share of the images that evaluate, where there is no set of its own for that
 _DIGITS = 4  # of mean and std
 
 Indices = NDArray[np.int64]
 _SIZES = (224, 192, 160, 128, 96, 64, 48, 32)  # pixels
-_ENOUGH = 256  # rows and columns of a picture that its mean is taken from
-_CALIBRATION = (50, 300)  # pictures: fewer say little of ranges, more cost time
+_ENOUGH = 256  # rows and columns of an image that its mean is taken from
+_CALIBRATION = (50, 300)  # images: fewer say little of ranges, more cost time
 _STEP = 0.005  # of max_drop
-FEW = 100  # evaluation pictures: with fewer, a max_drop that they can see passes almost anything
-ONE_POINT = 700  # evaluation pictures that see a drop of 0.01
+FEW = 100  # evaluation images: with fewer, a max_drop that they can see passes almost anything
+ONE_POINT = 700  # evaluation images that see a drop of 0.01
 _TESTS = 5  # of the gate against a baseline: top-1 of float, int8 and its twin, agreement of the latter two
 
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """A data set, picture by picture.
+    """A data set, image by image.
 
     sides: the shorter one, in pixels [N]; moments: float64 [N, 2, 3], means of pixel / 255 and of its square by
-    channel; grey: all channels of every picture are the same.
+    channel; grey: all channels of every image are the same.
     """
 
     digests: tuple[str, ...]
@@ -48,7 +48,7 @@ class Survey:
 
 
 def look(dataset: Dataset, say: Callable[[float, str], None]) -> Survey:
-    """Decode every picture once; raises DataError naming one that is unreadable."""
+    """Decode every image once; raises DataError naming one that is unreadable."""
     digests, sides, moments, grey = [], [], [], True
     for index, image in enumerate(map(check_image, dataset.images)):
         side = min(image.shape[:2])
@@ -59,12 +59,12 @@ def look(dataset: Dataset, say: Callable[[float, str], None]) -> Survey:
         sides.append(side)
         means = [np.broadcast_to(values.mean(axis=(0, 1)), 3) for values in (pixels, pixels**2)]
         moments.append(means)
-        say((index + 1) / len(dataset), f"{index + 1:,} of {len(dataset):,} pictures of {dataset.name}")
+        say((index + 1) / len(dataset), f"{index + 1:,} of {len(dataset):,} images of {dataset.name}")
     return Survey(tuple(digests), dataset.labels, np.asarray(sides), np.asarray(moments), grey)
 
 
 def distinct(surveys: Sequence[Survey]) -> list[Indices]:
-    """Positions in each survey without copies: the last one keeps a picture, and one of two classes is nowhere."""
+    """Positions in each survey without copies: the last one keeps an image, and one of two classes is nowhere."""
     classes = defaultdict(set)
     for survey in surveys:
         for digest, label in zip(survey.digests, survey.labels):
@@ -93,14 +93,14 @@ def deal(
 
 
 def calibration_share(count: int, pool: int) -> float:
-    """The share of a pool of pictures that gives a tenth of `count` of them, but 50 to 300."""
+    """The share of a pool of images that gives a tenth of `count` of them, but 50 to 300."""
     return min(max(count / 10, _CALIBRATION[0]), _CALIBRATION[1]) / pool
 
 
 def check_classes(dataset: Dataset, labels: Indices, *, least: int, unread: str = "") -> None:
-    """Raise DataError where there is one class, or one of fewer pictures than there are lists to fill.
+    """Raise DataError where there is one class, or one of fewer images than there are lists to fill.
 
-    unread: what lies beside the pictures and may have been meant as such.
+    unread: what lies beside the images and may have been meant as such.
     """
     counts = np.bincount(labels, minlength=len(dataset.class_names))
     names = dataset.class_names or [str(label) for label in range(len(counts))]
@@ -109,19 +109,19 @@ def check_classes(dataset: Dataset, labels: Indices, *, least: int, unread: str 
     few = int(counts.argmin())
     if counts[few] < least:
         raise DataError(
-            f"class {names[few]!r} of {dataset.name} has {counts[few]} different pictures; {least} or more are needed, "
+            f"class {names[few]!r} of {dataset.name} has {counts[few]} different images; {least} or more are needed, "
             "for none may be in two of the lists: add some, or take the class out"
             + (f"; not read: {unread}, save them as .png" if unread else "")
         )
 
 
 def best_size(side: int) -> int:
-    """The largest usual input size that pictures of this side fill, in pixels."""
+    """The largest usual input size that images of this side fill, in pixels."""
     return next((size for size in _SIZES if size <= side), _SIZES[-1])
 
 
 def visible_drop(images: int) -> float:
-    """The smallest max_drop, in steps of 0.005, that so many pictures can see when 1 % of them turn right or wrong.
+    """The smallest max_drop, in steps of 0.005, that so many images can see when 1 % of them turn right or wrong.
 
     Against the float model by its margin, and against a baseline by what the paired tests put down to chance.
     """
@@ -137,10 +137,10 @@ class Dealt:
     """Digests by list, in the order of the tables; names and number of the classes; how many copies are in no list.
 
     side: median of the shorter sides, in pixels; size: the input that suits it. mean, std: of pixel / 255 by channel.
-    unread: the kinds and numbers of files that are no pictures to us.
+    unread: the kinds and numbers of files that are no images to us.
     """
 
-    pictures: Pictures
+    images: Images
     lists: Mapping[str, tuple[str, ...]]
     names: tuple[str, ...]
     classes: int
@@ -153,16 +153,16 @@ class Dealt:
     std: list[float]
 
 
-def deal_pictures(pictures: Pictures, *, learns: bool, say: Callable[[float, str], None]) -> Dealt:
-    """Three lists to train with, or without `learns` (the network is trained) two, of which most pictures judge.
+def deal_images(images: Images, *, learns: bool, say: Callable[[float, str], None]) -> Dealt:
+    """Three lists to train with, or without `learns` (the network is trained) two, of which most images judge.
 
-    Raises DataError: a picture is unreadable, there is one class, a class has fewer pictures than there are lists, or
+    Raises DataError: an image is unreadable, there is one class, a class has fewer images than there are lists, or
     there is nothing to learn from, for a channel is the same everywhere.
     """
-    sets = pictures.load()
+    sets = images.load()
     surveys = [look(one, say) for one in sets]
     kept = distinct(surveys)
-    least, unread = (len(sets) == 1) + 2 if learns else 0, pictures.unread()
+    least, unread = (len(sets) == 1) + 2 if learns else 0, images.unread()
     for one, survey, positions, few, others in zip(sets, surveys, kept, (least, min(least, 1)), unread):
         check_classes(one, survey.labels[positions], least=few, unread=others)
     first, positions_of = surveys[0], _deal(surveys[0], kept, learns=learns)
@@ -172,9 +172,9 @@ def deal_pictures(pictures: Pictures, *, learns: bool, say: Callable[[float, str
     side = int(np.median(first.sides))
     mean, std = _moments(first, positions_of[0], channels=1 if grey else 3)
     if learns and 0.0 in std:
-        raise DataError(f"every pixel of a channel is the same in all pictures of {sets[0].name}; take real pictures")
+        raise DataError(f"every pixel of a channel is the same in all images of {sets[0].name}; take real images")
     return Dealt(
-        pictures=pictures,
+        images=images,
         lists={part: lists[part] for part in PARTS if learns or part != "training"},
         names=sets[0].class_names,
         classes=max(len(sets[0].class_names), int(first.labels.max()) + 1),
@@ -199,7 +199,7 @@ def _deal(first: Survey, kept: Sequence[Indices], *, learns: bool) -> tuple[Indi
 
 
 def _moments(survey: Survey, positions: Indices, *, channels: int) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation by channel; every picture counts alike, however large it is."""
+    """Mean and standard deviation by channel; every image counts alike, however large it is."""
     mean, square = survey.moments[positions, :, :channels].mean(axis=0)
     deviation = np.sqrt(np.maximum(square - mean**2, 0))  # rounding may leave less than nothing
     return mean.round(_DIGITS).tolist(), deviation.round(_DIGITS).tolist()

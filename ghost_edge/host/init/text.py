@@ -14,14 +14,14 @@ _SMALL = 32  # pixels of one channel, for which the network of models/ghostnet_m
 _STEM_KEEPS, _STAGE_3_KEEPS = 48, 64  # pixels, as in models/ghostnet_cifar10.toml and ghostnet_tin40.toml
 _STEPS = 2000  # of training
 _COLUMN = 22  # in which comments begin
-NO_PICTURES = """\
-# convert needs pictures: take these signs away, or run init again with --pictures FOLDER --force
-# [calibration]       # ranges are made from these: pictures of the kind that the model was trained on
+NO_IMAGES = """\
+# convert needs images: take these signs away, or run init again with --images FOLDER --force
+# [calibration]       # ranges are made from these: images of the kind that the model was trained on
 # kind = "folder"     # a folder for each class
-# path = "pictures"
-# [evaluation]        # labelled pictures that judge, and that the model has not seen
+# path = "images"
+# [evaluation]        # labelled images that judge, and that the model has not seen
 # kind = "folder"
-# path = "test_pictures"
+# path = "test_images"
 """
 _EXPORT = """\
 # [[export]]          # beside the .onnx files, which are made in any case:
@@ -30,11 +30,11 @@ _EXPORT = """\
 """
 _COMMENTS = {
     "target": "refuse what that board cannot run; or zynqmp, generic-aarch64, generic-x86_64",
-    "seed": "of first weights, of batches, of the choice of calibration pictures",
+    "seed": "of first weights, of batches, of the choice of calibration images",
     "width": "of all layers; more is slower and more accurate",
-    "stem_stride": "a small picture keeps its pixels",
+    "stem_stride": "a small image keeps its pixels",
     "weights": "`ghost-edge train` writes them, and prints the weights_sha256 that pins them",
-    "epochs": "so often every picture is seen",
+    "epochs": "so often every image is seen",
     "crop_padding": "pixels of shift in each direction",
     "flip": "mirror half of them; false where left and right differ, as in text",
     "labels": 'class_names = ["first", ...] beside it names the classes',
@@ -62,7 +62,7 @@ def head(name: str, about: str) -> str:
 
 
 def ghostnet(size: int, channels: str, classes: int, weights: str) -> str:
-    """[network] for pictures of this size, as in the recipe that is shipped for such ones; weights: to be trained."""
+    """[network] for images of this size, as in the recipe that is shipped for such ones; weights: to be trained."""
     small = channels == "GRAY" and size <= _SMALL
     keys: dict[str, Any] = {"kind": "ghostnet", "input_size": size, "input_channels": CHANNELS[channels]}
     keys |= {"classes": classes, "width": 1.0 if small else 0.5, "padding": "same"}
@@ -78,12 +78,12 @@ def ghostnet(size: int, channels: str, classes: int, weights: str) -> str:
     return f"{made}\nstages = [            # kernel, expanded, output, squeeze ratio, stride\n{stages}]\n\n"
 
 
-def with_pictures(dealt: Dealt, tables: Mapping[str, Mapping[str, Any]], size: int) -> str:
-    """Everything after [preprocess]; tables: by list, the keys that name its pictures."""
+def with_images(dealt: Dealt, tables: Mapping[str, Mapping[str, Any]], size: int) -> str:
+    """Everything after [preprocess]; tables: by list, the keys that name its images."""
     count = {part: len(digests) for part, digests in dealt.lists.items()}
     calibration = {**tables["calibration"], "samples": count["calibration"]}
     limits = {"max_drop": visible_drop(count["evaluation"]), "min_agreement": 0.95}
-    sees = f"of top-1, as a fraction: what {count['evaluation']:,} pictures can see when 1 % of them change"
+    sees = f"of top-1, as a fraction: what {count['evaluation']:,} images can see when 1 % of them change"
     sees += f"; {ONE_POINT} see 0.01" if count["evaluation"] < FEW else ""
     learn = ""
     if "training" in tables:
@@ -100,7 +100,7 @@ def with_pictures(dealt: Dealt, tables: Mapping[str, Mapping[str, Any]], size: i
 
 
 def _training(count: int, size: int, names: Sequence[str]) -> dict[str, Any]:
-    """How to train on so many pictures: about 2,000 steps, but 30 to 100 epochs."""
+    """How to train on so many images: about 2,000 steps, but 30 to 100 epochs."""
     batch = 32 if count < 1000 else 64 if count < 10_000 else 128
     epochs = min(max(5 * round(_STEPS * batch / count / 5), 30), 100)
     signs = bool(names) and all(len(name) == 1 for name in names)

@@ -16,8 +16,8 @@ from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.files import sha256_file, write_bytes
 from ghost_edge.host.init import text
 from ghost_edge.host.init.models import CHECKPOINTS, KERAS, Model, read_model
-from ghost_edge.host.init.sources import Pictures, check_encodable, check_source, find_pictures
-from ghost_edge.host.init.survey import FEW, ONE_POINT, PARTS, Dealt, deal_pictures, visible_drop
+from ghost_edge.host.init.sources import Images, check_encodable, check_source, find_images
+from ghost_edge.host.init.survey import FEW, ONE_POINT, PARTS, Dealt, deal_images, visible_drop
 from ghost_edge.host.recipe.schema import parse_recipe
 
 _LONGEST = 100  # characters of a name
@@ -39,29 +39,29 @@ def make_recipe(
     source: Path,
     *,
     out: Path | None = None,
-    pictures: Path | None = None,
+    images: Path | None = None,
     name: str = "",
     size: int | None = None,
     force: bool = False,
     say: Callable[[float, str], None] = lambda share, told: None,
 ) -> FirstRecipe:
-    """Write a recipe for a source, and lists of its pictures: distinct, stratified by class, disjoint, of seed 0.
+    """Write a recipe for a source, and lists of its images: distinct, stratified by class, disjoint, of seed 0.
 
-    out: the recipe; <name>.toml if not given. pictures: those of a trained model. size: pixels of the network's input.
+    out: the recipe; <name>.toml if not given. images: those of a trained model. size: pixels of the network's input.
     Raises RecipeError for a source, a name or a place that will not do, DataError and ArtifactError for what is in it.
     """
     check_source(source, _SUFFIXES)
     is_model = source.suffix in (KERAS, *CHECKPOINTS) and source.is_file()
-    if pictures and not is_model:
-        raise RecipeError(f"--pictures goes with a trained model, and {source} is none; leave it out")
+    if images and not is_model:
+        raise RecipeError(f"--images goes with a trained model, and {source} is none; leave it out")
     name, recipe = _choose_place(source, out, name, force=force)
-    where = pictures if is_model else source
+    where = images if is_model else source
     found = _find(where, recipe) if where else None
     model = read_model(source.resolve(), size) if is_model else None
-    dealt = deal_pictures(found, learns=not model, say=say) if found else None
+    dealt = deal_images(found, learns=not model, say=say) if found else None
     if model and dealt and dealt.classes > model.classes:
         raise DataError(
-            f"{where} has {dealt.classes} classes, {source} answers {model.classes}: give pictures of its own"
+            f"{where} has {dealt.classes} classes, {source} answers {model.classes}: give images of its own"
         )
     files = _compose(model, source.resolve(), dealt, size, recipe, name)
     for path, content in files.items():  # the recipe last: there is none without its lists
@@ -96,10 +96,10 @@ def _list_path(recipe: Path, name: str, part: str) -> Path:
     return recipe.with_name(f"{name}_{part}.txt")
 
 
-def _find(where: Path, recipe: Path) -> Pictures:
-    """The pictures; RecipeError where the recipe would lie in a folder of classes, or in that of a class."""
+def _find(where: Path, recipe: Path) -> Images:
+    """The images; RecipeError where the recipe would lie in a folder of classes, or in that of a class."""
     check_source(where, (".npz",))
-    found = find_pictures(where.resolve())
+    found = find_images(where.resolve())
     for table in filter(None, (found.learn, found.judge)):
         classes = Path(table["path"])
         if classes in recipe.resolve().parents and not (classes / "labels.csv").is_file():
@@ -126,12 +126,12 @@ def _compose(
         size = size or dealt.size
         toml += text.ghostnet(size, dealt.channels, dealt.classes, f"weights/{name}.safetensors")
         keys = {"size": size, "channels": dealt.channels, "mean": dealt.mean, "std": dealt.std}
-        toml += text.table("[preprocess]", "of every picture, here and on the board", keys)
+        toml += text.table("[preprocess]", "of every image, here and on the board", keys)
     if dealt:
         tables = {part: _table(dealt, part, _list_path(recipe, name, part), lists[part]) for part in lists}
-        toml += text.with_pictures(dealt, tables, size)
+        toml += text.with_images(dealt, tables, size)
     else:
-        toml += text.NO_PICTURES
+        toml += text.NO_IMAGES
     parse_recipe(tomllib.loads(toml), recipe)
     return {**{_list_path(recipe, name, part): content for part, content in lists.items()}, recipe: toml.encode()}
 
@@ -156,17 +156,17 @@ def _of_model(model: Model, source: Path, folder: Path) -> str:
 
 
 def _list(name: str, part: str, digests: tuple[str, ...]) -> bytes:
-    about = f"# {part} pictures of {name}: first 16 hex digits of the SHA-256 over shape and pixels"
+    about = f"# {part} images of {name}: first 16 hex digits of the SHA-256 over shape and pixels"
     return "\n".join((about, *digests, "")).encode()
 
 
 def _table(dealt: Dealt, part: str, listing: Path, content: bytes) -> dict[str, str]:
-    """The keys of a recipe's table that name its pictures."""
-    pictures = dealt.pictures
-    keys = pictures.judge if part == "evaluation" and pictures.judge else pictures.learn
+    """The keys of a recipe's table that name its images."""
+    images = dealt.images
+    keys = images.judge if part == "evaluation" and images.judge else images.learn
     path = {"path": _seen_from(listing.resolve().parent, Path(keys["path"]))}
     sha256 = hashlib.sha256(content).hexdigest()
-    return {"kind": pictures.kind, **keys, **path, "list": listing.name, "list_sha256": sha256}
+    return {"kind": images.kind, **keys, **path, "list": listing.name, "list_sha256": sha256}
 
 
 def _seen_from(folder: Path, path: Path) -> str:
@@ -181,20 +181,20 @@ def _found(model: Model | None, dealt: Dealt | None) -> Iterator[str]:
         yield "[preprocess] is a guess: write what the model was trained with"
         yield "target is a proposal: look at it before you convert"
     if not dealt:
-        yield "convert needs pictures, and there are none: --pictures FOLDER --force, or [calibration] in the recipe"
+        yield "convert needs images, and there are none: --images FOLDER --force, or [calibration] in the recipe"
         return
     counts = {part: len(digests) for part, digests in dealt.lists.items()}
     told = ", ".join(f"{count:,} {part}" for part, count in counts.items())
-    yield f"{dealt.classes} classes; pictures: {told}; {dealt.channels}, shorter side {dealt.side} pixels (median)"
-    if dealt.pictures.used:
-        yield dealt.pictures.used
+    yield f"{dealt.classes} classes; images: {told}; {dealt.channels}, shorter side {dealt.side} pixels (median)"
+    if dealt.images.used:
+        yield dealt.images.used
     if dealt.unread:
         yield f"not read: {dealt.unread}"
     if dealt.copies:
-        yield f"{dealt.copies:,} copies, and pictures in two classes, are in no list"
+        yield f"{dealt.copies:,} copies, and images in two classes, are in no list"
     if (judges := counts["evaluation"]) < FEW:
         seen = f"see no drop under {100 * visible_drop(judges):g} points, and max_drop lets as much pass"
-        yield f"warning: {judges} evaluation pictures {seen}; {ONE_POINT} see one point"
+        yield f"warning: {judges} evaluation images {seen}; {ONE_POINT} see one point"
     if not model:
         yield "target and [training] flip are proposals: look at both before you train"
 

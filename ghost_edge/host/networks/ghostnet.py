@@ -50,7 +50,7 @@ def build(options: GhostNet) -> keras.Model:
 
     Layers are named by the keys of the authors' PyTorch state_dict, so that weights travel by name
     (Efficient-AI-Backbones, ghostnet_pytorch/ghostnet.py and ghostnetv2_pytorch/model/ghostnetv2_torch.py).
-    Raises RecipeError where a picture is too small for the attention's pooling.
+    Raises RecipeError where an image is too small for the attention's pooling.
     """
     import keras  # here, so that reading a recipe does not cost seconds
 

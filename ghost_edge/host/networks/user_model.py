@@ -56,7 +56,7 @@ def find_source(options: OwnModel, places: Places) -> Path:
 def build(options: OwnModel, places: Places) -> keras.Model:
     """The model with its batch fixed to 1: float32 [1, size, size, channels] to one output.
 
-    Raises ArtifactError for a file that Keras refuses, RecipeError where the model takes other pictures.
+    Raises ArtifactError for a file that Keras refuses, RecipeError where the model takes other images.
     """
     import keras
 

@@ -32,7 +32,7 @@ class OpDistance:
     """How far an operation of the twin is from the .tflite's when both are given the same bytes.
 
     index, operation, name: as in the .tflite, with what it makes; INPUT (-1) and OUTPUT (their number) are the twin's
-    conversions at its ends. max_lsb: in steps of the output's scale. equal: share of the values of all pictures.
+    conversions at its ends. max_lsb: in steps of the output's scale. equal: share of the values of all images.
     """
 
     index: int
@@ -59,7 +59,7 @@ def compare_ops(tflite: Path, onnx_content: bytes, inputs: Iterable[NDArray[Any]
     """Run each operation of both files on the same bytes, those that TFLite's reference kernels make of the inputs.
 
     onnx_content: of onnx_int8.export(), or of a file with its tensor names. inputs: of the .tflite's shape and dtype,
-    one array a picture. Returns the operations in the order of the graph; one that the twin does within another (a PAD
+    one array an image. Returns the operations in the order of the graph; one that the twin does within another (a PAD
     in front of a convolution) is left out. Raises ArtifactError where the files do not fit, DataError without inputs.
     """
     graph = read_model(tflite)
@@ -81,7 +81,7 @@ def compare_ops(tflite: Path, onnx_content: bytes, inputs: Iterable[NDArray[Any]
 
 
 def _distance(index: int, operation: str, name: str, measured: NDArray[np.float64]) -> OpDistance:
-    """measured: [pictures, 3], the largest difference, how many values are equal, and of how many."""
+    """measured: [images, 3], the largest difference, how many values are equal, and of how many."""
     equal, values = measured[:, 1].sum(), measured[:, 2].sum()
     return OpDistance(index, operation, name, int(measured[:, 0].max()), float(equal / values), int(values))
 

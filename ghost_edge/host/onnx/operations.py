@@ -103,7 +103,7 @@ def _mean(draft: Draft, op: Operation) -> None:
     source, made = op.inputs[0], op.outputs[0]
     shape, axes = draft.shape(source), sorted(int(axis) for axis in draft.values(op, 1).ravel())
     if len(shape) != 4 or shape[0] != 1 or [axis % 4 for axis in axes] != [1, 2]:
-        raise draft.refusal(op, f"is over axes {axes} of {list(shape)}, expected height and width of one picture")
+        raise draft.refusal(op, f"is over axes {axes} of {list(shape)}, expected height and width of one image")
     name, count, channels = draft.names[made], shape[1] * shape[2], shape[3]
     scale, step = (draft.scale(index)[0] for index in (source, made))
     bits = math.floor(math.log2(count)) - math.frexp(scale / step)[1]  # that the product is shifted to the right

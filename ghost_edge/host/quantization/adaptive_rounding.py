@@ -15,7 +15,7 @@ from ghost_edge.host.tflite.edit import WEIGHTED, Flat, Op
 from ghost_edge.host.tflite.graph import read_model
 
 Floats = NDArray[np.float64]
-_POSITIONS = 64  # of one layer's output in one picture
+_POSITIONS = 64  # of one layer's output in one image
 _DAMPING = 0.01  # of the mean variance, added to that of each input
 _LIMIT = 127
 _DEPTHWISE = "DEPTHWISE_CONV_2D"

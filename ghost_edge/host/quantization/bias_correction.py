@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 def correct_biases(float_tflite: bytes, int8_tflite: bytes, means: Mapping[str, Floats]) -> bytes:
     """The int8 file with biases such that rounding the weights shifts no channel's mean, its input being float's.
 
-    means: of each activation over pictures, float64 [1, ...] by name. Nagel et al., ICCV 2019, section 4.2; each layer
+    means: of each activation over images, float64 [1, ...] by name. Nagel et al., ICCV 2019, section 4.2; each layer
     for itself. Against what the int8 file really computes before it, all layers at once diverge (each repairs the same
     shift again) and one after the other, twenty times slower, gained less: 28.4 dB against 29.1 on ghostnet_cifar10.
     """

@@ -16,7 +16,7 @@ class Int8:
     """[quantization] of the integer schemes, kind = "int8" for one: symmetric weights a scale a channel.
 
     equalize: even out the ranges of the channels first. adapt_rounding: round weights with regard to each other, some
-    seconds. correct_bias: take back the shift that rounded weights make. The two last where pictures held back confirm.
+    seconds. correct_bias: take back the shift that rounded weights make. The two last where images held back confirm.
     """
 
     equalize: bool = True

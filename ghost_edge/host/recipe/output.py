@@ -45,7 +45,7 @@ class Layout:
     verified: str = VERIFIED
     parity: str = PARITY
     parity_chart: str = "parity.svg"
-    parity_pictures: str = "parity.npz"
+    parity_images: str = "parity.npz"
     predictions: str = "predictions.npz"
     accuracy: str = "accuracy.json"
     verdict: str = "gate.json"

@@ -35,11 +35,11 @@ class NetworkTable:
 
 @dataclasses.dataclass(frozen=True)
 class Training(DataTable):
-    """[training]: how to fit the network, on which pictures.
+    """[training]: how to fit the network, on which images.
 
     learning_rate: the peak, after warmup_epochs; it falls to zero as a cosine (Loshchilov & Hutter, arXiv 1608.03983).
-    crop_padding: pixels of shift in each direction; flip: mirror half of the pictures.
-    mixup: how much pictures are blended (alpha of the beta distribution; 0: not at all).
+    crop_padding: pixels of shift in each direction; flip: mirror half of the images.
+    mixup: how much images are blended (alpha of the beta distribution; 0: not at all).
     start: weights to begin with instead of random ones (fine-tuning).
     """
 
@@ -73,7 +73,7 @@ class Calibration(DataTable):
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation(DataTable):
-    """[evaluation]: the pictures that judge. label_offset is added to labels where a model has a background class 0."""
+    """[evaluation]: the images that judge. label_offset is added to labels where a model has a background class 0."""
 
     label_offset: int = 0
 
@@ -204,7 +204,7 @@ def _exports(chosen: Sequence[Choice], quantization: Choice, *, is_given: bool) 
 
 
 def _check_whole(recipe: Recipe) -> None:
-    """What no single table can know: pictures that fit the network, one file for each export."""
+    """What no single table can know: images that fit the network, one file for each export."""
     kinds = [export.kind for export in recipe.exports] + (["micro"] if recipe.micro else [])
     for kind in kinds:
         if not _can_export(kind, recipe.quantization):

@@ -1,4 +1,4 @@
-"""What travels with the package: the default recipe, its weights and its pictures."""
+"""What travels with the package: the default recipe, its weights and its images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = (
     Column("pixels", "pixels"),
     Column("classes", "classes"),
     Column("top-1", "top1", ".2%"),
-    Column("pictures", "pictures"),
+    Column("images", "images"),
     Column("here", "here"),
     Column("path", "path"),
 )
@@ -49,7 +49,7 @@ def _row(recipe: Recipe) -> dict[str, Any]:
         "pixels": recipe.preprocess.size,
         "classes": network.options.classes,
         "top1": json.loads(card.read_text(encoding="utf-8"))["top1"] if card.is_file() else None,
-        "pictures": Path(judges.source.path).name,
+        "images": Path(judges.source.path).name,
         "here": "yes" if _is_here(judges.source.path, folder) else "no: name their folder with GHOST_EDGE_DATA",
         "path": str(recipe.path),
     }

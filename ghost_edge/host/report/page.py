@@ -70,7 +70,7 @@ def write_report(groups: Sequence[Sequence[Path]], out: Path | None) -> Path:
 
 
 def render(runs: Sequence[Run]) -> str:
-    """The page of one run, or of several: HTML with all its pictures in it, without scripts."""
+    """The page of one run, or of several: HTML with all its images in it, without scripts."""
     context = _one(runs[0]) if len(runs) == 1 else _several(runs)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -97,7 +97,7 @@ def _one(run: Run) -> dict[str, Any]:
         "noise": plots.draw_noise(run.layers, next(numbers)),
         "worst": table(_worst(run.layers), _LAYERS),
         "histograms": list(_histograms(run, numbers)),
-        "pictures": list(_pictures(run)),
+        "images": list(_images(run)),
         "changed": [
             f"{model.artifact.file}: {round((1 - model.accuracy.agreement) * run.images)} of {run.images:,}"
             for model in run.manifest.models
@@ -183,7 +183,7 @@ def _summary(run: Run) -> Iterator[str]:
     if model.accuracy and reference.accuracy:
         drop = accuracy_cells(model.accuracy)["drop"]
         yield (
-            f"{model.artifact.file} answers {model.accuracy.agreement:.2%} of {run.images:,} evaluation pictures as "
+            f"{model.artifact.file} answers {model.accuracy.agreement:.2%} of {run.images:,} evaluation images as "
             f"the float model does (at least {run.manifest.limits.min_agreement:.2%} is asked for); top-1 is "
             f"{model.accuracy.top1:.2%} after {reference.accuracy.top1:.2%}, a drop of {drop} points (at most "
             f"{run.manifest.limits.max_drop * 100:.2f})."
@@ -220,7 +220,7 @@ def _histograms(run: Run, numbers: Iterator[int]) -> Iterator[dict[str, Any]]:
         yield {"plot": plot, "name": name, "clipped": row.clipped, "bits": row.bits}
 
 
-def _pictures(run: Run) -> Iterator[dict[str, Any]]:
+def _images(run: Run) -> Iterator[dict[str, Any]]:
     names = run.manifest.class_names
 
     def said(answer: int) -> str:
@@ -273,7 +273,7 @@ def _parity(run: Run) -> dict[str, Any]:
             f"Operation by operation on equal bytes, all {len(parity.operations)} of the ONNX twin are the .tflite's "
             f"own: at most {apart} step apart, {equal:.1%} of the values equal or more."
         )
-    return {"columns": parity.runs[:-1], "rows": rows, "pictures": parity.pictures, "lines": lines}
+    return {"columns": parity.runs[:-1], "rows": rows, "images": parity.images, "lines": lines}
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def draw_parity(parity: Parity) -> str:
     made = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
         '<style>text{font:12px sans-serif}</style><rect width="100%" height="100%" fill="white"/>',
-        f'<text x="10" y="20">{parity.pictures} pictures: largest difference in steps of the output, outputs that '
+        f'<text x="10" y="20">{parity.images} images: largest difference in steps of the output, outputs that '
         "differ, same answers</text>",
     ]
     for row, first in enumerate(runs):

@@ -80,7 +80,7 @@ def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float
 
 
 def draw_histogram(histogram: Histogram, low: float, high: float, name: str, number: int) -> Markup:
-    """What the calibration pictures made of a tensor, on a logarithmic scale, and what its integers reach."""
+    """What the calibration images made of a tensor, on a logarithmic scale, and what its integers reach."""
     edges = np.arange(-HALF, HALF + 1) * 2.0**histogram.exponent
     used = np.flatnonzero(histogram.counts)
     first, last = int(used[0]), int(used[-1]) + 1
@@ -95,7 +95,7 @@ def draw_histogram(histogram: Histogram, low: float, high: float, name: str, num
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))  # 10k: 10^4 is mathematics, which is text here
         axes.set(xlabel="value", ylabel="how many")
         add_legend(figure, axes)
-    words = f"Values of {name} over the calibration pictures, {histogram.low:.3g} to {histogram.high:.3g}"
+    words = f"Values of {name} over the calibration images, {histogram.low:.3g} to {histogram.high:.3g}"
     return as_svg(figure, f"{words}; its integers reach {low:.3g} to {high:.3g}", number)
 
 

@@ -19,7 +19,7 @@ Say = Callable[[int], None]
 def activations(
     tflite: Path, graph: Model, inputs: Inputs, say: Say, first: int = 0
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Name and values of each float activation, picture after picture; the values live until the next is asked for."""
+    """Name and values of each float activation, image after image; the values live until the next is asked for."""
     interpreter = Interpreter(
         str(tflite),
         experimental_preserve_all_tensors=True,
@@ -29,14 +29,14 @@ def activations(
     )
     interpreter.allocate_tensors()
     watched = [tensor for tensor in graph.tensors if tensor.dtype == "float32" and not tensor.constant]
-    for number, picture in enumerate(inputs, first):
-        interpreter.set_tensor(graph.inputs[0], picture)
+    for number, image in enumerate(inputs, first):
+        interpreter.set_tensor(graph.inputs[0], image)
         interpreter.invoke()
         for tensor in watched:
             values = interpreter.get_tensor(tensor.index)
             if not np.isfinite(values).all():
                 raise DataError(
-                    f"calibration picture {number} makes the float model answer NaN or infinity in {tensor.name}; "
+                    f"calibration image {number} makes the float model answer NaN or infinity in {tensor.name}; "
                     "check [preprocess] mean and std, and the weights"
                 )
             yield tensor.name, values

@@ -7,7 +7,7 @@ from ghost_edge.core.targets import TARGETS
 from ghost_edge.host.tflite.graph import Model, Operation
 
 # The highest version that its default and its reference kernels both know: each version of each operation was put to
-# the wheels for x86_64 and (on an emulated Cortex-A9) armv7l. Operations of no use to a picture are left out.
+# the wheels for x86_64 and (on an emulated Cortex-A9) armv7l. Operations of no use to an image are left out.
 _VERSIONS = """
 1 ADD_N DEPTH_TO_SPACE DYNAMIC_UPDATE_SLICE EXPAND_DIMS FLOOR HARD_SWISH LOG NEG POW PRELU RELU_0_TO_1 RELU_N1_TO_1
 1 RESHAPE SCATTER_ND SELECT_V2 SHAPE SQRT SQUARE SQUEEZE

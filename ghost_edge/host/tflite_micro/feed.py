@@ -80,7 +80,7 @@ def feed_parts(prefix: str, spec: TensorSpec, card: Card | None, tflite: Path) -
     head = [
         f"\n/* {order}; {_FORMULAS[kind]} */",
         f"#define {upper}_CHANNELS {channels}u",
-        f"#define {upper}_PIXELS {preprocess.size**2 * channels}u /* bytes of a picture */",
+        f"#define {upper}_PIXELS {preprocess.size**2 * channels}u /* bytes of an image */",
     ]
     lines = [f"#define {upper}_PIXEL_{name} {value}" for name, value in macros.items()]
     names = {"feed": feed, "PREFIX": upper, "prefix": prefix, "type": f"std::{spec.dtype}_t"}

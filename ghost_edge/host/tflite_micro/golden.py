@@ -17,7 +17,7 @@ from ghost_edge.device.bench import random_input
 from ghost_edge.device.evaluate import match_input
 from ghost_edge.device.runtimes.model import Model
 from ghost_edge.device.runtimes.open import check_model_file, open_model
-from ghost_edge.host.board.evaluation_set import sample_pictures
+from ghost_edge.host.board.evaluation_set import sample_images
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.schema import Recipe
 
@@ -38,20 +38,20 @@ def answer(model: Model, values: NDArray[Any]) -> bytes:
 
 
 def noise(tflite: Path, count: int) -> Golden:
-    """Of a seed: it proves the arithmetic, and says nothing of pictures."""
+    """Of a seed: it proves the arithmetic, and says nothing of images."""
     check_model_file(tflite)
     (spec,), rng = open_model(tflite, kernels="reference").inputs, np.random.default_rng(0)
     return Golden([random_input(spec, rng) for _ in range(count)], "noise")
 
 
-def pictures(tflite: Path, recipe: Recipe, places: Places, count: int) -> Golden:
-    """Of the recipe's [evaluation]; raises as sample_pictures(), and ArtifactError where the model takes others."""
-    sample = sample_pictures(recipe, places, count, [])
-    return feed(tflite, list(sample.images), recipe.preprocess, "pictures of [evaluation]")
+def images(tflite: Path, recipe: Recipe, places: Places, count: int) -> Golden:
+    """Of the recipe's [evaluation]; raises as sample_images(), and ArtifactError where the model takes others."""
+    sample = sample_images(recipe, places, count, [])
+    return feed(tflite, list(sample.images), recipe.preprocess, "images of [evaluation]")
 
 
 def feed(tflite: Path, images: Sequence[Image], preprocess: Preprocess, source: str) -> Golden:
-    """Pictures, uint8 [H, W, C], as the model takes them."""
+    """Images, uint8 [H, W, C], as the model takes them."""
     check_model_file(tflite)
     (spec,) = open_model(tflite, kernels="reference").inputs
     options = match_input(tflite, spec, preprocess)

@@ -132,7 +132,7 @@ def _hard_swish(place: _Place) -> str:
     ratio = np.float32(given[0]) / np.float32(128) / np.float32(made[0])
     if math.frexp(float(ratio))[1] <= 0:
         return ""
-    return "its output scale is under 1/128 of its input scale; calibrate again, with real pictures"
+    return "its output scale is under 1/128 of its input scale; calibrate again, with real images"
 
 
 _RULES: dict[str, Callable[[_Place], str]] = {

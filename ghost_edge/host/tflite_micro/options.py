@@ -22,7 +22,7 @@ _RESERVED = frozenset(
 class Micro:
     """[[export]] with kind = "micro"; prefix: of the names in the sources (default: made of the recipe's name).
 
-    images: golden vectors, pictures of [evaluation].
+    images: golden vectors, images of [evaluation].
     """
 
     prefix: str = ""

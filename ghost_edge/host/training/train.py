@@ -48,8 +48,8 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
     classes = model.output_shape[-1]
     for dataset in (train_set, judged):
         check_labels(dataset.labels, classes=classes, dataset=dataset)
-    pictures = stack(train_set, recipe.preprocess)
-    batches = Batches(pictures, train_set.labels, recipe, classes=classes)
+    images = stack(train_set, recipe.preprocess)
+    batches = Batches(images, train_set.labels, recipe, classes=classes)
     evaluation = (normalise(stack(judged, recipe.preprocess), recipe.preprocess), judged.labels)
     _compile(model, options, steps=len(batches))
     checkpoint = weights.with_suffix(".checkpoint")
@@ -73,7 +73,7 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
 
 
 def finished_card(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None) -> dict[str, Any] | None:
-    """The model card of weights that the very same training has made, from the same pictures; None where it has not."""
+    """The model card of weights that the very same training has made, from the same images; None where it has not."""
     options: Training = require(recipe.training, "training", "train")
     recipe = dataclasses.replace(recipe, training=dataclasses.replace(options, epochs=epochs or options.epochs))
     try:
@@ -92,7 +92,7 @@ def _made_of(recipe: Recipe, places: Places) -> str:
         "training": options,
         "seed": recipe.seed,
         "preprocess": recipe.preprocess,
-        "pictures": fingerprint(options, places),
+        "images": fingerprint(options, places),
         "start": sha256_file(places.find(options.start)) if options.start else "",
     }
     return hashlib.sha256(json.dumps(settings, default=dataclasses.asdict, sort_keys=True).encode()).hexdigest()
@@ -123,7 +123,7 @@ def _build(network: NetworkTable, places: Places, *, seed: int, start: str) -> k
 
 
 class Batches(keras.utils.PyDataset):
-    """Shuffled, augmented, normalised batches; every picture of epoch e is the same in every run with this seed."""
+    """Shuffled, augmented, normalised batches; every image of epoch e is the same in every run with this seed."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], recipe: Recipe, *, classes: int) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ class Report(keras.callbacks.Callback):
             self._tell("training", self._batches.epoch + (batch + 1) / len(self._batches), logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Count top-1 on the evaluation pictures; it is shown, nothing is chosen by it."""
+        """Count top-1 on the evaluation images; it is shown, nothing is chosen by it."""
         if not math.isfinite(logs["loss"]):
             raise RecipeError(f"the loss is {logs['loss']} after epoch {epoch + 1}; lower [training] learning_rate")
         top1 = self.judge(self.model)
@@ -186,7 +186,7 @@ class Report(keras.callbacks.Callback):
         self._tell(f"evaluation top-1 {top1:.2%}", epoch + 1, logs)
 
     def judge(self, model: keras.Model) -> float:
-        """Top-1 on the evaluation pictures."""
+        """Top-1 on the evaluation images."""
         images, labels = self._evaluation
         logits = model.predict(images, batch_size=256, verbose=0)
         return float((logits.argmax(axis=1) == labels).mean())
@@ -199,7 +199,7 @@ class Report(keras.callbacks.Callback):
 
 
 def stack(dataset: Dataset, preprocess: Preprocess) -> NDArray[np.uint8]:
-    """All pictures fitted to the model's input: uint8 [N, size, size, C]."""
+    """All images fitted to the model's input: uint8 [N, size, size, C]."""
     return np.stack([fit_image(image, preprocess) for image in dataset.images])
 
 
@@ -220,7 +220,7 @@ def _compile(model: keras.Model, options: Training, *, steps: int) -> None:
 def _mix(
     images: NDArray[np.float32], targets: NDArray[np.float32], alpha: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Blend each picture and its target [N, classes] with another one of the batch (mixup, arXiv 1710.09412)."""
+    """Blend each image and its target [N, classes] with another one of the batch (mixup, arXiv 1710.09412)."""
     if alpha == 0:
         return images, targets
     share, other = np.float32(rng.beta(alpha, alpha)), rng.permutation(len(images))

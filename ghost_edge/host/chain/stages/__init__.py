@@ -77,7 +77,7 @@ STAGES: tuple[Stage, ...] = (
     # one trace: the .tflite, and by it everything else, is made of this frozen graph
     Stage("build", build.run, lambda names: (), build.settings, ("tensorflow", "keras"), version=3),
     Stage("float", float_model.run, lambda names: (names.frozen,), lambda recipe, places: {}, ("tensorflow",)),
-    # before calibrate: ranges of unfit pictures would be worth nothing
+    # before calibrate: ranges of unfit images would be worth nothing
     Stage(
         "doctor",
         doctor.run,
@@ -130,7 +130,7 @@ STAGES: tuple[Stage, ...] = (
         ("tf2onnx", "onnx"),
         version=3,
     ),
-    # before evaluate: thousands of pictures through a wrong file would only waste time
+    # before evaluate: thousands of images through a wrong file would only waste time
     Stage(
         "verify",
         verify.run,

@@ -1,4 +1,4 @@
-"""Run the calibration pictures through the float model and keep the range of every activation."""
+"""Run the calibration images through the float model and keep the range of every activation."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from ghost_edge.host.recipe.schema import Calibration, Recipe, require
 from ghost_edge.host.tflite.graph import read_model
 
 Item = TypeVar("Item")
-_EQUALIZED = 64  # pictures that say how wide channels are: a factor need not be exact, a range must
-_LEAST, _PIXELS = 16, 800_000  # pictures, and pixels of them all, that are enough for a mean or a factor
-_PROOF = 16  # pictures on which the equalized model must answer as before
+_EQUALIZED = 64  # images that say how wide channels are: a factor need not be exact, a range must
+_LEAST, _PIXELS = 16, 800_000  # images, and pixels of them all, that are enough for a mean or a factor
+_PROOF = 16  # images on which the equalized model must answer as before
 _TOLERANCE = 1e-4  # float32 sums of other magnitudes: 2e-6 for the shipped models
 
 
 def run(work: Work) -> tuple[Path, ...]:
     """Write ranges.npz, and the equalized float file where the scheme asks for it."""
-    dataset, tflite = choose_pictures(work.recipe, work.places), work.path(work.names.float_tflite)
+    dataset, tflite = choose_images(work.recipe, work.places), work.path(work.names.float_tflite)
     graph, source, ranges = read_model(tflite), work.path(work.names.source), work.path(work.names.ranges)
     if source != tflite:
         few, prove = enough(dataset.images, _EQUALIZED, work.recipe.preprocess.size), spread(dataset.images, _PROOF)
@@ -46,12 +46,12 @@ def run(work: Work) -> tuple[Path, ...]:
 
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:
-    """At most so many of them, evenly spread: pictures of a folder come class after class."""
+    """At most so many of them, evenly spread: images of a folder come class after class."""
     return [items[index] for index in range(0, len(items), max(1, -(-len(items) // count)))]
 
 
 def enough(items: Sequence[Item], most: int, size: int) -> list[Item]:
-    """So many pictures for a statistic over all positions; fewer of a large input size: each has more positions."""
+    """So many images for a statistic over all positions; fewer of a large input size: each has more positions."""
     return spread(items, max(_LEAST, min(most, _PIXELS // size**2)))
 
 
@@ -60,7 +60,7 @@ def _inputs(work: Work, images: Iterable[Image]) -> Iterator[NDArray[np.float32]
 
 
 def _say(work: Work, count: int, start: float, share: float) -> Callable[[int], None]:
-    return lambda done: work.tell(start + share * done / count, f"{done} of {count} pictures")
+    return lambda done: work.tell(start + share * done / count, f"{done} of {count} images")
 
 
 def check_equalized(logits: NDArray[np.float32], reference: NDArray[np.float32]) -> None:
@@ -73,8 +73,8 @@ def check_equalized(logits: NDArray[np.float32], reference: NDArray[np.float32])
         )
 
 
-def choose_pictures(recipe: Recipe, places: Places) -> Dataset:
-    """`samples` pictures of the calibration set, spread by the recipe's seed."""
+def choose_images(recipe: Recipe, places: Places) -> Dataset:
+    """`samples` images of the calibration set, spread by the recipe's seed."""
     options: Calibration = require(recipe.calibration, "calibration", "convert")
     dataset = open_dataset(options, places)
     chosen = np.random.default_rng(recipe.seed).permutation(len(dataset))[: options.samples]

@@ -1,4 +1,4 @@
-"""Look at the calibration pictures before anything is quantized with them."""
+"""Look at the calibration images before anything is quantized with them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ghost_edge.core.options import from_table
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.evaluate import predict
 from ghost_edge.host.chain.stages.build import find_weights
-from ghost_edge.host.chain.stages.calibrate import choose_pictures
+from ghost_edge.host.chain.stages.calibrate import choose_images
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets import open_dataset
-from ghost_edge.host.datasets.health import Finding, examine_pictures, examine_preprocess, refuse_fatal
+from ghost_edge.host.datasets.health import Finding, examine_images, examine_preprocess, refuse_fatal
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.schema import Recipe
 
-_ASKED = 200  # pictures that the float model answers
+_ASKED = 200  # images that the float model answers
 
 
 def run(work: Work) -> tuple[Path, ...]:
     """Write doctor.json, the warnings; raises DataError with what makes the result worthless."""
     recipe = work.recipe
-    dataset, found = look_at_pictures(recipe, work.places)
+    dataset, found = look_at_images(recipe, work.places)
     images = [dataset.images[index] for index in range(0, len(dataset), -(-len(dataset) // _ASKED))]
     labels = dataset.labels[:: -(-len(dataset) // _ASKED)] + (
         recipe.evaluation.label_offset if recipe.evaluation else 0
@@ -43,11 +43,11 @@ def run(work: Work) -> tuple[Path, ...]:
     return (work.path(work.names.doctor),)
 
 
-def look_at_pictures(recipe: Recipe, places: Places) -> tuple[Dataset, list[Finding]]:
-    """The calibration pictures, and what can be said of them without a model."""
-    dataset = choose_pictures(recipe, places)
+def look_at_images(recipe: Recipe, places: Places) -> tuple[Dataset, list[Finding]]:
+    """The calibration images, and what can be said of them without a model."""
+    dataset = choose_images(recipe, places)
     judges = open_dataset(recipe.evaluation, places).images if recipe.evaluation else ()
-    return dataset, list(examine_pictures(dataset, judges))
+    return dataset, list(examine_images(dataset, judges))
 
 
 def _card(work: Work) -> tuple[float | None, Preprocess | None]:

@@ -1,4 +1,4 @@
-"""Let every artifact answer the evaluation pictures, and compare the answers one by one."""
+"""Let every artifact answer the evaluation images, and compare the answers one by one."""
 
 from __future__ import annotations
 
@@ -48,4 +48,4 @@ def run(work: Work) -> tuple[Path, ...]:
 
 
 def _tell(work: Work, name: str, number: int, models: int, done: int, total: int) -> None:
-    work.tell((number + done / total) / models, f"{name}: {done} of {total} pictures")
+    work.tell((number + done / total) / models, f"{name}: {done} of {total} images")

@@ -9,12 +9,12 @@ from ghost_edge.core.files import write_bytes, write_json
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.host.accuracy.layers import depthwise_weights, examine, measure
 from ghost_edge.host.calibration.observe import load_observed, observe_channels
-from ghost_edge.host.chain.stages.calibrate import choose_pictures, spread
+from ghost_edge.host.chain.stages.calibrate import choose_images, spread
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.report.layer_chart import draw_layers
 from ghost_edge.host.tflite.graph import read_model
 
-_LEAST, _MOST, _PIXELS = 6, 16, 200_000  # pictures, and pixels of them all: reference kernels are slow
+_LEAST, _MOST, _PIXELS = 6, 16, 200_000  # images, and pixels of them all: reference kernels are slow
 
 
 def run(work: Work) -> tuple[Path, ...]:
@@ -23,7 +23,7 @@ def run(work: Work) -> tuple[Path, ...]:
     plain, source, quantized = (work.path(name) for name in (names.float_tflite, names.source, names.quantized))
     preprocess, graph = work.recipe.preprocess, read_model(source)  # and of plain: equalization changes values alone
     count = max(_LEAST, min(_MOST, _PIXELS // preprocess.size**2))
-    few = spread(choose_pictures(work.recipe, work.places).images, count)
+    few = spread(choose_images(work.recipe, work.places).images, count)
     before = {}
     if source != plain:
         inputs = (prepare(image, preprocess) for image in few)

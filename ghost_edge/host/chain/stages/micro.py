@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ghost_edge.host.chain.stages.calibrate import choose_pictures, spread
+from ghost_edge.host.chain.stages.calibrate import choose_images, spread
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.tflite_micro import golden
 from ghost_edge.host.tflite_micro.kit import make_kit, write_kit
@@ -18,10 +18,10 @@ def run(work: Work) -> tuple[Path, ...]:
     if recipe.micro is None:
         return ()
     if recipe.evaluation is not None:
-        vectors = golden.pictures(tflite, recipe, work.places, recipe.micro.images)
+        vectors = golden.images(tflite, recipe, work.places, recipe.micro.images)
     else:
-        images = spread(choose_pictures(recipe, work.places).images, recipe.micro.images)
-        vectors = golden.feed(tflite, images, recipe.preprocess, "pictures of [calibration]")
+        images = spread(choose_images(recipe, work.places).images, recipe.micro.images)
+        vectors = golden.feed(tflite, images, recipe.preprocess, "images of [calibration]")
     files = make_kit(tflite, recipe.micro.prefix or default_prefix(recipe.name), vectors)
     work.tell(0.5, "golden vectors")
     prove_kit(files)

@@ -17,7 +17,7 @@ from ghost_edge.core.preprocess import prepare
 from ghost_edge.device.evaluate import predict
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import Ranges, load_observed, observe_means
-from ghost_edge.host.chain.stages.calibrate import choose_pictures, enough
+from ghost_edge.host.chain.stages.calibrate import choose_images, enough
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets import class_names
 from ghost_edge.host.onnx import EXPORTERS
@@ -29,8 +29,8 @@ from ghost_edge.host.tflite.edit import add_card
 from ghost_edge.host.tflite.graph import read_model
 
 Refine = Callable[[bytes], bytes]
-_HELD_BACK = 4  # every fourth calibration picture
-_FITTED = 50  # means of more pictures gave the same biases within the noise: 29.1 dB with 50, 150 and 200
+_HELD_BACK = 4  # every fourth calibration image
+_FITTED = 50  # means of more images gave the same biases within the noise: 29.1 dB with 50, 150 and 200
 
 
 def run(work: Work) -> tuple[Path, ...]:
@@ -68,16 +68,16 @@ def estimated(work: Work, source: Path) -> Ranges:
 
 
 def held_back(work: Work) -> list[Image]:
-    """Every fourth calibration picture: these judge what the others made."""
-    return list(choose_pictures(work.recipe, work.places).images)[::_HELD_BACK]
+    """Every fourth calibration image: these judge what the others made."""
+    return list(choose_images(work.recipe, work.places).images)[::_HELD_BACK]
 
 
 def refinements(work: Work, source: Path) -> list[tuple[str, Refine]]:
     """What the scheme's options ask to be done to the quantized content, by name, in order.
 
-    What it is fitted to comes of pictures that are not held back; of a single one nothing is left, nothing is done.
+    What it is fitted to comes of images that are not held back; of a single one nothing is left, nothing is done.
     """
-    options, images = work.recipe.quantization.options, choose_pictures(work.recipe, work.places).images
+    options, images = work.recipe.quantization.options, choose_images(work.recipe, work.places).images
     preprocess = work.recipe.preprocess
     rest = [index for index in range(len(images)) if index % _HELD_BACK]
     fitted = [prepare(images[index], preprocess) for index in enough(rest, _FITTED, preprocess.size)]
@@ -94,7 +94,7 @@ def refinements(work: Work, source: Path) -> list[tuple[str, Refine]]:
 
 
 def refined(work: Work, source: Path, content: bytes, steps: Sequence[tuple[str, Refine]]) -> bytes:
-    """Refined step by step, each step where it raises the SQNR of the logits on pictures that are held back."""
+    """Refined step by step, each step where it raises the SQNR of the logits on images that are held back."""
     held, preprocess = held_back(work), work.recipe.preprocess
     if not steps:
         return content
@@ -110,7 +110,7 @@ def refined(work: Work, source: Path, content: bytes, steps: Sequence[tuple[str,
     for number, (name, refine) in enumerate(steps, start=1):
         made = refine(content)
         made_db = judge(made)
-        gain = f"{name}: {best_db:.1f} to {made_db:.1f} dB on {len(held)} pictures held back"
+        gain = f"{name}: {best_db:.1f} to {made_db:.1f} dB on {len(held)} images held back"
         work.tell(0.5 + 0.5 * number / len(steps), gain)
         if made_db > best_db:
             content, best_db = made, made_db

@@ -34,7 +34,7 @@ COLUMNS = (
 _WORST = 3
 _LAYERS = """## Layers
 
-Where most noise enters, as a share of the signal's power: [picture](layers.svg), [all layers](layers.json).
+Where most noise enters, as a share of the signal's power: [image](layers.svg), [all layers](layers.json).
 Without a reason: rounded weights, or earlier noise that the layer amplifies."""
 
 
@@ -81,7 +81,7 @@ def make_manifest(work: Work) -> Manifest:
 
 
 def _training_of(weights: Path) -> dict[str, Any]:
-    """epochs and pictures in the model card of `ghost-edge train`, where it is of these weights."""
+    """epochs and images in the model card of `ghost-edge train`, where it is of these weights."""
     try:
         card = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
         told = {"epochs": card["training"]["epochs"], "images": card["trained_on"]["images"]}

@@ -1,4 +1,4 @@
-"""Folders of picture files: how they are listed, decoded, and told from other folders."""
+"""Folders of image files: how they are listed, decoded, and told from other folders."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_negative_class_is_refused(tmp_path: Path) -> None:
         open_folder(listed(tmp_path / "set", "file,class_index\n0.png,-1\n"))
 
 
-def test_a_listed_picture_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_listed_image_that_is_not_there_is_named(tmp_path: Path) -> None:
     dataset = open_folder(listed(tmp_path / "set", "file,class_index\n7.png,0\n"))
     with pytest.raises(DataError, match=r"7\.png cannot be read \(No such file or directory\)"):
         list(dataset.images)
@@ -86,37 +86,35 @@ def test_a_labels_csv_that_is_no_text_is_refused(tmp_path: Path) -> None:
         open_folder(tmp_path / "set")
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "set" / "a").mkdir(parents=True)
-    with pytest.raises(
-        DataError, match=r"set holds no pictures \(\.jpg, .*\) in class sub-folders, and no labels\.csv"
-    ):
+    with pytest.raises(DataError, match=r"set holds no images \(\.jpg, .*\) in class sub-folders, and no labels\.csv"):
         open_folder(tmp_path / "set")
 
 
-def test_a_file_where_a_folder_of_pictures_should_be_is_refused(tmp_path: Path) -> None:
+def test_a_file_where_a_folder_of_images_should_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "set").write_text("x")
     with pytest.raises(DataError, match='set is a file; kind = "folder" needs a folder'):
         open_folder(tmp_path / "set")
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture", png(IMAGES[0])[:60]], ids=["empty", "text", "truncated"])
-def test_bytes_that_are_no_picture_are_named(content: bytes) -> None:
-    with pytest.raises(DataError, match=r"x\.png is not a readable JPEG, PNG, BMP, WEBP picture"):
+@pytest.mark.parametrize("content", [b"", b"not an image", png(IMAGES[0])[:60]], ids=["empty", "text", "truncated"])
+def test_bytes_that_are_no_image_are_named(content: bytes) -> None:
+    with pytest.raises(DataError, match=r"x\.png is not a readable JPEG, PNG, BMP, WEBP image"):
         decode_image(content, "x.png")
 
 
 @pytest.mark.parametrize(
     ("mode", "channels"), [("RGB", 3), ("RGBA", 3), ("P", 3), ("CMYK", 3), ("L", 1), ("LA", 1), ("1", 1)]
 )
-def test_pictures_of_any_mode_become_colour_or_grey(mode: str, channels: int) -> None:
+def test_images_of_any_mode_become_colour_or_grey(mode: str, channels: int) -> None:
     file = io.BytesIO()
     PIL.Image.fromarray(IMAGES[0]).convert(mode).save(file, "JPEG" if mode == "CMYK" else "PNG")
     decoded = decode_image(file.getvalue(), "x")
     assert (decoded.shape, decoded.dtype) == ((8, 8, channels), np.uint8)
 
 
-def test_a_picture_of_16_bits_is_refused_and_not_clipped() -> None:
+def test_an_image_of_16_bits_is_refused_and_not_clipped() -> None:
     file = io.BytesIO()
     PIL.Image.fromarray(np.full((4, 4), 1000, np.uint16)).save(file, "PNG")
     with pytest.raises(DataError, match=r"x has more than 8 bits a pixel \(mode I;16\)"):
@@ -148,7 +146,7 @@ def test_a_folder_counts_by_what_is_in_it_and_not_by_its_place(tmp_path: Path) -
     assert here == there
 
 
-def test_a_new_class_folder_without_pictures_is_other_data(tmp_path: Path) -> None:
+def test_a_new_class_folder_without_images_is_other_data(tmp_path: Path) -> None:
     (tmp_path / "set" / "b").mkdir(parents=True)
     (tmp_path / "set" / "b" / "0.png").write_bytes(png(IMAGES[0]))
     table = DataTable("folder", folder.Folder(path="set"))

@@ -1,4 +1,4 @@
-"""Pictures that travel with a bundle, and the bytes that the workstation's model answered."""
+"""Images that travel with a bundle, and the bytes that the workstation's model answered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import read_npz, save_npz
 from ghost_edge.core.manifest import read_manifest
 from ghost_edge.device.evaluate import RunOptions, raw_outputs
-from ghost_edge.device.evaluation_set import Pictures, judge_pictures, load_pictures, save_pictures
+from ghost_edge.device.evaluation_set import EvaluationSet, evaluate_set, load_evaluation_set, save_evaluation_set
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
 REFERENCE = RunOptions(kernels="reference")
@@ -27,62 +27,62 @@ def int8(converted: Path) -> Path:
 
 
 @pytest.fixture
-def pictures(repository: Path, int8: Path) -> Pictures:
+def images(repository: Path, int8: Path) -> EvaluationSet:
     """The first digits of the shipped sample, with what the int8 model says of them."""
     held = read_npz(repository / "calibration" / "mnist" / "mnist.npz")
     images, labels = held["images"][:COUNT, ..., np.newaxis], held["labels"][:COUNT].astype(np.int64)
     outputs, _ = raw_outputs(int8, list(images), read_manifest(int8.parent).preprocess, REFERENCE)
-    return Pictures(images, labels, {int8.stem: outputs})
+    return EvaluationSet(images, labels, {int8.stem: outputs})
 
 
-def judge(file: Path, pictures: Pictures, **how: Any) -> dict[str, Any]:
+def judge(file: Path, images: EvaluationSet, **how: Any) -> dict[str, Any]:
     preprocess = {file: read_manifest(file.parent).preprocess}
-    ((row,), _) = judge_pictures([file], pictures, preprocess, RunOptions(**how))
+    ((row,), _) = evaluate_set([file], images, preprocess, RunOptions(**how))
     return row
 
 
-def test_what_was_saved_is_read_and_the_bytes_are_the_same_each_time(tmp_path: Path, pictures: Pictures) -> None:
+def test_what_was_saved_is_read_and_the_bytes_are_the_same_each_time(tmp_path: Path, images: EvaluationSet) -> None:
     first, second = tmp_path / "a.npz", tmp_path / "b.npz"
     for path in (first, second):
-        save_pictures(pictures, path)
+        save_evaluation_set(images, path)
     assert first.read_bytes() == second.read_bytes()
-    read = load_pictures(first)
-    assert np.array_equal(read.images, pictures.images)
-    assert read.outputs.keys() == pictures.outputs.keys()
+    read = load_evaluation_set(first)
+    assert np.array_equal(read.images, images.images)
+    assert read.outputs.keys() == images.outputs.keys()
 
 
-def test_reference_kernels_give_the_same_bytes_and_the_right_answers(int8: Path, pictures: Pictures) -> None:
-    row = judge(int8, pictures, kernels="reference")
+def test_reference_kernels_give_the_same_bytes_and_the_right_answers(int8: Path, images: EvaluationSet) -> None:
+    row = judge(int8, images, kernels="reference")
     assert row["equal_outputs"] == 1.0
     assert row["images"] == COUNT
     assert row["top1"] >= 0.95  # 98.75 % on 1,600 (README.md)
 
 
-def test_one_changed_byte_is_one_picture_less(int8: Path, pictures: Pictures) -> None:
-    pictures.outputs[int8.stem][3, 2] ^= 1
-    row = judge(int8, pictures, kernels="reference")
+def test_one_changed_byte_is_one_image_less(int8: Path, images: EvaluationSet) -> None:
+    images.outputs[int8.stem][3, 2] ^= 1
+    row = judge(int8, images, kernels="reference")
     assert row["equal_outputs"] == pytest.approx(1 - 1 / COUNT)
     assert row["largest_difference"] == 1
 
 
-def test_outputs_of_another_shape_are_an_error(int8: Path, pictures: Pictures) -> None:
-    fewer = {int8.stem: pictures.outputs[int8.stem][:, :-1]}
+def test_outputs_of_another_shape_are_an_error(int8: Path, images: EvaluationSet) -> None:
+    fewer = {int8.stem: images.outputs[int8.stem][:, :-1]}
     with pytest.raises(DataError, match=r"answers int8 \[40, 10\], on the workstation it was int8 \[40, 9\]"):
-        judge(int8, Pictures(pictures.images, pictures.labels, fewer))
+        judge(int8, EvaluationSet(images.images, images.labels, fewer))
 
 
-def test_pictures_of_another_size_are_an_error(int8: Path, pictures: Pictures) -> None:
-    with pytest.raises(DataError, match=r"the pictures are \[14, 14\], \[preprocess\] of .* begins with 28 x 28"):
-        judge(int8, Pictures(pictures.images[:, ::2, ::2], pictures.labels, {}))
+def test_images_of_another_size_are_an_error(int8: Path, images: EvaluationSet) -> None:
+    with pytest.raises(DataError, match=r"the images are \[14, 14\], \[preprocess\] of .* begins with 28 x 28"):
+        judge(int8, EvaluationSet(images.images[:, ::2, ::2], images.labels, {}))
 
 
-def test_pictures_without_outputs_say_nothing_about_bytes(int8: Path, pictures: Pictures) -> None:
-    assert judge(int8, Pictures(pictures.images, pictures.labels, {}))["equal_outputs"] is None
+def test_images_without_outputs_say_nothing_about_bytes(int8: Path, images: EvaluationSet) -> None:
+    assert judge(int8, EvaluationSet(images.images, images.labels, {}))["equal_outputs"] is None
 
 
-def test_labels_that_are_no_classes_are_an_error(int8: Path, pictures: Pictures) -> None:
+def test_labels_that_are_no_classes_are_an_error(int8: Path, images: EvaluationSet) -> None:
     with pytest.raises(DataError, match=r"labels are .*\.\.1\d, .* answers 10 classes"):
-        judge(int8, Pictures(pictures.images, pictures.labels + 10, {}))
+        judge(int8, EvaluationSet(images.images, images.labels + 10, {}))
 
 
 @pytest.mark.parametrize(
@@ -97,40 +97,40 @@ def test_labels_that_are_no_classes_are_an_error(int8: Path, pictures: Pictures)
 def test_a_file_of_something_else_is_an_error(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
     save_npz(arrays, tmp_path / "x.npz")
     with pytest.raises(DataError, match=said):
-        load_pictures(tmp_path / "x.npz")
+        load_evaluation_set(tmp_path / "x.npz")
 
 
 def test_the_command_writes_numbers_and_outputs(
-    tmp_path: Path, int8: Path, pictures: Pictures, ghost_edge: Any
+    tmp_path: Path, int8: Path, images: EvaluationSet, ghost_edge: Any
 ) -> None:
-    save_pictures(pictures, tmp_path / "pictures.npz")
+    save_evaluation_set(images, tmp_path / "images.npz")
     run = ghost_edge(
-        *("evaluate", int8, "--pictures", tmp_path / "pictures.npz", "--kernels", "reference"),
+        *("evaluate", int8, "--images", tmp_path / "images.npz", "--kernels", "reference"),
         *("--json", tmp_path / "e.json", "--outputs", tmp_path / "outputs.npz"),
     )
     assert run.returncode == 0, run.stderr
     (row,) = json.loads((tmp_path / "e.json").read_text())["results"]
     assert (row["equal_outputs"], row["largest_difference"]) == (1.0, 0)
-    assert np.array_equal(read_npz(tmp_path / "outputs.npz")[int8.stem], pictures.outputs[int8.stem])
+    assert np.array_equal(read_npz(tmp_path / "outputs.npz")[int8.stem], images.outputs[int8.stem])
 
 
 def test_the_command_fails_where_the_outputs_are_others(
-    tmp_path: Path, int8: Path, pictures: Pictures, ghost_edge: Any
+    tmp_path: Path, int8: Path, images: EvaluationSet, ghost_edge: Any
 ) -> None:
-    pictures.outputs[int8.stem][3, 2] ^= 2
-    save_pictures(pictures, tmp_path / "pictures.npz")
-    run = ghost_edge("evaluate", int8, "--pictures", tmp_path / "pictures.npz", "--kernels", "reference")
+    images.outputs[int8.stem][3, 2] ^= 2
+    save_evaluation_set(images, tmp_path / "images.npz")
+    run = ghost_edge("evaluate", int8, "--images", tmp_path / "images.npz", "--kernels", "reference")
     assert run.returncode == 7
     assert "gives other outputs than on the workstation" in run.stderr
 
 
 def test_the_command_refuses_a_file_that_the_manifest_does_not_promise(
-    tmp_path: Path, int8: Path, pictures: Pictures, ghost_edge: Any
+    tmp_path: Path, int8: Path, images: EvaluationSet, ghost_edge: Any
 ) -> None:
     shutil.copy(int8.parent / "manifest.json", tmp_path)
     shutil.copy(int8.with_name("ghostnet_mnist_float.tflite"), tmp_path / int8.name)
-    save_pictures(pictures, tmp_path / "pictures.npz")
-    run = ghost_edge("evaluate", tmp_path / int8.name, "--pictures", tmp_path / "pictures.npz")
+    save_evaluation_set(images, tmp_path / "images.npz")
+    run = ghost_edge("evaluate", tmp_path / int8.name, "--images", tmp_path / "images.npz")
     assert run.returncode == 4
     assert f"{int8.name} has" in run.stderr
 
@@ -138,8 +138,8 @@ def test_the_command_refuses_a_file_that_the_manifest_does_not_promise(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--pictures", "p.npz", "--recipe", "r.toml"], "give one of the two"),
-        (["--recipe", "r.toml", "--outputs", "o.npz"], "--manifest and --outputs go with --pictures"),
+        (["--images", "p.npz", "--recipe", "r.toml"], "give one of the two"),
+        (["--recipe", "r.toml", "--outputs", "o.npz"], "--manifest and --outputs go with --images"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(ghost_edge: Any, options: list[str], said: str) -> None:
