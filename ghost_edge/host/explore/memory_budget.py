@@ -13,6 +13,7 @@ from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.host.explore.untrained import convert_untrained
 from ghost_edge.host.networks.options import TABLE_7
+from ghost_edge.host.recipe.toml import as_toml
 from ghost_edge.host.tflite.cost import count_macs
 from ghost_edge.host.tflite.graph import Model, read_model
 from ghost_edge.host.tflite_micro.arena import plan_graph, scale_counts
@@ -55,22 +56,22 @@ class Candidate:
         return f"ghostnet_{self.table.replace(' ', '_')}_w{round(self.width * 100):03}_s{self.size}"
 
     def recipe(self, classes: int, channels: int) -> str:
-        """What is known of its recipe, as TOML."""
-        network = _network(self.table, self.width, self.size, classes, channels)
-        lines = [f"{key} = {_toml(value)}" for key, value in network.items()]
-        colours = "GRAY" if channels == 1 else "RGB"
-        return "\n".join(
-            [
-                f"# {self.macs / 1e6:.1f} M multiply-accumulates, {self.flash:,} bytes of flash, "
-                f"{self.arena:,} bytes of arena on 32 bits",
-                "# still to be added: [training], [calibration], [evaluation]",
-                f'name = "{self.name}"',
-                "\n[network]",
-                *lines,
-                "\n[preprocess]",
-                f'size = {self.size}\nchannels = "{colours}"\nmean = [0.5]\nstd = [0.25]',
-                '\n[[export]]\nkind = "micro"\n',
-            ]
+        """Return its recipe as TOML, without the tables that name images."""
+        tables = {
+            "name": self.name,
+            "network": _network(self.table, self.width, self.size, classes, channels),
+            "preprocess": {
+                "size": self.size,
+                "channels": "GRAY" if channels == 1 else "RGB",
+                "mean": [0.5],
+                "std": [0.25],
+            },
+            "export": [{"kind": "micro"}],
+        }
+        return (
+            f"# {self.macs / 1e6:.1f} M multiply-accumulates, {self.flash:,} bytes of flash, "
+            f"{self.arena:,} bytes of arena on 32 bits\n"
+            f"# still to be added: [training], [calibration], [evaluation]\n{as_toml(tables)}"
         )
 
 
@@ -150,7 +151,3 @@ def _undominated(candidates: Sequence[Candidate]) -> list[Candidate]:
         return min(gains) >= 0 and max(gains) > 0
 
     return [each for each in candidates if not any(is_better(other, each) for other in candidates)]
-
-
-def _toml(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)

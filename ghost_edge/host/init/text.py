@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ghost_edge.core.preprocess import CHANNELS
 from ghost_edge.host.init.survey import FEW, ONE_POINT, Dealt, visible_drop
 from ghost_edge.host.networks.options import TABLE_7
+from ghost_edge.host.recipe import toml
 
 _SMALL = 32  # pixels of one channel, for which the network of models/ghostnet_mnist.toml is enough
 _STEM_KEEPS, _STAGE_3_KEEPS = 48, 64  # pixels, as in models/ghostnet_cifar10.toml and ghostnet_tin40.toml
 _STEPS = 2000  # of training
-_COLUMN = 22  # in which comments begin
 NO_IMAGES = """\
 # convert needs images: take these signs away, or run init again with --images FOLDER --force
 # [calibration]       # ranges are made from these: images of the kind that the model was trained on
@@ -43,16 +42,8 @@ _COMMENTS = {
 
 
 def table(header: str, comment: str, keys: Mapping[str, Any], **comments: str) -> str:
-    """A table of TOML and an empty line; comments: of its keys, with or instead of the usual ones, above long lines."""
-    told = {**_COMMENTS, **comments}
-    rows = [(header, comment), *((f"{key} = {_value(keys[key])}", told.get(key, "")) for key in keys)]
-    return "".join(_row(line, note) for line, note in rows) + "\n"
-
-
-def _row(line: str, note: str) -> str:
-    if len(line) < _COLUMN:
-        return f"{line:<{_COLUMN - 1}} # {note}\n" if note else f"{line}\n"
-    return f"# {note}\n{line}\n" if note else f"{line}\n"
+    """Return a table of TOML and an empty line; comments: of its keys, with or instead of the usual ones."""
+    return toml.table(header, keys, about=comment, notes={**_COMMENTS, **comments}) + "\n"
 
 
 def head(name: str, about: str) -> str:
@@ -106,7 +97,3 @@ def _training(count: int, size: int, names: Sequence[str]) -> dict[str, Any]:
     signs = bool(names) and all(len(name) == 1 for name in names)
     rates = {"epochs": epochs, "batch_size": batch, "learning_rate": 0.002}
     return {**rates, "crop_padding": max(2, size // 8), "flip": not signs}
-
-
-def _value(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML forbids DEL, JSON does not
