@@ -7,7 +7,7 @@ import tomllib
 from ghost_edge.host.recipe.toml import COLUMN, as_toml, table
 
 RECIPE = {
-    "name": "del\x7fete \"quoted\" ä",
+    "name": 'del\x7fete "quoted" ä',
     "network": {"kind": "ghostnet", "width": 0.5, "stages": [[3, 16, 16, 0.25, 1], [3, 48, 24, 0, 2]]},
     "export": [{"kind": "micro"}, {"kind": "onnx_int8"}],
     "classes": [],
