@@ -1,0 +1,241 @@
+"""Docstrings open with a verb or a noun, and one thing has one word: docs/glossary.md."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+FIRST_WORDS = ("Of", "The same", "What", "Whether", "Those", "One", "As", "By", "From", "That", "It")
+# pattern, in any case, to the word of docs/glossary.md
+SYNONYMS = {
+    r"\bpictures?\b": "image",
+    r"\b(?:images|pictures) that judge\b|\bjudging set\b": "evaluation images",
+    r"\bjudg(?:es|ed|ing)\b|\b(?:to|that|can|cannot|not) judge\b": "evaluates, compares, decides, checks",
+    r"\btwins?\b": "int8 ONNX model",
+    r"(?<!model )(?<!model-)(?<!model_)(?<!SD )\bcards?\b": "model card (of weights), model metadata (in a file)",
+    r"\b(?:evened|evening) out\b|\bevened\b": "cross-layer equalization",
+    r"\b(?:take|takes|taking|taken) back\b": "bias correction",
+    r"\bsteps? (?:beside|apart|away)\b|\bsteps of the output\b": "LSB",
+    r"\bties\b(?! go)": "shared scale",
+    r"\bmixing\b": "mixed precision",
+    r"\bin (?:one|how many|\d+) pieces?\b": "partition of the delegate",
+    r"\bbookkeeping\b": "arena tail",
+    r"\bleast that starts\b": "minimum arena",
+    r"\bnot told\b": "not compared",
+    r"\btold from\b|\btold apart\b|\btells? apart\b": "distinguish; differ",
+    r"\b(?:is|are) said\b": "say who says it",
+}
+FOLDERS = ("ghost_edge", "docs", "benchmarks", "models", "calibration", ".ci")
+TEXT = {".py", ".md", ".in", ".html", ".toml", ".sh"}
+# files that have not been rewritten yet, one a line; none may be added
+OWED = (
+    "CHANGELOG.md",
+    "README.md",
+    "README.zh-CN.md",
+    "benchmarks/README.md",
+    "benchmarks/bench_overhead.py",
+    "benchmarks/convert_speed.py",
+    "benchmarks/figures.py",
+    "benchmarks/mixed_precision.py",
+    "benchmarks/onnx_parity.py",
+    "benchmarks/onnx_speed.py",
+    "benchmarks/quantization_quality.py",
+    "calibration/README.md",
+    "calibration/mnist/README.md",
+    "docs/ci.md",
+    "docs/numbers.md",
+    "docs/recipe.md",
+    "docs/recipe_reference.py",
+    "docs/troubleshooting.md",
+    "docs/tutorial.md",
+    "docs/zynq.md",
+    "ghost_edge/cli/bench.py",
+    "ghost_edge/cli/convert.py",
+    "ghost_edge/cli/evaluate.py",
+    "ghost_edge/cli/export.py",
+    "ghost_edge/cli/gate.py",
+    "ghost_edge/cli/main.py",
+    "ghost_edge/cli/micro.py",
+    "ghost_edge/cli/parity.py",
+    "ghost_edge/cli/train.py",
+    "ghost_edge/core/accuracy.py",
+    "ghost_edge/core/gate/baseline.py",
+    "ghost_edge/core/gate/checks.py",
+    "ghost_edge/core/gate/limits.py",
+    "ghost_edge/core/gate/regression.py",
+    "ghost_edge/core/gate/report.py",
+    "ghost_edge/core/latency.py",
+    "ghost_edge/core/manifest.py",
+    "ghost_edge/core/metadata.py",
+    "ghost_edge/core/options.py",
+    "ghost_edge/core/preprocess.py",
+    "ghost_edge/core/progress.py",
+    "ghost_edge/core/tables.py",
+    "ghost_edge/core/targets.py",
+    "ghost_edge/core/tensor.py",
+    "ghost_edge/device/__init__.py",
+    "ghost_edge/device/bench.py",
+    "ghost_edge/device/bench_results.py",
+    "ghost_edge/device/board.py",
+    "ghost_edge/device/environment.py",
+    "ghost_edge/device/evaluate.py",
+    "ghost_edge/device/evaluation_set.py",
+    "ghost_edge/device/gate.py",
+    "ghost_edge/device/isolate.py",
+    "ghost_edge/device/runtimes/model.py",
+    "ghost_edge/device/runtimes/onnx.py",
+    "ghost_edge/device/runtimes/open.py",
+    "ghost_edge/device/runtimes/tflite.py",
+    "ghost_edge/device/runtimes/tflite_micro.py",
+    "ghost_edge/host/__init__.py",
+    "ghost_edge/host/accuracy/evaluate.py",
+    "ghost_edge/host/accuracy/layers.py",
+    "ghost_edge/host/accuracy/parity.py",
+    "ghost_edge/host/board/__init__.py",
+    "ghost_edge/host/board/ssh.py",
+    "ghost_edge/host/calibration/__init__.py",
+    "ghost_edge/host/calibration/histogram.py",
+    "ghost_edge/host/calibration/observe.py",
+    "ghost_edge/host/calibration/shared_scales.py",
+    "ghost_edge/host/chain/stages/__init__.py",
+    "ghost_edge/host/chain/stages/build.py",
+    "ghost_edge/host/chain/stages/doctor.py",
+    "ghost_edge/host/chain/stages/export.py",
+    "ghost_edge/host/chain/stages/quantize.py",
+    "ghost_edge/host/chain/stages/report.py",
+    "ghost_edge/host/chain/work.py",
+    "ghost_edge/host/datasets/__init__.py",
+    "ghost_edge/host/datasets/folder.py",
+    "ghost_edge/host/datasets/health.py",
+    "ghost_edge/host/datasets/places.py",
+    "ghost_edge/host/explore/ghost_chart.py",
+    "ghost_edge/host/explore/ghost_modules.py",
+    "ghost_edge/host/explore/inspect.py",
+    "ghost_edge/host/explore/memory_budget.py",
+    "ghost_edge/host/explore/mixed_precision.py",
+    "ghost_edge/host/explore/planner.py",
+    "ghost_edge/host/init/models.py",
+    "ghost_edge/host/init/sources.py",
+    "ghost_edge/host/init/survey.py",
+    "ghost_edge/host/init/text.py",
+    "ghost_edge/host/init/write.py",
+    "ghost_edge/host/networks/layers.py",
+    "ghost_edge/host/networks/options.py",
+    "ghost_edge/host/networks/torch_file.py",
+    "ghost_edge/host/onnx/builder.py",
+    "ghost_edge/host/onnx/compare.py",
+    "ghost_edge/host/onnx/int8.py",
+    "ghost_edge/host/onnx/operations.py",
+    "ghost_edge/host/onnx/products.py",
+    "ghost_edge/host/quantization/adaptive_rounding.py",
+    "ghost_edge/host/quantization/bias_correction.py",
+    "ghost_edge/host/quantization/equalization.py",
+    "ghost_edge/host/quantization/float_activations.py",
+    "ghost_edge/host/quantization/int8.py",
+    "ghost_edge/host/quantization/mixed.py",
+    "ghost_edge/host/recipe/output.py",
+    "ghost_edge/host/recipe/schema.py",
+    "ghost_edge/host/recipe/shipped.py",
+    "ghost_edge/host/report/layer_chart.py",
+    "ghost_edge/host/report/page.py",
+    "ghost_edge/host/report/parity_chart.py",
+    "ghost_edge/host/report/plots.py",
+    "ghost_edge/host/report/read.py",
+    "ghost_edge/host/report/templates/run.html",
+    "ghost_edge/host/tflite/__init__.py",
+    "ghost_edge/host/tflite/cost.py",
+    "ghost_edge/host/tflite/edit.py",
+    "ghost_edge/host/tflite/verify.py",
+    "ghost_edge/host/tflite/zynq7000.py",
+    "ghost_edge/host/tflite_micro/__init__.py",
+    "ghost_edge/host/tflite_micro/arena.py",
+    "ghost_edge/host/tflite_micro/arena_chart.py",
+    "ghost_edge/host/tflite_micro/feed.py",
+    "ghost_edge/host/tflite_micro/golden.py",
+    "ghost_edge/host/tflite_micro/kit.py",
+    "ghost_edge/host/tflite_micro/operations.py",
+    "ghost_edge/host/tflite_micro/options.py",
+    "ghost_edge/host/tflite_micro/struct_sizes.py",
+    "ghost_edge/host/tflite_micro/templates/README.md.in",
+    "ghost_edge/host/tflite_micro/templates/main.cc.in",
+    "ghost_edge/host/tflite_micro/verify.py",
+    "ghost_edge/host/training/import_weights.py",
+    "ghost_edge/host/training/train.py",
+)
+
+
+def first_word(docstring: str) -> str:
+    """Return the forbidden opening of a docstring, or an empty string."""
+    return next((word for word in FIRST_WORDS if re.match(rf"{word}\b", docstring)), "")
+
+
+def bad_openings(source: str) -> Iterator[str]:
+    """Yield the first lines of docstrings that open with a forbidden word."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            text = ast.get_docstring(node) or ""
+            if first_word(text):
+                yield text.splitlines()[0]
+
+
+def synonyms(text: str) -> list[str]:
+    """List "found: say" for each word that docs/glossary.md replaces."""
+    return [
+        f"{found[0]!r}: say {word}"
+        for pattern, word in SYNONYMS.items()
+        for found in re.finditer(pattern, text, re.IGNORECASE)
+    ]
+
+
+def faults(path: Path) -> list[str]:
+    """List what a file says against the rules; the glossary may name the words that it forbids."""
+    text = path.read_text(encoding="utf-8")
+    openings = list(bad_openings(text)) if path.suffix == ".py" else []
+    return openings + ([] if path.name == "glossary.md" else synonyms(text))
+
+
+def written(repository: Path) -> list[Path]:
+    files = [path for folder in FOLDERS for path in (repository / folder).rglob("*") if path.suffix in TEXT]
+    return sorted([*files, *repository.glob("*.md")])
+
+
+def test_words_are_plain_and_always_the_same(repository: Path) -> None:
+    files = {str(path.relative_to(repository)): path for path in written(repository)}
+    assert len(files) > 150
+    wrong = {name: found for name, path in files.items() if name not in OWED and (found := faults(path))}
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("word", FIRST_WORDS)
+def test_a_docstring_that_opens_with_a_forbidden_word_is_found(word: str) -> None:
+    source = f'class A:\n    def f(self):\n        """{word} thing that is meant."""\n'
+    assert list(bad_openings(source)) == [f"{word} thing that is meant."]
+
+
+@pytest.mark.parametrize("opening", ["Off-by-one guard.", "Itemise the parts.", "The smallest arena.", "Ask one."])
+def test_a_docstring_that_only_begins_alike_is_not(opening: str) -> None:
+    assert first_word(opening) == ""
+
+
+@pytest.mark.parametrize(
+    ("sentence", "words"),
+    [
+        ("The picture is judged by the card.", ["picture", "judged", "card"]),
+        ("its twins; Bookkeeping; not told", ["twins", "Bookkeeping", "not told"]),
+        ("two steps apart, in one piece, evened out", ["evened out", "steps apart", "in one piece"]),
+        ("The model card lies on the SD card; the stage judge writes gate.json; ties go to the lower class.", []),
+    ],
+)
+def test_a_word_that_the_glossary_replaces_is_found(sentence: str, words: list[str]) -> None:
+    assert [each.split("'")[1] for each in synonyms(sentence)] == words
+
+
+def test_each_word_to_say_stands_in_the_glossary(repository: Path) -> None:
+    glossary = (repository / "docs" / "glossary.md").read_text(encoding="utf-8")
+    terms = ["image", "evaluation images", "int8 ONNX model", "model card", "model metadata", "LSB", "shared scale"]
+    terms += ["cross-layer equalization", "bias correction", "mixed precision", "partition", "not compared"]
+    assert [term for term in terms if term not in glossary] == []
