@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from pathlib import Path
 from typing import Optional
 
@@ -12,6 +11,7 @@ import click
 
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.progress import timed
 from ghost_edge.core.tables import Column, as_text
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2}
@@ -44,17 +44,8 @@ def fit(arena: int, flash: int, classes: int, gray: bool, most: int, out: Option
     from ghost_edge.host.explore.memory_budget import search, write_recipes
 
     channels = 1 if gray else 3
-    with open_progress(Path(os.devnull)) as progress:
-        progress.started("fit")
-        began = time.perf_counter()
-        found = search(
-            arena=arena,
-            flash=flash,
-            classes=classes,
-            channels=channels,
-            say=lambda share, text: progress.progress("fit", share, text),
-        )[:most]
-        progress.finished("fit", time.perf_counter() - began)
+    with open_progress(Path(os.devnull)) as progress, timed(progress, "fit") as say:
+        found = search(arena=arena, flash=flash, classes=classes, channels=channels, say=say)[:most]
     click.echo(as_text([{**vars(each), "name": each.name} for each in found], _COLUMNS))
     if out is not None:
         write_recipes(found, classes, channels, out)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ghost_edge.cli.progress import open_progress
+from ghost_edge.core.progress import timed
 
 _Path = click.Path(path_type=Path)
 
@@ -29,11 +29,8 @@ def init(source: Path, **options: Any) -> None:
     """
     from ghost_edge.host.init.write import make_recipe
 
-    with open_progress(Path(os.devnull)) as progress:
-        started = time.perf_counter()
-        progress.started("init")
-        made = make_recipe(source, say=lambda share, told: progress.progress("init", share, told), **options)
-        progress.finished("init", time.perf_counter() - started)
+    with open_progress(Path(os.devnull)) as progress, timed(progress, "init") as say:
+        made = make_recipe(source, say=say, **options)
     for line in (*made.found, f"wrote {', '.join(map(str, made.files))}"):
         click.echo(line)
     if made.commands:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ghost_edge.core.dataset import Dataset, Image
 from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.files import read_npz, save_npz, sha256_file
 from ghost_edge.core.manifest import Accuracy
+from ghost_edge.core.progress import Progress, timed
 from ghost_edge.core.tables import Column
 from ghost_edge.device.evaluate import RunOptions, predict_isolated
 from ghost_edge.host.datasets import open_dataset
@@ -41,7 +41,7 @@ COLUMNS = (
 
 
 def judge_files(
-    files: Sequence[Path], recipe: Recipe, places: Places, how: RunOptions, reporter: Any
+    files: Sequence[Path], recipe: Recipe, places: Places, how: RunOptions, reporter: Progress
 ) -> list[dict[str, Any]]:
     """One row of COLUMNS for each file; drop and agreement are against the first file, None in its own row.
 
@@ -53,11 +53,9 @@ def judge_files(
     rows: list[dict[str, Any]] = []
     reference: NDArray[np.int64] | None = None
     for file in files:
-        reporter.started(file.name)
-        # in a child process: a damaged file, or a processor that the interpreter was not built for, ends only that
-        started = time.perf_counter()
-        logits = predict_isolated(file, dataset.images, recipe.preprocess, how)
-        reporter.finished(file.name, time.perf_counter() - started)
+        with timed(reporter, file.name):
+            # in a child process: a damaged file, or a processor that the interpreter was not built for, ends only that
+            logits = predict_isolated(file, dataset.images, recipe.preprocess, how)
         check_labels(labels, classes=logits.shape[1], dataset=dataset)
         answers = logits.argmax(axis=1)
         reference = answers if reference is None else reference
