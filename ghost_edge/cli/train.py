@@ -30,12 +30,14 @@ def train(recipe: Path, out: Optional[Path], epochs: Optional[int], data: Option
 
         progress.started("train")
         places = places_for(recipe.parent, data)
-        card = finished_card(loaded, places, weights, epochs=epochs)
-        if card is not None:
+        model_card = finished_card(loaded, places, weights, epochs=epochs)
+        if model_card is not None:
             progress.finished("train", None)
         else:
             said = functools.partial(progress.progress, "train")
-            card = fit(loaded, places, weights, epochs=epochs, say=said)
-            progress.finished("train", card["seconds"])
-    click.echo(f"top-1 {card['top1']:.2%} on {card['evaluated_on']['images']} images of {card['evaluated_on']['data']}")
-    click.echo(f'weights = "{weights}"\nweights_sha256 = "{card["weights_sha256"]}"')
+            model_card = fit(loaded, places, weights, epochs=epochs, say=said)
+            progress.finished("train", model_card.seconds)
+    click.echo(
+        f"top-1 {model_card.top1:.2%} on {model_card.evaluated_on.images} images of {model_card.evaluated_on.data}"
+    )
+    click.echo(f'weights = "{weights}"\nweights_sha256 = "{model_card.weights_sha256}"')

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.tables import Column
 from ghost_edge.host.datasets.places import places_for
+from ghost_edge.host.recipe.model_card import read_model_card
 from ghost_edge.host.recipe.schema import Recipe, load_recipe
 
 COLUMNS = (
@@ -42,13 +42,13 @@ def shipped_recipes() -> list[dict[str, Any]]:
 def _row(recipe: Recipe) -> dict[str, Any]:
     network, judges, folder = recipe.network, recipe.evaluation, recipe.path.parent
     assert network is not None and judges is not None  # of every recipe that is shipped: tests read them all
-    card = (folder / network.weights).with_suffix(".json")
+    model_card = read_model_card(folder / network.weights)
     return {
         "name": recipe.name,
         "network": f"{network.kind} {network.options.width:g}x",
         "pixels": recipe.preprocess.size,
         "classes": network.options.classes,
-        "top1": json.loads(card.read_text(encoding="utf-8"))["top1"] if card.is_file() else None,
+        "top1": model_card.top1 if model_card else None,
         "images": Path(judges.source.path).name,
         "here": "yes" if _is_here(judges.source.path, folder) else "no: name their folder with GHOST_EDGE_DATA",
         "path": str(recipe.path),

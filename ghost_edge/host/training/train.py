@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.files import sha256_file, write_bytes, write_json
+from ghost_edge.core.files import sha256_file, write_bytes
 from ghost_edge.core.preprocess import Preprocess, fit_image, normalise
 from ghost_edge.host.accuracy.evaluate import check_labels
 from ghost_edge.host.datasets import DataTable, fingerprint, open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.networks.state_dict import load_weights, save_weights
+from ghost_edge.host.recipe.model_card import ImageCount, ModelCard, read_model_card, write_model_card
 from ghost_edge.host.recipe.schema import NetworkTable, Recipe, Training, require
 
 Progress = Callable[[float, str], None]
@@ -32,56 +33,73 @@ _DATA_KEYS = {field.name for field in dataclasses.fields(DataTable)}
 SETTINGS = tuple(field.name for field in dataclasses.fields(Training) if field.name not in _DATA_KEYS)
 
 
-def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None, say: Progress) -> dict[str, Any]:
-    """Train the recipe's network and write weights (.safetensors), checkpoint folder and model card beside it.
+def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None, say: Progress) -> ModelCard:
+    """Train the recipe's network; write the weights (.safetensors) and the model card beside them.
 
-    A run that was stopped goes on after its last whole epoch. Returns the model card.
-    Raises RecipeError for missing tables, DataError for labels that the network has no class for.
+    epochs: in place of the recipe's number. say: called with the share that is done (0..1) and a few words. A run that
+    was stopped resumes after its last whole epoch, which <weights>.checkpoint keeps. AdamW: arXiv 1711.05101.
+    Raises RecipeError for missing tables and a loss that is not finite, DataError for labels that the network has no
+    class for.
     """
+    recipe, options = _with_epochs(recipe, epochs)
     network: NetworkTable = require(recipe.network, "network", "train")
-    options: Training = require(recipe.training, "training", "train")
-    options = dataclasses.replace(options, epochs=epochs or options.epochs)
-    recipe = dataclasses.replace(recipe, training=options)
     made_of, train_set = _made_of(recipe, places), open_dataset(options, places)
-    judged = open_dataset(require(recipe.evaluation, "evaluation", "train"), places)
+    evaluation = open_dataset(require(recipe.evaluation, "evaluation", "train"), places)
     model = _build(network, places, seed=recipe.seed, start=options.start)
     classes = model.output_shape[-1]
-    for dataset in (train_set, judged):
+    for dataset in (train_set, evaluation):
         check_labels(dataset.labels, classes=classes, dataset=dataset)
-    images = stack(train_set, recipe.preprocess)
-    batches = Batches(images, train_set.labels, recipe, classes=classes)
-    evaluation = (normalise(stack(judged, recipe.preprocess), recipe.preprocess), judged.labels)
+    batches = Batches(stack(train_set, recipe.preprocess), train_set.labels, recipe, classes=classes)
+    images = normalise(stack(evaluation, recipe.preprocess), recipe.preprocess)
     _compile(model, options, steps=len(batches))
     checkpoint = weights.with_suffix(".checkpoint")
     _claim(checkpoint, weights, {"network": network, "training": options, "seed": recipe.seed})
-    report = Report(batches, options.epochs, evaluation, say)
-    started = time.perf_counter()
+    report = Report(batches, options.epochs, (images, evaluation.labels), say)
+    seconds = _fit(model, batches, options.epochs, checkpoint, report)
+    save_weights(model, weights)
+    model_card = ModelCard(
+        name=recipe.name,
+        network={"kind": network.kind, **dataclasses.asdict(network.options)},
+        preprocess=recipe.preprocess,
+        trained_on=ImageCount(train_set.name, len(train_set)),
+        evaluated_on=ImageCount(evaluation.name, len(evaluation)),
+        class_names=train_set.class_names,
+        training={**{name: getattr(options, name) for name in SETTINGS}, "seed": recipe.seed},
+        seconds=seconds,
+        top1=report.measure_top1(model),
+        weights_sha256=sha256_file(weights),
+        made_of=made_of,
+    )
+    write_model_card(model_card, weights)
+    shutil.rmtree(checkpoint)  # now that nothing can be lost any more
+    return model_card
+
+
+def finished_card(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None) -> ModelCard | None:
+    """Return the model card of weights that this very training made, from the same images; None where it did not."""
+    recipe, _ = _with_epochs(recipe, epochs)
+    model_card = read_model_card(weights)
+    return model_card if model_card and model_card.made_of == _made_of(recipe, places) else None
+
+
+def _with_epochs(recipe: Recipe, epochs: int | None) -> tuple[Recipe, Training]:
+    """Return the recipe and its [training] with the number of epochs that was asked for."""
+    options: Training = require(recipe.training, "training", "train")
+    options = dataclasses.replace(options, epochs=epochs or options.epochs)
+    return dataclasses.replace(recipe, training=options), options
+
+
+def _fit(model: keras.Model, batches: Batches, epochs: int, checkpoint: Path, report: Report) -> int:
+    """Fit the network, with a checkpoint after each epoch, and return the seconds that it took."""
+    started_ns = time.perf_counter_ns()
     model.fit(
         batches,
-        epochs=options.epochs,
+        epochs=epochs,
         verbose=0,
         shuffle=False,  # the batches are shuffled by epoch and seed; a second shuffle would differ after a resume
         callbacks=[report, keras.callbacks.BackupAndRestore(checkpoint, delete_checkpoint=False)],
     )
-    save_weights(model, weights)
-    measured = {"seconds": round(time.perf_counter() - started), "top1": report.judge(model)}
-    sums = {"weights_sha256": sha256_file(weights), "made_of": made_of}
-    card = {**_model_card(recipe, train_set, judged), **measured, **sums}
-    write_json(card, weights.with_suffix(".json"))
-    shutil.rmtree(checkpoint)  # now that nothing can be lost any more
-    return card
-
-
-def finished_card(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None) -> dict[str, Any] | None:
-    """The model card of weights that the very same training has made, from the same images; None where it has not."""
-    options: Training = require(recipe.training, "training", "train")
-    recipe = dataclasses.replace(recipe, training=dataclasses.replace(options, epochs=epochs or options.epochs))
-    try:
-        card: dict[str, Any] = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
-        is_same = card["made_of"] == _made_of(recipe, places) and card["weights_sha256"] == sha256_file(weights)
-    except (OSError, ValueError, KeyError, TypeError):  # nothing is there, or the card of an older version
-        return None
-    return card if is_same else None
+    return round((time.perf_counter_ns() - started_ns) / 1e9)
 
 
 def _made_of(recipe: Recipe, places: Places) -> str:
@@ -181,11 +199,11 @@ class Report(keras.callbacks.Callback):
         """Count top-1 on the evaluation images; it is shown, nothing is chosen by it."""
         if not math.isfinite(logs["loss"]):
             raise RecipeError(f"the loss is {logs['loss']} after epoch {epoch + 1}; lower [training] learning_rate")
-        top1 = self.judge(self.model)
+        top1 = self.measure_top1(self.model)
         self._seconds.append(time.perf_counter() - self._started)
         self._tell(f"evaluation top-1 {top1:.2%}", epoch + 1, logs)
 
-    def judge(self, model: keras.Model) -> float:
+    def measure_top1(self, model: keras.Model) -> float:
         """Top-1 on the evaluation images."""
         images, labels = self._evaluation
         logits = model.predict(images, batch_size=256, verbose=0)
@@ -225,18 +243,3 @@ def _mix(
         return images, targets
     share, other = np.float32(rng.beta(alpha, alpha)), rng.permutation(len(images))
     return share * images + (1 - share) * images[other], share * targets + (1 - share) * targets[other]
-
-
-def _model_card(recipe: Recipe, train_set: Dataset, judged: Dataset) -> dict[str, Any]:
-    """Everything that the weights come from."""
-    network: NetworkTable = require(recipe.network, "network", "train")
-    settings = {name: getattr(recipe.training, name) for name in SETTINGS}
-    return {
-        "name": recipe.name,
-        "network": {"kind": network.kind, **dataclasses.asdict(network.options)},
-        "preprocess": dataclasses.asdict(recipe.preprocess),
-        "trained_on": {"data": train_set.name, "images": len(train_set)},
-        "evaluated_on": {"data": judged.name, "images": len(judged)},
-        "class_names": train_set.class_names,
-        "training": {**settings, "seed": recipe.seed},
-    }

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 from ghost_edge.core.accuracy import top_k
 from ghost_edge.core.dataset import Dataset
-from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import write_json
-from ghost_edge.core.options import from_table
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.evaluate import predict
 from ghost_edge.host.chain.stages.build import find_weights
@@ -19,6 +16,7 @@ from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.health import Finding, examine_images, examine_preprocess, refuse_fatal
 from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.recipe.model_card import read_model_card
 from ghost_edge.host.recipe.schema import Recipe
 
 _ASKED = 200  # images that the float model answers
@@ -36,8 +34,10 @@ def run(work: Work) -> tuple[Path, ...]:
     def top1(preprocess: Preprocess) -> float:
         return top_k(predict(work.path(work.names.float_tflite), images, preprocess), labels, 1)
 
-    card_top1, trained = _card(work)
-    found += examine_preprocess(recipe.preprocess, top1, card_top1, images, trained)
+    weights = find_weights(recipe, work.places)
+    model_card = read_model_card(weights) if weights else None
+    stated = (model_card.top1, model_card.preprocess) if model_card else (None, None)
+    found += examine_preprocess(recipe.preprocess, top1, stated[0], images, stated[1])
     refuse_fatal(found)
     write_json([dataclasses.asdict(finding) for finding in found], work.path(work.names.doctor))
     return (work.path(work.names.doctor),)
@@ -48,16 +48,3 @@ def look_at_images(recipe: Recipe, places: Places) -> tuple[Dataset, list[Findin
     dataset = choose_images(recipe, places)
     judges = open_dataset(recipe.evaluation, places).images if recipe.evaluation else ()
     return dataset, list(examine_images(dataset, judges))
-
-
-def _card(work: Work) -> tuple[float | None, Preprocess | None]:
-    """top-1 and [preprocess] in the model card beside the weights; None where there is no card, or it does not say."""
-    weights = find_weights(work.recipe, work.places)
-    path = weights.with_suffix(".json") if weights else None
-    if path is None or not path.is_file():
-        return None, None
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        return float(card["top1"]), from_table(Preprocess, card["preprocess"], "preprocess")
-    except (ValueError, KeyError, TypeError, RecipeError):  # somebody's own file of that name
-        return None, None

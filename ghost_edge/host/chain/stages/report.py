@@ -20,6 +20,7 @@ from ghost_edge.host.accuracy.layers import layer_table
 from ghost_edge.host.chain.stages.build import find_weights
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets import class_names
+from ghost_edge.host.recipe.model_card import read_model_card
 
 COLUMNS = (
     Column("artifact", "file"),
@@ -81,14 +82,9 @@ def make_manifest(work: Work) -> Manifest:
 
 
 def _training_of(weights: Path) -> dict[str, Any]:
-    """epochs and images in the model card of `ghost-edge train`, where it is of these weights."""
-    try:
-        card = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
-        told = {"epochs": card["training"]["epochs"], "images": card["trained_on"]["images"]}
-        is_theirs = card["weights_sha256"] == sha256_file(weights)
-    except (OSError, ValueError, KeyError, TypeError):  # none, or somebody's own file of that name
-        return {}
-    return told if is_theirs else {}
+    """Return epochs and images by the model card of `ghost-edge train`; empty without one of these weights."""
+    found = read_model_card(weights)
+    return {"epochs": found.training["epochs"], "images": found.trained_on.images} if found else {}
 
 
 def delegate_doubts(verified: Path) -> list[str]:
