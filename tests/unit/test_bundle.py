@@ -135,10 +135,17 @@ def draw_image(height: int, width: int, channels: int) -> np.ndarray:
     return np.random.default_rng(height * width + channels).integers(0, 256, (height, width, channels), np.uint8)
 
 
-@pytest.mark.parametrize("channels", ["RGB", "BGR", "GRAY"])
-@pytest.mark.parametrize("fit", ["crop", "stretch"])
-@pytest.mark.parametrize(("size", "resize"), [(24, 0), (24, 24), (24, 31), (23, 32), (24, 33)])
-@pytest.mark.parametrize("shape", [(24, 24, 3), (40, 33, 3), (32, 33, 3), (17, 90, 1), (33, 31, 1), (12, 13, 3)])
+# of 180 combinations 30: each shape with each pair of sizes, channels and fits in turn
+SIZES = [(24, 0), (24, 24), (24, 31), (23, 32), (24, 33)]
+SHAPES = [(24, 24, 3), (40, 33, 3), (32, 33, 3), (17, 90, 1), (33, 31, 1), (12, 13, 3)]
+STORED = [
+    (("RGB", "BGR", "GRAY")[(row + column) % 3], ("crop", "stretch")[(row + column) % 2], *sizes, shape)
+    for row, shape in enumerate(SHAPES)
+    for column, sizes in enumerate(SIZES)
+]
+
+
+@pytest.mark.parametrize(("channels", "fit", "size", "resize", "shape"), STORED)
 def test_a_stored_image_gives_the_very_input_of_the_image(
     channels: str, fit: str, size: int, resize: int, shape: tuple[int, int, int]
 ) -> None:
@@ -234,9 +241,20 @@ def add_models(folder: Path, manifest: Manifest, dtypes: dict[str, str]) -> None
     write_manifest(dataclasses.replace(manifest, models=tuple(models)), folder)
 
 
-def start_watched(script: str, silence_s: str = "60") -> subprocess.Popen[bytes]:
-    command = [sys.executable, str(WATCH), silence_s, "sh", "-c", script]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+StartWatched = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start_watched(tmp_path: Path) -> StartWatched:
+    """Start a script under watch.py, which locks the folder two above: each test has its own."""
+    folder = tmp_path / "bundle" / "unpacked"
+    folder.mkdir(parents=True)
+
+    def start(script: str, silence_s: str = "60") -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(WATCH), silence_s, "sh", "-c", script]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder)
+
+    return start
 
 
 def is_running(process: int) -> bool:
@@ -247,18 +265,18 @@ def is_running(process: int) -> bool:
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -TERM $$", 128 + signal.SIGTERM)])
-def test_a_watched_command_ends_with_its_own_code(script: str, code: int) -> None:
+def test_a_watched_command_ends_with_its_own_code(start_watched: StartWatched, script: str, code: int) -> None:
     with start_watched(script) as watched:
         assert watched.wait(10) == code
 
 
-def test_a_watched_command_does_not_read_the_signs_of_life() -> None:
+def test_a_watched_command_does_not_read_the_signs_of_life(start_watched: StartWatched) -> None:
     with start_watched("cat; sleep 0.3") as watched:
         assert watched.communicate(b"...", timeout=10)[0] == b""
 
 
 @pytest.mark.parametrize("how", ["end of stdin", "silence", "SIGTERM", "SIGHUP"])
-def test_a_watched_command_is_killed_with_its_children(how: str) -> None:
+def test_a_watched_command_is_killed_with_its_children(start_watched: StartWatched, how: str) -> None:
     with start_watched("sleep 100 & echo $!; wait", "1" if how == "silence" else "60") as watched:
         assert watched.stdin is not None
         assert watched.stdout is not None
@@ -274,7 +292,7 @@ def test_a_watched_command_is_killed_with_its_children(how: str) -> None:
             time.sleep(0.01)
 
 
-def test_signs_of_life_keep_a_watched_command_running() -> None:
+def test_signs_of_life_keep_a_watched_command_running(start_watched: StartWatched) -> None:
     with start_watched("sleep 2; exit 3", "1") as watched:
         assert watched.stdin is not None
         for _ in range(8):
