@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
@@ -63,26 +64,33 @@ OWED = {
 }
 
 
-def imports(source: str) -> Iterator[tuple[str, bool]]:
-    """(module, inside a function?) for every import of a file."""
-    tree = ast.parse(source)
-    inside = {
-        child
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        for child in ast.walk(node)
-    }
-    for node in ast.walk(tree):
+parse = functools.cache(ast.parse)  # three tests read every file
+
+
+def walk(node: ast.AST, inside: bool = False) -> Iterator[tuple[ast.AST, bool]]:
+    """Yield every node, and whether it lies in a function."""
+    yield node, inside
+    inside = inside or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    for child in ast.iter_child_nodes(node):
+        yield from walk(child, inside)
+
+
+@functools.cache
+def imports(source: str) -> tuple[tuple[str, bool], ...]:
+    """Return (module, inside a function?) for every import of a file."""
+    return tuple(_imports(parse(source)))
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
+    for node, inside in walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node in inside) for alias in node.names)
+            yield from ((alias.name, inside) for alias in node.names)
         elif isinstance(node, ast.Call) and (name := imported_by_name(node)):
-            yield name, node in inside
+            yield name, inside
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             base = node.module or ""
-            yield from (
-                (f"{base}.{alias.name}" if base == "ghost_edge" else base, node in inside) for alias in node.names
-            )
+            yield from ((f"{base}.{alias.name}" if base == "ghost_edge" else base, inside) for alias in node.names)
 
 
 def imported_by_name(call: ast.Call) -> str:
@@ -232,7 +240,7 @@ def test_no_file_imports_what_imports_it(repository: Path) -> None:
     files = {name.removesuffix(".__init__"): path for name, path in names.items()}
     graph = {}
     for name, path in files.items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parse(path.read_text(encoding="utf-8"))
         found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
         wanted = {f"{node.module}.{alias.name}" for node in found for alias in node.names}
         graph[name] = {each for each in wanted | {str(node.module) for node in found} if each in files} - {name}

@@ -109,15 +109,16 @@ def test_no_flipped_bit_passes_unseen(make_manifest: Make, tmp_path: Path) -> No
     manifest = make_manifest(tmp_path)
     path = tmp_path / "manifest.json"
     content = path.read_bytes()
-    for position in range(len(content)):
+    # every third byte, the bits in turn: each of some 300 values is hit, names and braces too
+    for position in range(0, len(content), 3):
         flipped = bytearray(content)
-        flipped[position] ^= 1 << position % 8
+        flipped[position] ^= 1 << position // 3 % 8
         path.write_bytes(flipped)
         try:
             changed = read_manifest(path) != manifest
         except ArtifactError:
             continue
-        assert not changed, f"bit {position % 8} of byte {position}"  # a blank that became another blank may pass
+        assert not changed, f"bit {position // 3 % 8} of byte {position}"  # a blank that became another blank may pass
 
 
 def test_a_flipped_bit_in_a_promised_hash_is_refused(make_manifest: Make, tmp_path: Path) -> None:

@@ -207,9 +207,9 @@ def test_holms_p_values_are_those_worked_out_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])  # 3 * 0.01; 2 * 0.03; then no smaller
 
 
-def test_on_1000_pairs_without_a_true_loss_it_says_no_in_at_most_5_percent() -> None:
-    rng, refused = np.random.default_rng(0), 0
-    for _ in range(1000):
+def test_on_pairs_without_a_true_loss_it_says_no_in_at_most_5_percent() -> None:
+    rng, refused, pairs = np.random.default_rng(0), 0, 300
+    for _ in range(pairs):
         # both runs are wrong on the same 9 % and, each by itself, on 3 % more: they differ on 6 % of the images
         both, each = rng.random(COUNT) < 0.09, rng.random((2, 2, COUNT)) < 0.03
         sides = []
@@ -220,7 +220,7 @@ def test_on_1000_pairs_without_a_true_loss_it_says_no_in_at_most_5_percent() -> 
             }
             sides.append(run(predictions=Predictions(run().predictions.digests, LABELS, answers)))
         refused += bool(reasons(*sides))
-    assert 0 < refused <= 50
+    assert 0 < refused <= pairs * 0.05  # 7 with this seed: Holm's p-values are careful
 
 
 def test_a_loss_at_the_limit_is_refused_in_at_most_5_percent_too() -> None:
