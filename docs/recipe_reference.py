@@ -1,4 +1,4 @@
-"""Write docs/recipe.md from the dataclasses that read a recipe: `python docs/recipe_reference.py`."""
+"""Write docs/reference/recipe.md from the dataclasses that read a recipe: `python docs/recipe_reference.py`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ghost_edge.host.recipe.schema import Calibration, Evaluation, Training
 from ghost_edge.host.tflite_micro.options import Micro
 
 Row = tuple[str, str, str, str]  # key, type, default, what it is
-PAGE = Path(__file__).with_name("recipe.md")
+PAGE = Path(__file__).parent / "reference" / "recipe.md"
 _HEAD = """\
 # The recipe: every key
 

@@ -48,8 +48,14 @@ NOT_PRINTED = (  # lines of the tutorial's blocks that are no output: the folder
     "tar xzf bundle.tar.gz && sh widgets-zynq7000/run.sh",
 )
 NUMBER = re.compile(r"[-+]?\d[\d,.]*[%x]?")
-RUN = ("README.md", "docs/ci.md", "docs/troubleshooting.md", "docs/numbers.md", "docs/recipe.md")
-# docs/zynq.md: its commands are run by tests/cli/test_bundle.py, tests/device/test_ssh.py and test_emulated.py
+RUN = (
+    "README.md",
+    "docs/how-to/ci.md",
+    "docs/reference/messages.md",
+    "docs/reference/numbers.md",
+    "docs/reference/recipe.md",
+)
+# docs/how-to/board.md: its commands are run by tests/cli/test_bundle.py, tests/device/test_ssh.py and test_emulated.py
 
 
 class Done(NamedTuple):

@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = (
     "README.md",
     "README.zh-CN.md",
-    *(f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))),
+    *(str(path.relative_to(REPOSITORY)) for path in sorted((REPOSITORY / "docs").rglob("*.md"))),
 )
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _OPERATORS = frozenset({";", "&&", "||", "|", "&", "(", ")"})

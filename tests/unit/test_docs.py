@@ -77,7 +77,9 @@ def test_calls_are_found_in_a_shell_line(line: str, calls: list[list[str]]) -> N
 
 
 def test_every_document_with_commands_is_read() -> None:
-    assert {"README.md", "README.zh-CN.md", "docs/tutorial.md", "docs/ci.md", "docs/zynq.md"} <= set(DOCUMENTS)
+    assert {"README.md", "README.zh-CN.md", "docs/tutorial.md", "docs/how-to/ci.md", "docs/how-to/board.md"} <= set(
+        DOCUMENTS
+    )
     assert sum(map(len, CALLS.values())) > 50  # the parser finds them at all
 
 
@@ -116,8 +118,8 @@ def test_each_readme_links_the_other_at_its_top(here: str, there: str) -> None:
 
 
 def quoted_messages() -> list[str]:
-    """First cells of the tables of troubleshooting.md: a message in code font, … for what varies."""
-    text = (REPOSITORY / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    """First cells of the tables of messages.md: a message in code font, … for what varies."""
+    text = (REPOSITORY / "docs" / "reference" / "messages.md").read_text(encoding="utf-8")
     return re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
 
 
@@ -135,15 +137,15 @@ SOURCES = sources()
 def test_a_quoted_message_is_still_said(message: str) -> None:
     parts = [part.strip() for part in message.split("…") if part.strip()]
     missing = [part for part in parts if part not in SOURCES]
-    assert missing == [], "docs/troubleshooting.md quotes what the program no longer says"
+    assert missing == [], "docs/reference/messages.md quotes what the program no longer says"
 
 
 def test_a_message_that_nobody_says_is_noticed() -> None:
     assert "this sentence is said by nobody" not in SOURCES
 
 
-def test_troubleshooting_has_every_exit_code() -> None:
-    text = (REPOSITORY / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+def test_the_messages_have_every_exit_code() -> None:
+    text = (REPOSITORY / "docs" / "reference" / "messages.md").read_text(encoding="utf-8")
     assert re.findall(r"^## Exit (\d+)", text, re.MULTILINE) == ["1", "2", "3", "4", "5", "6", "7", "8", "130"]
     assert len(quoted_messages()) > 40
 
@@ -191,7 +193,7 @@ ADJUSTED = holm([mcnemar_p(9, 2), mcnemar_p(5, 1), mcnemar_p(1, 1)])
     ],
 )
 def test_an_example_of_the_numbers_is_computed(sentence: str, computed: str) -> None:
-    text = " ".join((REPOSITORY / "docs" / "numbers.md").read_text(encoding="utf-8").split())
+    text = " ".join((REPOSITORY / "docs" / "reference" / "numbers.md").read_text(encoding="utf-8").split())
     assert sentence.format(computed) in text
 
 
@@ -207,7 +209,7 @@ def test_350_images_judge_what_200_do_not() -> None:
 
 
 ACTION = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))
-YAML = [yaml.safe_load(block) for block in blocks("docs/ci.md", "yaml")]
+YAML = [yaml.safe_load(block) for block in blocks("docs/how-to/ci.md", "yaml")]
 
 
 def test_the_example_gives_the_action_inputs_that_it_has() -> None:
@@ -218,7 +220,7 @@ def test_the_example_gives_the_action_inputs_that_it_has() -> None:
 
 
 def test_every_input_of_the_action_is_in_its_table_and_used() -> None:
-    text = (REPOSITORY / "docs" / "ci.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs" / "how-to" / "ci.md").read_text(encoding="utf-8")
     assert [name for name in ACTION["inputs"] if f"`{name}`" not in text] == []
     used = re.findall(r"\$\{\{ inputs\.([\w-]+) \}\}", json.dumps(ACTION["runs"]))
     assert sorted(used) == sorted(ACTION["inputs"])

@@ -186,7 +186,7 @@ class _Bench:
 def _open_benches(work: Work, folder: Path) -> list[_Bench]:
     """One a precision, that first which runs the whole network fastest here.
 
-    float32 is none on a Cortex-A9 (see docs/zynq.md).
+    float32 is none on a Cortex-A9 (see docs/how-to/board.md).
     """
     source = work.path(work.names.source)
     steps = stage.refinements(work, source)
