@@ -23,12 +23,13 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
     from ghost_edge.host.accuracy.parity import load_parity, saturation_doubts
     from ghost_edge.host.chain.run import run_chain
     from ghost_edge.host.chain.stages.export import left_out_lines
-    from ghost_edge.host.chain.stages.report import COLUMNS, delegate_doubts, summary_rows
     from ghost_edge.host.datasets.health import read_findings
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.output import layout
     from ghost_edge.host.recipe.schema import load_recipe
     from ghost_edge.host.recipe.shipped import default_recipe
+    from ghost_edge.host.report.summary import COLUMNS, summary_rows, verdict
+    from ghost_edge.host.tflite.verify import delegate_doubts, read_verified
 
     loaded = load_recipe(recipe or default_recipe())
     folder = out or Path("out") / loaded.name
@@ -45,11 +46,11 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
     parity = load_parity(folder / layout(loaded).parity)
     for line in [
         *left_out_lines(folder / layout(loaded).left_out),
-        *delegate_doubts(folder / layout(loaded).verified),
+        *delegate_doubts(read_verified(folder / layout(loaded).verified)),
         *saturation_doubts(parity),
         *parity.refused,
     ]:
         click.echo(line)
     if manifest.gate:
         raise GateError(f"{manifest.name}: {'; '.join(manifest.gate)}")
-    click.echo("gate: passed" if manifest.predictions else "gate: not judged, the recipe has no [evaluation]")
+    click.echo(f"gate: {verdict(manifest)}")

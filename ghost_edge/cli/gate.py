@@ -91,7 +91,7 @@ def gate(
             click.echo(f"doubt: as a baseline: {few.reason}")
         write_baseline(judged.run, update)
         click.echo(f"baseline: {update}")
-    click.echo("gate: passed")
+    click.echo("gate: PASS")
 
 
 def _write(

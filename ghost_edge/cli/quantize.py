@@ -32,7 +32,7 @@ def quantize(
     min_sqnr_db: Optional[float],
 ) -> None:
     """Quantize the model of RECIPE and say what each layer loses; with a target, search a mix that meets it."""
-    from ghost_edge.host.accuracy.layers import COLUMNS, layer_table
+    from ghost_edge.host.accuracy.layers import COLUMNS, layer_rows, read_layers
     from ghost_edge.host.chain.run import run_chain
     from ghost_edge.host.chain.stages import STAGES
     from ghost_edge.host.datasets.places import places_for
@@ -49,6 +49,6 @@ def quantize(
     with open_progress(folder / "tools.log") as progress:
         run_chain(loaded, places_for(loaded.path.parent, data), folder, progress, stages=stages)
     click.echo(_TITLE)
-    click.echo(as_text(layer_table(folder / layout(loaded).layers, _WORST), COLUMNS))
+    click.echo(as_text(layer_rows(read_layers(folder / layout(loaded).layers), _WORST), COLUMNS))
     if wanted:
         click.echo(describe_mix(folder / REPORT))

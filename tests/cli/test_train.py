@@ -121,7 +121,7 @@ def test_what_was_trained_converts_and_passes_its_gate(
     run = ghost_edge("convert", folder / "own.toml", "--out", folder / "out")
     assert run.returncode == 0, run.stderr
     assert re.search(r"corners_int8\.tflite .* \d+\.\d\d%", run.stdout)
-    assert run.stdout.splitlines()[-1] == "gate: passed"
+    assert run.stdout.splitlines()[-1] == "gate: PASS"
 
 
 def test_a_recipe_without_training_is_refused_on_one_line(folder: Path, ghost_edge: Command) -> None:

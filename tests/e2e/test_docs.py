@@ -180,9 +180,9 @@ def test_no_line_is_left_out_that_no_document_has() -> None:
 @pytest.mark.parametrize(
     ("recipe", "given", "code", "summary"),
     [
-        ("widgets.toml", {"baseline": "baseline.json"}, 0, "passed"),
-        ("few.toml", {"baseline": "baseline.json"}, 7, "NOT passed"),
-        ("widgets.toml", {"max-drop": "0.001"}, 7, "NOT passed"),
+        ("widgets.toml", {"baseline": "baseline.json"}, 0, "PASS"),
+        ("few.toml", {"baseline": "baseline.json"}, 7, "FAIL"),
+        ("widgets.toml", {"max-drop": "0.001"}, 7, "FAIL"),
         ("absent.toml", {}, 2, ""),
     ],
 )
@@ -209,4 +209,4 @@ def test_the_action_judges(
     assert done.code == code, done.said
     assert summary in (tmp_path / "summary.md").read_text().split("\n", 1)[0]
     assert (tmp_path / "gate.xml").is_file() == bool(summary)
-    assert ("::error title=" in done.said) == (summary == "NOT passed")
+    assert ("::error title=" in done.said) == (summary == "FAIL")

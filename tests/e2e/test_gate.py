@@ -189,7 +189,7 @@ def test_the_gate_command_passes_the_shipped_model_and_says_its_drop(converted: 
     run = ghost_edge("gate", converted)
     assert run.returncode == 0, run.stderr
     assert re.search(r"quantized / float +top-1 .* drop -?\d\.\d\d ± \d\.\d\d .* passed", run.stdout)
-    assert run.stdout.splitlines()[-1] == "gate: passed"
+    assert run.stdout.splitlines()[-1] == "gate: PASS"
 
 
 def test_the_gate_command_says_no_with_exit_7_on_one_line(converted: Path, ghost_edge: Command) -> None:

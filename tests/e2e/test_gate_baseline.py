@@ -145,7 +145,7 @@ def test_the_shipped_model_and_its_baseline_pass(converted: Path, baseline: Path
     assert re.search(
         r"quantized / baseline +top-1 +9\d\.\d\d% +9\d\.\d\d% +\+0\.00 points, p = 1 +.*passed", run.stdout
     )
-    assert run.stdout.splitlines()[-1] == "gate: passed"
+    assert run.stdout.splitlines()[-1] == "gate: PASS"
 
 
 def test_the_shipped_model_is_as_good_as_the_baseline_in_git(
@@ -209,9 +209,7 @@ def test_junit_and_markdown_say_what_the_command_says(
     failed = {(case.get("classname"), case.get("name")) for case in suite if case.find("failure") is not None}
     assert failed == {(f"{role} / baseline", "latency") for role in ("float", "quantized", "float_onnx", "int8_onnx")}
     assert suite.get("failures") == "4"
-    assert markdown.read_text().startswith(
-        "## ghost-edge gate: ghostnet_mnist NOT passed\n\n- **float / baseline**: lat"
-    )
+    assert markdown.read_text().startswith("## ghost-edge gate: ghostnet_mnist FAIL\n\n- **float / baseline**: lat")
 
 
 def test_on_github_each_no_is_an_annotation(
@@ -231,7 +229,7 @@ def test_a_summary_goes_behind_what_the_step_wrote_before(
     summary.write_text("# earlier\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     assert ghost_edge("gate", converted, "--markdown", summary).returncode == 0
-    assert summary.read_text().startswith("# earlier\n## ghost-edge gate: ghostnet_mnist passed")
+    assert summary.read_text().startswith("# earlier\n## ghost-edge gate: ghostnet_mnist PASS")
 
 
 def test_one_file_for_two_outputs_is_refused(converted: Path, tmp_path: Path, ghost_edge: Command) -> None:

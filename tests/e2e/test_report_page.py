@@ -164,7 +164,7 @@ def test_the_page_says_what_the_manifest_says(browser: Any, pages: dict[str, Pat
     assert quantized.accuracy is not None
     drop, margin = quantized.accuracy.drop * 100, quantized.accuracy.margin * 100
     assert f"a drop of {drop:.2f} ± {margin:.2f} points" in text
-    assert page.inner_text("h1 + p") == "Gate: passed"
+    assert page.inner_text("h1 + p") == "Gate: PASS"
     assert "of 1,600 evaluation images as the float model does (at least 98.50% is asked for)" in text
     assert "The weights were trained for 60 epochs on 3200 images." in text
     changed = round((1 - quantized.accuracy.agreement) * 1600)
@@ -178,7 +178,7 @@ def test_a_refused_model_says_no_on_top(browser: Any, converted: Path, tmp_path:
     write_manifest(dataclasses.replace(read_manifest(tmp_path / "run"), gate=(reason,)), tmp_path / "run")
     assert ghost_edge("report", tmp_path / "run").returncode == 0
     page, _ = open_page(browser, tmp_path / "run" / "report.html")
-    assert page.inner_text("header").startswith(f"ghostnet_mnist\n\nGate: NOT passed\n\n{reason}")
+    assert page.inner_text("header").startswith(f"ghostnet_mnist\n\nGate: FAIL\n\n{reason}")
     page.close()
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hostile import quantize_hostile, write_hostile
 
-from ghost_edge.host.accuracy.layers import layer_table, measure
+from ghost_edge.host.accuracy.layers import layer_rows, measure, read_layers
 from ghost_edge.host.chain.stages import layers
 from ghost_edge.host.chain.stages.calibrate import choose_images
 from ghost_edge.host.chain.work import Work
@@ -134,12 +134,12 @@ def test_a_layer_whose_weights_were_damaged_is_the_worst(digits: Work, number: i
     weights[:] = np.flip(weights, axis=-1)
     path.write_bytes(bytes(flat.content))
     layers.run(digits)
-    assert layer_table(digits.path(digits.names.layers), 1)[0]["index"] == number
+    assert layer_rows(read_layers(digits.path(digits.names.layers)), 1)[0]["index"] == number
 
 
 def test_the_report_names_the_worst_three(converted: Path) -> None:
     text = (converted / "report.md").read_text()
     lines = text[text.index("## Layers") :].splitlines()
-    worst = layer_table(converted / "layers.json", 3)
+    worst = layer_rows(read_layers(converted / "layers.json"), 3)
     assert [line.split(" | ")[2] for line in lines if line.startswith("| ")][2:] == [row["layer"] for row in worst]
     assert (converted / "layers.svg").is_file()

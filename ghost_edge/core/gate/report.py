@@ -36,7 +36,7 @@ def as_junit(name: str, checks: Sequence[Check], changes: Sequence[str]) -> str:
 def as_summary(name: str, checks: Sequence[Check], changes: Sequence[str]) -> str:
     """Markdown: the verdict, the reasons, the table, what changed."""
     reasons = [f"- **{_text(check.compared)}**: {_text(check.reason)}" for check in checks if check.reason]
-    parts = [f"## ghost-edge gate: {name} {'NOT passed' if reasons else 'passed'}", "\n".join(reasons)]
+    parts = [f"## ghost-edge gate: {name} {'FAIL' if reasons else 'PASS'}", "\n".join(reasons)]
     rows = [{key: _text(cell) for key, cell in check.row().items()} for check in checks]
     parts.append(as_markdown(rows, COLUMNS))
     if changes:

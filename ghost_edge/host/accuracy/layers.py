@@ -278,7 +278,7 @@ def read_layers(path: Path) -> list[LayerLoss]:
         raise ArtifactError(f"{path} is not what convert of this version writes ({error}); convert again") from error
 
 
-def layer_table(path: Path, count: Optional[int] = None) -> list[dict[str, Any]]:
-    """Rows of COLUMNS from layers.json, those first in which most noise enters; at most `count`."""
-    rows = sorted(read_layers(path), key=lambda row: -row.noise)[:count]
+def layer_rows(layers: Sequence[LayerLoss], count: Optional[int] = None) -> list[dict[str, Any]]:
+    """Return rows of COLUMNS, the layers in which most noise enters first; at most `count`."""
+    rows = sorted(layers, key=lambda row: -row.noise)[:count]
     return [{**vars(row), "layer": label(row.name), "why": "; ".join(row.causes + row.healed)} for row in rows]

@@ -25,12 +25,12 @@ from ghost_edge.host.accuracy.evaluate import judge_all
 from ghost_edge.host.calibration.observe import Ranges
 from ghost_edge.host.chain.stages import Stage
 from ghost_edge.host.chain.stages import quantize as stage
-from ghost_edge.host.chain.stages.report import COLUMNS, accuracy_cells
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets import fingerprint, open_dataset
 from ghost_edge.host.explore.planner import Plan, cheapest_plans, fit_times, segments, spans
 from ghost_edge.host.quantization.mixed import PRECISIONS, Mixed, Span, quantize
 from ghost_edge.host.recipe.schema import Choice, Recipe, require
+from ghost_edge.host.report.summary import COLUMNS, accuracy_cells
 from ghost_edge.host.tflite.graph import read_model
 
 Judge = Callable[[Path], Accuracy]

@@ -20,11 +20,11 @@ from ghost_edge.core.latency import LatencyStats
 from ghost_edge.core.tables import Column, as_cells
 from ghost_edge.host.accuracy.evaluate import MOST
 from ghost_edge.host.accuracy.layers import LayerLoss, label
-from ghost_edge.host.chain.stages.report import COLUMNS, accuracy_cells, summary_rows
 from ghost_edge.host.recipe.output import PAGE
 from ghost_edge.host.recipe.toml import as_toml
 from ghost_edge.host.report import plots
 from ghost_edge.host.report.read import Bench, Run, read_run
+from ghost_edge.host.report.summary import COLUMNS, accuracy_cells, summary_rows, verdict
 
 _WORST, _HISTOGRAMS, _NAME = 10, 4, 80  # layers, plots, characters of a name before it is cut
 _LAYERS = (
@@ -91,7 +91,7 @@ def _one(run: Run) -> dict[str, Any]:
     return {
         "title": run.manifest.name,
         "run": run,
-        "verdict": verdict(run),
+        "verdict": verdict(run.manifest),
         "summary": list(_summary(run)),
         "artifacts": table(summary_rows(run.manifest), COLUMNS),
         "noise": plots.draw_noise(run.layers, next(numbers)),
@@ -157,7 +157,7 @@ def _sides(number: int, name: str, run: Run) -> Iterator[_Side]:
     model, recipe = run.model("quantized"), run.manifest.recipe
     cells: Mapping[str, Any] = dict.fromkeys(each.key for each in COLUMNS)
     cells = accuracy_cells(model.accuracy) if model.accuracy else cells
-    row = {**cells, "size_bytes": model.artifact.size_bytes, "gate": verdict(run)}
+    row = {**cells, "size_bytes": model.artifact.size_bytes, "gate": verdict(run.manifest)}
     row["scheme"] = recipe.get("quantization", {"kind": "int8"})["kind"] if recipe else None
     timed = [(bench.board, each) for bench in run.benches for each in bench.timed if each.file == model.artifact.file]
     for place, (board, each) in enumerate(timed, 1):
@@ -168,13 +168,6 @@ def _sides(number: int, name: str, run: Run) -> Iterator[_Side]:
         label = f"{short} {name}"
         measured = {"name": label, "board": board, "threads": each.threads, "median_ms": each.stats.median_ms}
         yield _Side(label, {**row, **measured}, each.stats, point)
-
-
-def verdict(run: Run) -> str:
-    """What the gate said, in a word or two."""
-    if run.manifest.predictions is None:
-        return "not judged"
-    return "NOT passed" if run.manifest.gate else "passed"
 
 
 def _summary(run: Run) -> Iterator[str]:

@@ -16,11 +16,11 @@ from ghost_edge.host.accuracy.evaluate import Disagreement, load_disagreements
 from ghost_edge.host.accuracy.layers import LayerLoss, read_layers
 from ghost_edge.host.accuracy.parity import Parity, load_parity, saturation_doubts
 from ghost_edge.host.calibration.observe import Observed, load_observed
-from ghost_edge.host.chain.stages.report import delegate_doubts
 from ghost_edge.host.datasets.health import read_findings
 from ghost_edge.host.recipe.output import DISAGREEMENTS, DOCTOR, LAYERS, PARITY, RANGES, VERIFIED, open_recorded
 from ghost_edge.host.tflite.cost import activation_bytes
 from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.verify import delegate_doubts, read_verified
 
 
 class Timed(NamedTuple):
@@ -80,7 +80,7 @@ def read_run(folder: Path, benches: Sequence[Path] = ()) -> Run:
     try:
         loaded = load_parity(parity)
         doubts = [finding.sentence for finding in read_findings(findings)]
-        doubts += delegate_doubts(open_recorded(folder, VERIFIED))
+        doubts += delegate_doubts(read_verified(open_recorded(folder, VERIFIED)))
     except (ValueError, KeyError, TypeError) as error:  # as an older convert has made it
         raise ArtifactError(f"{folder} is not what convert of this version leaves ({error}); convert again") from error
     judged = manifest.predictions is not None

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,3 +69,34 @@ class Dtypes(NamedTuple):
     ends: frozenset[str]
     inside: frozenset[str]
     needed: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Verified:
+    """Contents of verify.json.
+
+    largest_difference: by pair of models, in units of the logits' standard deviation. operations: how many of each
+    kind the quantized file holds. delegate_partitions, delegated_operations: of XNNPACK here; None without it.
+    """
+
+    largest_difference: Mapping[str, float]
+    operations: Mapping[str, int]
+    delegate_partitions: Optional[int]
+    delegated_operations: Optional[int]
+
+
+def read_verified(path: Path) -> Verified:
+    """Read verify.json; raises ValueError, KeyError or TypeError where it is of another version."""
+    return Verified(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def delegate_doubts(found: Verified) -> list[str]:
+    """Return a warning where the delegate did not take the whole quantized file as one partition."""
+    parts, taken, total = found.delegate_partitions, found.delegated_operations, sum(found.operations.values())
+    # XNNPACK takes no QUANTIZE between int8 and uint8
+    if parts is None or taken is None or (parts == 1 and taken >= total - found.operations.get("QUANTIZE", 0)):
+        return []
+    return [
+        f"doubt: the delegate took {taken} of {total} operations here, in {parts} partitions; the rest runs on "
+        "plain kernels, which can be slower than float: ghost-edge inspect lists the operations"
+    ]

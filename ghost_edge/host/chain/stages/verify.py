@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.quantization import QUANTIZERS
 from ghost_edge.host.tflite.graph import Model, read_model
-from ghost_edge.host.tflite.verify import check_close, check_dtypes, check_static
+from ghost_edge.host.tflite.verify import Verified, check_close, check_dtypes, check_static
 from ghost_edge.host.tflite.zynq7000 import check_integer, check_old_interpreter
 
 
@@ -40,13 +40,13 @@ def run(work: Work) -> tuple[Path, ...]:
         reference = logits if role == "float" else reference
         work.tell(0.6, path.name)
     delegate = open_model(work.path(names.quantized)).delegate
-    report: dict[str, Any] = {
-        "largest_difference": parity,
-        "operations": _count(quantized_graph),
-        "delegate_partitions": delegate.partitions if delegate else None,
-        "delegated_operations": delegate.delegated_ops if delegate else None,
-    }
-    write_json(report, work.path(names.verified))
+    found = Verified(
+        largest_difference=parity,
+        operations=_count(quantized_graph),
+        delegate_partitions=delegate.partitions if delegate else None,
+        delegated_operations=delegate.delegated_ops if delegate else None,
+    )
+    write_json(dataclasses.asdict(found), work.path(names.verified))
     return (work.path(names.verified),)
 
 
