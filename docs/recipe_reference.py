@@ -143,9 +143,15 @@ def _kinds(header: str, told: str, table: Mapping[str, Any], common: Iterable[Ro
     parts = [f"## {header}\n\n{_sentence(told)}\n\n{_markdown(rows)}"]
     groups: dict[type, list[str]] = {}
     for kind, row in table.items():
-        groups.setdefault(getattr(row, "options", row), []).append(kind)
+        groups.setdefault(_with_keys(getattr(row, "options", row)), []).append(kind)
     parts += [_kind_part(", ".join(kinds), cls) for cls, kinds in groups.items()]
     return "\n".join(parts)
+
+
+def _with_keys(cls: type) -> type:
+    """Return the class itself or, where it adds no key to those of its parent, that one."""
+    parent = cls.__mro__[1]
+    return parent if dataclasses.is_dataclass(parent) and "__annotations__" not in vars(cls) else cls
 
 
 def _kind_part(kinds: str, cls: type) -> str:

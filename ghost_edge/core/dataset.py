@@ -53,3 +53,8 @@ def select(dataset: Dataset, indices: Sequence[int] | NDArray[np.int64]) -> Data
     chosen = [int(index) for index in indices]
     images = Lazy(dataset.images.__getitem__, chosen)
     return dataclasses.replace(dataset, images=images, labels=dataset.labels[chosen])
+
+
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """Return at most `count` items, evenly spread: images of a folder come class after class."""
+    return [items[index] for index in range(0, len(items), max(1, -(-len(items) // count)))]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from ghost_edge.host.chain.stages import quantize as stage
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.explore import mixed_precision as mixing
@@ -76,7 +75,7 @@ def test_a_refinement_that_does_not_help_is_in_neither_file(converted: Path, rep
 
     steps = [("a step that spoils", spoil)]
     parts = segments(read_model(source))
-    bench = mixing._Bench(work, stage.estimated(work, source), steps, parts, tmp_path, "int16")
+    bench = mixing._Bench(work, mixing.estimate(work, source), steps, parts, tmp_path, "int16")
     plan = tuple(number == 0 for number in range(len(parts)))
     plain = mixing._Bench(work, bench.ranges, [], parts, tmp_path / "plain", "int16")
     plain.folder.mkdir()

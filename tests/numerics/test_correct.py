@@ -19,6 +19,7 @@ from ghost_edge.host.calibration.observe import observe_means
 from ghost_edge.host.chain.stages import quantize
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import places_for
+from ghost_edge.host.quantization import refine
 from ghost_edge.host.quantization.bias_correction import correct_biases, mean_output
 from ghost_edge.host.quantization.int8 import Int8
 from ghost_edge.host.recipe.schema import Recipe, load_recipe
@@ -97,7 +98,7 @@ def test_a_correction_that_does_not_help_is_not_kept(
     def twice_wrong(float_tflite: bytes, int8_tflite: bytes, means: dict[str, np.ndarray]) -> bytes:
         return correct_biases(float_tflite, int8_tflite, {name: -4 * values for name, values in means.items()})
 
-    monkeypatch.setattr(quantize, "correct_biases", twice_wrong)
+    monkeypatch.setattr(refine, "correct_biases", twice_wrong)
     quantize.run(work(folder, recipe))
     assert (folder / INT8).read_bytes() == plain
 

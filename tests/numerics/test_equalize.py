@@ -16,8 +16,7 @@ from ghost_edge.core.errors import ConversionError
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.calibration.observe import observe_channels
 from ghost_edge.host.calibration.shared_scales import one_scale
-from ghost_edge.host.chain.stages.calibrate import check_equalized
-from ghost_edge.host.quantization.equalization import equalize
+from ghost_edge.host.quantization.equalization import check_equalized, equalize
 from ghost_edge.host.tflite.edit import WEIGHTED, Flat
 from ghost_edge.host.tflite.graph import read_model
 

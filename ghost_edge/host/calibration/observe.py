@@ -11,7 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_edge.core.dataset import Image, Item, Lazy, spread
 from ghost_edge.core.files import read_npz, save_npz
+from ghost_edge.core.preprocess import Preprocess, prepare
+from ghost_edge.core.progress import Say as Progress
+from ghost_edge.core.progress import count
 from ghost_edge.device.isolate import run_isolated
 from ghost_edge.host.calibration.histogram import Histogram, histogram, merge
 from ghost_edge.host.tflite.activations import Inputs, Say, activations
@@ -19,6 +23,7 @@ from ghost_edge.host.tflite.graph import Model
 
 _WORTH_A_PROCESS = 32  # images
 _LONGEST_S = 24 * 3600.0
+_LEAST, _PIXELS = 16, 800_000  # images, and pixels of them all, that are enough for a mean or a factor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +53,25 @@ class Ranges:
         return dataclasses.replace(
             self, low=np.where(wide, self.lowest, self.low), high=np.where(wide, self.highest, self.high)
         )
+
+
+def enough(items: Sequence[Item], most: int, size: int) -> list[Item]:
+    """Return the items that a statistic over all positions needs: fewer of a large input size, at most `most`.
+
+    size: height and width of the input, in pixels.
+    """
+    return spread(items, max(_LEAST, min(most, _PIXELS // size**2)))
+
+
+def observe_images(
+    tflite: Path, graph: Model, images: Sequence[Image], preprocess: Preprocess, say: Progress
+) -> Observed:
+    """Run images, uint8 [H, W, C], through a float .tflite and count the values of every activation.
+
+    Raises DataError when an activation is NaN or infinite.
+    """
+    inputs = Lazy(lambda index: prepare(images[index], preprocess), range(len(images)))
+    return observe_halves(tflite, graph, inputs, say=count(say, len(images)))
 
 
 def observe(tflite: Path, graph: Model, inputs: Inputs, say: Say, first: int = 0) -> Observed:

@@ -14,22 +14,26 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import Dataset, select
+from ghost_edge.core.dataset import Dataset, Image, select
 from ghost_edge.core.errors import GateError, RecipeError
 from ghost_edge.core.files import write_json
 from ghost_edge.core.manifest import Accuracy
+from ghost_edge.core.progress import part
 from ghost_edge.core.tables import as_text
 from ghost_edge.device.evaluate import predict
 from ghost_edge.device.interleaved import alternate, time_ratio
 from ghost_edge.host.accuracy.evaluate import judge_all
-from ghost_edge.host.calibration.observe import Ranges
+from ghost_edge.host.calibration import ESTIMATORS
+from ghost_edge.host.calibration.observe import Ranges, load_observed
 from ghost_edge.host.chain.stages import Stage
 from ghost_edge.host.chain.stages import quantize as stage
+from ghost_edge.host.chain.stages.calibrate import choose_images
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets import fingerprint, open_dataset
 from ghost_edge.host.explore.planner import Plan, cheapest_plans, fit_times, segments, spans
 from ghost_edge.host.quantization.mixed import PRECISIONS, Mixed, Span, quantize
-from ghost_edge.host.recipe.schema import Choice, Recipe, require
+from ghost_edge.host.quantization.refine import Refinement, find_refinements, hold_back, keep_better
+from ghost_edge.host.recipe.schema import Calibration, Choice, Recipe, require
 from ghost_edge.host.report.summary import COLUMNS, accuracy_cells
 from ghost_edge.host.tflite.graph import read_model
 
@@ -146,7 +150,7 @@ class _Bench:
 
     work: Work
     ranges: Ranges
-    steps: Sequence[tuple[str, stage.Refine]]
+    steps: Sequence[Refinement]
     parts: tuple[Span, ...]
     folder: Path
     precision: str
@@ -179,8 +183,20 @@ class _Bench:
         """The file that convert makes of a plan: it keeps of the refinements those that help."""
         path = self.folder / "final.tflite"
         content = quantize(self.options(plan), self.source, self.ranges)
-        path.write_bytes(stage.refined(self.work, self.source, content, self.steps))
+        held, preprocess = held_back(self.work), self.work.recipe.preprocess
+        path.write_bytes(keep_better(content, self.source, self.steps, held, preprocess, self.work.tell))
         return path
+
+
+def estimate(work: Work, source: Path) -> Ranges:
+    """Return the ranges that the recipe's estimator chooses from the observed histograms."""
+    options: Calibration = require(work.recipe.calibration, "calibration", "convert")
+    return ESTIMATORS[options.ranges](load_observed(work.path(work.names.ranges)), read_model(source))
+
+
+def held_back(work: Work) -> Sequence[Image]:
+    """Return the calibration images that no refinement is fitted to."""
+    return hold_back(choose_images(work.recipe, work.places).images)
 
 
 def _open_benches(work: Work, folder: Path) -> list[_Bench]:
@@ -189,10 +205,11 @@ def _open_benches(work: Work, folder: Path) -> list[_Bench]:
     float32 is none on a Cortex-A9 (see docs/how-to/board.md).
     """
     source = work.path(work.names.source)
-    steps = stage.refinements(work, source)
+    images, options = choose_images(work.recipe, work.places).images, work.recipe.quantization.options
+    steps = find_refinements(source, images, work.recipe.preprocess, options, part(work.tell, 0.0, 0.5))
     parts = segments(read_model(source))
     precisions = PRECISIONS[1:] if work.recipe.target == "zynq7000" else PRECISIONS
-    benches = [_Bench(work, stage.estimated(work, source), steps, parts, folder, each) for each in precisions]
+    benches = [_Bench(work, estimate(work, source), steps, parts, folder, each) for each in precisions]
     times = alternate([bench.make(bench.everything) for bench in benches], rounds=_ROUNDS)
     return [bench for bench, _ in sorted(zip(benches, times), key=lambda pair: pair[1].median_ms)]
 
@@ -230,7 +247,7 @@ def _measure(bench: _Bench) -> tuple[NDArray[np.float64], NDArray[np.float64], N
 def _noises(bench: _Bench) -> Iterator[float]:
     """Power of the logits' noise with no segment in int8, then with each alone."""
     count, preprocess = len(bench.parts), bench.work.recipe.preprocess
-    images = stage.held_back(bench.work)[:_IMAGES]
+    images = held_back(bench.work)[:_IMAGES]
     reference = predict(bench.source, images, preprocess)
     for alone in range(-1, count):
         logits = predict(bench.make(tuple(number != alone for number in range(count))), images, preprocess)

@@ -1,14 +1,23 @@
-"""Schemes of quantization after training: one row each."""
+"""Quantization after training: the schemes, one row each, and quantize() for any float .tflite."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ghost_edge.core.dataset import Image
+from ghost_edge.core.errors import DataError
+from ghost_edge.core.options import pick
 from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.host.calibration.observe import Ranges
+from ghost_edge.core.progress import Say, part, silent
+from ghost_edge.host.calibration import ESTIMATORS
+from ghost_edge.host.calibration.observe import Observed, Ranges, observe_images
 from ghost_edge.host.quantization import float_activations, int8, int16x8, io_dtypes, mixed
+from ghost_edge.host.quantization.equalization import equalize_for
+from ghost_edge.host.quantization.refine import refine
+from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite.verify import Dtypes
 
 
@@ -28,15 +37,69 @@ _INT8, _FLOAT32 = frozenset({"int8"}), frozenset({"float32"})
 _UINT8 = frozenset({"uint8"})
 _INTEGERS = _INT8 | {"int32"}
 _WIDE = _INTEGERS | {"int16", "int64"}
-_FLOAT = float_activations.FloatActivations
 QUANTIZERS: dict[str, Quantizer] = {
     "int8": Quantizer(int8.Int8, int8.quantize, Dtypes(_INT8, _INTEGERS, "int8")),
-    "int8_float_io": Quantizer(int8.Int8, int8.quantize, Dtypes(_FLOAT32, _INTEGERS, "int8"), io_dtypes.float_ends),
-    "uint8_io": Quantizer(int8.Int8, int8.quantize, Dtypes(_UINT8, _INTEGERS, "int8"), io_dtypes.byte_ends),
-    "int16x8": Quantizer(int8.Int8, int16x8.quantize, Dtypes(frozenset({"int16"}), _WIDE, "int8")),
+    "int8_float_io": Quantizer(
+        int8.Int8FloatIo, int8.quantize, Dtypes(_FLOAT32, _INTEGERS, "int8"), io_dtypes.float_ends
+    ),
+    "uint8_io": Quantizer(int8.Uint8Io, int8.quantize, Dtypes(_UINT8, _INTEGERS, "int8"), io_dtypes.byte_ends),
+    "int16x8": Quantizer(int16x8.Int16x8, int16x8.quantize, Dtypes(frozenset({"int16"}), _WIDE, "int8")),
     "mixed": Quantizer(mixed.Mixed, mixed.quantize, Dtypes(_INT8 | _FLOAT32 | {"int16"}, _WIDE | _FLOAT32, "int8")),
-    "dynamic": Quantizer(_FLOAT, float_activations.dynamic, Dtypes(_FLOAT32, _INTEGERS | _FLOAT32, "int8")),
+    "dynamic": Quantizer(
+        float_activations.Dynamic, float_activations.dynamic, Dtypes(_FLOAT32, _INTEGERS | _FLOAT32, "int8")
+    ),
     "float16": Quantizer(
-        _FLOAT, float_activations.float16, Dtypes(_FLOAT32, _FLOAT32 | {"float16", "int32"}, "float16")
+        float_activations.Float16,
+        float_activations.float16,
+        Dtypes(_FLOAT32, _FLOAT32 | {"float16", "int32"}, "float16"),
     ),
 }
+
+
+def quantize(
+    float_tflite: Path,
+    images: Sequence[Image],
+    preprocess: Preprocess,
+    scheme: Any = int8.Int8(),  # noqa: B008  # frozen
+    *,
+    ranges: str = "mse",
+    say: Say = silent,
+) -> bytes:
+    """Quantize a float .tflite, whoever made it, after training and without a recipe.
+
+    images: the representative dataset, uint8 [H, W, 1 or 3]; preprocess: from an image to the model's input. scheme:
+    options of a row of QUANTIZERS, such as Int8(); ranges: a key of ESTIMATORS. Raises RecipeError for unknown ranges,
+    DataError without images, or when an activation is NaN or infinite, ConversionError where the network has no
+    quantized form.
+    """
+    pick(ESTIMATORS, ranges, kind="ranges")
+    if len(images) == 0:
+        raise DataError("there are no calibration images; give some hundred that look like those in use")
+    with tempfile.TemporaryDirectory() as folder:
+        source = float_tflite
+        if scheme.equalize:
+            source = Path(folder) / float_tflite.name
+            source.write_bytes(equalize_for(float_tflite, images, preprocess, part(say, 0.0, 0.2)))
+        observed = observe_images(source, read_model(source), images, preprocess, part(say, 0.2, 0.4))
+        say = part(say, 0.6, 0.4)
+        return quantize_observed(source, observed, images, preprocess, scheme, ranges=ranges, say=say)
+
+
+def quantize_observed(
+    source: Path,
+    observed: Observed,
+    images: Sequence[Image],
+    preprocess: Preprocess,
+    scheme: Any,
+    *,
+    ranges: str,
+    say: Say,
+) -> bytes:
+    """Quantize a float .tflite, equalized if the scheme asks for it, by the histograms of its activations.
+
+    The arguments and errors are those of quantize(); observed: what observe_images() counted in `source`.
+    """
+    row = next(each for each in QUANTIZERS.values() if each.options is type(scheme))
+    content = row.quantize(scheme, source, ESTIMATORS[ranges](observed, read_model(source)))
+    content = refine(content, source, images, preprocess, scheme, say)
+    return row.finish(content, preprocess) if row.finish else content

@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.host.calibration.shared_scales import Ties
+from ghost_edge.core.dataset import Image, spread
+from ghost_edge.core.errors import ConversionError
+from ghost_edge.core.preprocess import Preprocess, prepare
+from ghost_edge.core.progress import Say, count
+from ghost_edge.device.evaluate import predict
+from ghost_edge.host.calibration.observe import enough, observe_channels
+from ghost_edge.host.calibration.shared_scales import Ties, one_scale
 from ghost_edge.host.tflite.edit import WEIGHTED, Flat, Op
+from ghost_edge.host.tflite.graph import read_model
 
 Classes = Mapping[int, NDArray[np.int64]]
 _FIXED = 0  # the class whose factor is 1
 _ONE = (-1, 0)  # the member of it that is no channel
 _LIMIT = 256.0  # of what a channel could be raised by, before the root: nearly dead ones have no end
 _SAME_CHANNELS = ("RELU", "PAD", "MEAN", "AVERAGE_POOL_2D", "MAX_POOL_2D", "RESHAPE")
+_EQUALIZED = 64  # images that say how wide channels are: a factor need not be exact, a range must
+_PROOF = 16  # images on which the equalized model must answer as before
+_TOLERANCE = 1e-4  # float32 sums of other magnitudes: 2e-6 for the shipped models
+
+
+def equalize_for(tflite: Path, images: Sequence[Image], preprocess: Preprocess, say: Say) -> bytes:
+    """Return a float .tflite equalized for the channel ranges that calibration images, uint8 [H, W, C], show.
+
+    Raises ConversionError where the answers change, DataError when an activation is NaN or infinite.
+    """
+    graph, few, proof = read_model(tflite), enough(images, _EQUALIZED, preprocess.size), spread(images, _PROOF)
+    inputs = (prepare(image, preprocess) for image in few)
+    channels = observe_channels(tflite, graph, inputs, say=count(say, len(few)))
+    content = equalize(tflite.read_bytes(), channels, one_scale(graph))
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "equalized.tflite"
+        made.write_bytes(content)
+        check_equalized(*(predict(path, proof, preprocess) for path in (made, tflite)))
+    return content
+
+
+def check_equalized(logits: NDArray[np.float32], reference: NDArray[np.float32]) -> None:
+    """Raise ConversionError where equalization changed the answers, float32 [N, classes], of the float model."""
+    difference = float(np.abs(logits - reference).max() / (reference.std() or 1.0))
+    if not difference <= _TOLERANCE:  # also when it is NaN
+        raise ConversionError(
+            f"equalization changed the float model's answers by {difference:.2g} of the logits' spread; the limit is "
+            f"{_TOLERANCE:.0e}: set equalize = false in [quantization], and report the network"
+        )
 
 
 def equalize(content: bytes, channels: Mapping[str, NDArray[np.float32]], groups: Sequence[Sequence[str]]) -> bytes:

@@ -25,6 +25,14 @@ class FloatActivations:
     correct_bias: ClassVar[bool] = False
 
 
+class Dynamic(FloatActivations):
+    """[quantization] with kind = "dynamic": int8 weights, inputs quantized at run time."""
+
+
+class Float16(FloatActivations):
+    """[quantization] with kind = "float16": float16 weights."""
+
+
 def dynamic(options: FloatActivations, float_tflite: Path, ranges: Ranges) -> bytes:
     """int8 weights a scale a channel; kernels quantize their inputs as they run. Raises as apply()."""
     return apply(recipe.dynamic_wi8_afp32(), float_tflite, ranges)

@@ -12,6 +12,10 @@ from ghost_edge.host.quantization.tool import apply
 from ghost_edge.host.tflite.edit import pack, unpack
 
 
+class Int16x8(Int8):
+    """[quantization] with kind = "int16x8": symmetric int16 activations, int8 weights."""
+
+
 def quantize(options: Int8, float_tflite: Path, ranges: Ranges) -> bytes:
     """Symmetric int16 activations (zero point 0), int64 biases; raises as apply()."""
     return free_scales(apply(recipe.static_wi8_ai16(), float_tflite, ranges.unclipped(ranges.names)))

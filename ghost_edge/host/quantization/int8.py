@@ -24,6 +24,14 @@ class Int8:
     correct_bias: bool = True
 
 
+class Int8FloatIo(Int8):
+    """[quantization] with kind = "int8_float_io": the int8 model with float32 input and output."""
+
+
+class Uint8Io(Int8):
+    """[quantization] with kind = "uint8_io": the int8 model with uint8 input and output, normalisation inside."""
+
+
 def quantize(options: Int8, float_tflite: Path, ranges: Ranges) -> bytes:
     """Asymmetric int8 activations (Jacob et al., CVPR 2018, section 3); raises as apply()."""
     return apply(recipe.static_wi8_ai8(), float_tflite, ranges)

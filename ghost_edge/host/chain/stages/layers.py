@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from ghost_edge.core.dataset import spread
 from ghost_edge.core.files import write_bytes, write_json
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.host.accuracy.layers import depthwise_weights, examine, measure
 from ghost_edge.host.calibration.observe import load_observed, observe_channels
-from ghost_edge.host.chain.stages.calibrate import choose_images, spread
+from ghost_edge.host.chain.stages.calibrate import choose_images
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.report.layer_chart import draw_layers
 from ghost_edge.host.tflite.graph import read_model

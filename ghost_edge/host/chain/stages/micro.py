@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ghost_edge.host.chain.stages.calibrate import choose_images, spread
+from ghost_edge.core.dataset import spread
+from ghost_edge.host.chain.stages.calibrate import choose_images
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.tflite_micro import golden
 from ghost_edge.host.tflite_micro.kit import make_kit, write_kit

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import Image
+from ghost_edge.core.dataset import Image, spread
 from ghost_edge.core.files import write_bytes, write_json
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.host.accuracy.parity import check_parity, measure_parity, save_images
 from ghost_edge.host.board.evaluation_set import store_image
 from ghost_edge.host.chain.stages.build import make_network
-from ghost_edge.host.chain.stages.calibrate import choose_images, spread
+from ghost_edge.host.chain.stages.calibrate import choose_images
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.report.parity_chart import draw_parity
 
