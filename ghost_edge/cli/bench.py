@@ -29,7 +29,7 @@ from ghost_edge.device.bench_results import (
     compare_results,
     differences,
     doubt_lines,
-    read_document,
+    read_bench_json,
     results_from_document,
 )
 from ghost_edge.device.board import describe, read_board
@@ -110,7 +110,7 @@ def bench(
     targets = [target for target in files.values() if target is not None]
     if len(set(targets)) < len(targets):
         raise RecipeError(f"--json, --csv and --markdown need a file each, not all of them {targets[0]}")
-    plan, old = BenchPlan(**plan_options), read_document(compare) if compare else None
+    plan, old = BenchPlan(**plan_options), read_bench_json(compare) if compare else None
     check_changes([], 1.0 if fail_above is None else fail_above)  # the ratio itself, before minutes of work
     to_stderr = "-" in targets
     if ssh is None:

@@ -1,4 +1,4 @@
-"""Files that are whole or absent."""
+"""Files that are whole or absent, and that hold what they promise."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ import re
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Optional, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.errors import ArtifactError, GhostEdgeError
+from ghost_edge.core.errors import ArtifactError, GhostEdgeError, RecipeError
+from ghost_edge.core.options import convert
+
+T = TypeVar("T")
 
 # what numpy and zipfile raise on bytes that are no archive, or a damaged one
 _DAMAGED = (
@@ -65,6 +68,81 @@ def write_json(value: Any, path: Path) -> None:
     """Write indented JSON with a newline at the end, whole or not at all; NaN is refused."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(text.encode() + b"\n", path)
+
+
+def read_json(
+    path: Path,
+    *,
+    format: Optional[int] = None,  # noqa: A002
+    written_by: str = "ghost-edge convert",
+    sealed: bool = False,
+) -> Any:
+    """Read a JSON file that write_json() wrote; see read_document() for the options and the errors."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} does not exist; {written_by} writes it") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path} is not readable JSON ({error}); run {written_by} again") from error
+    if format is not None:
+        check_format(table, format, str(path), written_by)
+    if sealed and table.get("sha256") != seal(table)["sha256"]:
+        raise ArtifactError(
+            f"{path} is damaged: its content does not have the SHA-256 it names; was it edited or merged? "
+            f"run {written_by} again"
+        )
+    return table
+
+
+def read_document(
+    path: Path,
+    cls: type[T],
+    *,
+    format: Optional[int] = None,  # noqa: A002
+    written_by: str = "ghost-edge convert",
+    sealed: bool = False,
+    change: Callable[[Any], Any] = lambda content: content,
+) -> T:
+    """Read a JSON file of ours into `cls`: a dataclass, or a tuple[...] or dict[str, ...] of them.
+
+    format: number that the file has to have under "format" (None: files of this kind have none). written_by: command
+    that makes the file, for the messages. sealed: the file holds seal()'s SHA-256. change: what becomes of the content
+    before `cls` is made of it; a ValueError from it means damage.
+    Raises ArtifactError where the file is missing, damaged, edited, nested too deeply or of another format.
+    """
+    table = read_json(path, format=format, written_by=written_by, sealed=sealed)
+    with damage(str(path), written_by):
+        keys = {"format", "sha256"} - {*_field_names(cls)}
+        if isinstance(table, dict) and (format is not None or sealed):
+            table = {key: value for key, value in table.items() if key not in keys}
+        made: T = convert(change(table), cls, path.name)
+        return made
+
+
+def check_format(table: Any, expected: int, name: str, written_by: str) -> None:
+    """Raise ArtifactError unless a JSON document is a table with this number under "format"."""
+    if not isinstance(table, Mapping) or table.get("format") != expected:
+        found = table.get("format") if isinstance(table, Mapping) else type(table).__name__
+        raise ArtifactError(f"{name} has format {found!r}, this ghost-edge reads {expected}; run {written_by} again")
+
+
+@contextlib.contextmanager
+def damage(name: str, written_by: str = "ghost-edge convert") -> Iterator[None]:
+    """Turn what a parser raises on unexpected content of a file into an ArtifactError with the next step."""
+    try:
+        yield
+    except (RecipeError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise ArtifactError(f"{name} is damaged: {error}; run {written_by} again") from error
+
+
+def seal(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table with the SHA-256 of its content under "sha256": a flipped bit in a scale or a limit is seen."""
+    content = {key: value for key, value in table.items() if key != "sha256"}
+    return {**content, "sha256": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}
+
+
+def _field_names(cls: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []
 
 
 def sha256_file(path: Path) -> str:

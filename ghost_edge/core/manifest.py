@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
@@ -12,10 +10,9 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.errors import ArtifactError, RecipeError
-from ghost_edge.core.files import Artifact, read_npz, save_npz, write_json
+from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.files import Artifact, read_document, read_npz, save_npz, seal, write_json
 from ghost_edge.core.gate.limits import Limits
-from ghost_edge.core.options import from_table
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tensor import TensorSpec
 
@@ -78,55 +75,13 @@ def write_manifest(manifest: Manifest, folder: Path) -> Path:
     return path
 
 
-def seal(table: Mapping[str, Any]) -> dict[str, Any]:
-    """The table with the SHA-256 of its content under "sha256": a flipped bit in a scale or a limit is seen."""
-    content = {key: value for key, value in table.items() if key != "sha256"}
-    return {**content, "sha256": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}
-
-
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest from its file or its folder; ArtifactError where it is missing, damaged or of another format."""
     path = path / FILE_NAME if path.is_dir() else path
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{path} does not exist; ghost-edge convert writes it") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} is not a readable manifest ({error}); run ghost-edge convert again") from error
-    if not isinstance(table, Mapping) or table.get("format") != FORMAT:
-        found = table.get("format") if isinstance(table, Mapping) else type(table).__name__
-        raise ArtifactError(
-            f"{path} has format {found!r}, this ghost-edge reads {FORMAT}; run ghost-edge convert again"
-        )
-    try:
-        if table.get("sha256") != seal(table)["sha256"]:
-            raise ValueError("its content does not have the SHA-256 it names")
-        return _parse({key: value for key, value in table.items() if key != "sha256"})
-    except (RecipeError, TypeError, KeyError, ValueError, OverflowError) as error:
-        raise ArtifactError(f"{path} is damaged: {error}; run ghost-edge convert again") from error
-
-
-def _parse(table: Mapping[str, Any]) -> Manifest:
-    if "quantized" not in [model["role"] for model in table["models"]]:
-        raise ValueError("it lists no quantized model")
-    predictions = table["predictions"]
-    values = {
-        **table,
-        "preprocess": from_table(Preprocess, table["preprocess"], "preprocess"),
-        "limits": from_table(Limits, table["limits"], "limits"),
-        "predictions": predictions and from_table(Artifact, predictions, "predictions"),
-        "models": tuple(_parse_model(model) for model in table["models"]),
-    }
-    return from_table(Manifest, values, "the manifest")
-
-
-def _parse_model(table: Mapping[str, Any]) -> Model:
-    nested: dict[str, Any] = {"artifact": Artifact, "input": TensorSpec, "output": TensorSpec, "accuracy": Accuracy}
-    values = dict(table)
-    for key, cls in nested.items():
-        if values.get(key) is not None:
-            values[key] = from_table(cls, values[key], key)
-    return from_table(Model, values, "a model")
+    manifest = read_document(path, Manifest, format=FORMAT, sealed=True)
+    if "quantized" not in [model.role for model in manifest.models]:
+        raise ArtifactError(f"{path} is damaged: it lists no quantized model; run ghost-edge convert again")
+    return manifest
 
 
 @dataclasses.dataclass(frozen=True)

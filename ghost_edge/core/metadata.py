@@ -50,9 +50,8 @@ def read_card(path: Path) -> Optional[Card]:
     try:
         table, _ = json.JSONDecoder().raw_decode(content[start:].decode("ascii", errors="replace"))
         table = {key: value for key, value in table.items() if key != NAME}
-        preprocess = from_table(Preprocess, table["preprocess"], "preprocess")
-        return from_table(Card, {**table, "preprocess": preprocess}, "the card")
-    except (ValueError, KeyError, TypeError, AttributeError, RecipeError) as error:
+        return from_table(Card, table, "the card")
+    except (ValueError, TypeError, AttributeError, RecursionError, RecipeError) as error:
         raise ArtifactError(f"{path} is damaged: what it says about itself cannot be read ({error})") from error
 
 

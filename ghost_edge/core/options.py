@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
+import types
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -33,7 +35,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
-    """Make the dataclass cls from a TOML or JSON table whose keys are its fields.
+    """Make the dataclass cls from a TOML or JSON table whose keys are its fields; fields may be dataclasses too.
 
     Raises RecipeError naming `where` (such as "[network]") and the key that is unknown, missing or of another type.
     """
@@ -41,11 +43,11 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     for key in table:
         if key not in fields:
             raise RecipeError(f"{where} has no key {key!r}; {suggest(key, fields)}")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(typing.cast("Any", cls))
     values = {}
     for name, field in fields.items():
         if name in table:
-            values[name] = _convert(table[name], hints[name], f"{where} {name}")
+            values[name] = convert(table[name], hints[name], f"{where} {name}")
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise RecipeError(f"{where} needs the key {name!r}, and it is missing")
     return cls(**values)
@@ -68,18 +70,38 @@ def check_lowest(table: Any, where: str, lowest: Mapping[str, float]) -> None:
             raise RecipeError(f"{where} {name} is {getattr(table, name)}; it must be {limit} or more")
 
 
-def _convert(value: Any, hint: Any, where: str) -> Any:
+@functools.cache
+def _hints(cls: Any) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def convert(value: Any, hint: Any, where: str) -> Any:
+    """Make a value of TOML or JSON what a type hint says: dataclasses of tables, tuples of lists, at every depth.
+
+    Raises RecipeError naming `where` and the place inside at which something of another type stands.
+    """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
-    if origin is typing.Union:  # Optional[X]
-        return None if value is None else _convert(value, arguments[0], where)
+    if origin in _UNIONS:  # Optional[X]
+        return None if value is None else convert(value, arguments[0], where)
+    if dataclasses.is_dataclass(hint):
+        if isinstance(value, Mapping):
+            return from_table(typing.cast("type[Any]", hint), value, where)
+        if isinstance(value, typing.cast("type[Any]", hint)):
+            return value
+        raise RecipeError(f"{where} must be a table, not {value!r}")
+    if origin is type:
+        hint = type
     if origin is dict:
-        return dict(_convert(value, dict, where))
+        table = convert(value, dict, where)
+        return {key: convert(item, arguments[1], f"{where} {key}") for key, item in table.items()}
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise RecipeError(f"{where} must be a list, not {value!r}")
-        return tuple(_convert(item, arguments[0], f"{where}[{index}]") for index, item in enumerate(value))
+        if arguments[0] in (int, str) and {*map(type, value)} == {arguments[0]}:  # samples of a bench: quickly
+            return tuple(value)
+        return tuple(convert(item, arguments[0], f"{where}[{index}]") for index, item in enumerate(value))
     if hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
@@ -89,6 +111,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     return value
 
 
+_UNIONS = (typing.Union, getattr(types, "UnionType", typing.Union))  # Python 3.9 has the first alone
 _TYPE_NAMES = {
     int: "a whole number",
     float: "a number",

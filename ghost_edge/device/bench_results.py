@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,12 +10,15 @@ from typing import Any, Optional
 
 from ghost_edge.core import errors
 from ghost_edge.core.errors import ArtifactError, GateError, GhostEdgeError, RecipeError
+from ghost_edge.core.files import check_format, damage, read_json
 from ghost_edge.core.latency import LatencyStats, ratio_interval, summarise
+from ghost_edge.core.options import from_table
 from ghost_edge.core.tables import Column
 from ghost_edge.device.board import Conditions
 from ghost_edge.device.runtimes.model import DelegateShare
 
 FORMAT = 2  # of the JSON document; raise it when a key changes its meaning or goes
+WRITTEN_BY = "ghost-edge bench --json"
 _STATS = (
     "runs",
     "min_ms",
@@ -156,43 +158,31 @@ def as_documents(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
 
 
 def results_from_document(document: Any, name: str) -> list[BenchResult]:
-    """The results in a document that `ghost-edge bench --json` wrote; raises ArtifactError, which says `name`."""
-    if not isinstance(document, Mapping) or document.get("format") != FORMAT:
-        found = document.get("format") if isinstance(document, Mapping) else type(document).__name__
-        raise ArtifactError(f"{name} has format {found!r}, this ghost-edge reads {FORMAT}; bench again with --json")
-    try:
-        return [_parse(row) for row in document["results"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(f"{name} is damaged or edited ({error}); bench again with --json") from error
+    """Return the results in a document of `ghost-edge bench --json`; raises ArtifactError, which says `name`."""
+    check_format(document, FORMAT, name, WRITTEN_BY)
+    with damage(name, WRITTEN_BY):
+        return [_parse(row, f"results[{index}]") for index, row in enumerate(document["results"])]
 
 
-def _parse(row: Mapping[str, Any]) -> BenchResult:
-    nested: dict[str, Any] = {"delegate": DelegateShare, "before": Conditions, "after": Conditions}
-    values = {**row, **{key: cls(**row[key]) for key, cls in nested.items() if row[key] is not None}}
+def _parse(row: Mapping[str, Any], where: str) -> BenchResult:
     samples, processes = (row["stats"][key] for key in ("samples_ns", "processes")) if row["stats"] else ([], [])
     for number in (*samples, *processes, row["threads"]):
         if type(number) is not int or not 0 < number < 2**53:  # beyond it a float64 is no whole number any more
             raise ValueError(f"{number!r} is no time, count or number of threads")
     if sum(processes) != len(samples):
         raise ValueError(f"{len(samples)} samples of processes that took {sum(processes)}")
-    error = row["error"] and getattr(errors, row["error"])
+    error = getattr(errors, row["error"]) if row["error"] else None
     stats = summarise(samples, processes) if samples else None
-    plain = {"path": Path(row["path"]), "doubts": tuple(row["doubts"]), "error": error, "stats": stats}
-    return BenchResult(**{**values, **plain})
+    return from_table(BenchResult, {**row, "path": Path(row["path"]), "error": error, "stats": stats}, where)
 
 
-def read_document(path: Path) -> dict[str, Any]:
+def read_bench_json(path: Path) -> dict[str, Any]:
     """Read what `ghost-edge bench --json` or a bundle's run.sh wrote; ArtifactError where it is missing or damaged."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} cannot be read ({error}); ghost-edge bench --json writes such a file") from error
+    document = read_json(path, written_by=WRITTEN_BY)
     document = document["bench"] if isinstance(document, dict) and "bench" in document else document
     results_from_document(document, str(path))
-    try:
+    with damage(f"{path}: its board or plan", WRITTEN_BY):
         circumstances(document)
-    except (KeyError, TypeError) as error:
-        raise ArtifactError(f"{path} is damaged: board or plan ({error}); bench again with --json") from error
     found: dict[str, Any] = document
     return found
 

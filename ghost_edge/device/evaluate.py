@@ -49,10 +49,9 @@ def raw_outputs(
             f"{path} has {len(model.inputs)} inputs; only a model with one image as input can be evaluated"
         )
     spec = model.inputs[0]
-    options = match_input(path, spec, preprocess)
     outputs = []
     for done, image in enumerate(images, start=1):
-        model.set_inputs([quantize(prepare(image, options), spec)])
+        model.set_inputs([stored_input(image, preprocess, spec, path)])
         try:
             model.invoke()
         except RuntimeError as error:
@@ -100,6 +99,14 @@ def predict_isolated(
 ) -> NDArray[np.float32]:
     """The answers of raw_outputs_isolated() as real numbers, float32 [N, classes]; raises as it does."""
     return real_outputs(path, *raw_outputs_isolated(path, images, preprocess, how))
+
+
+def stored_input(image: NDArray[np.uint8], preprocess: Preprocess, spec: TensorSpec, path: Path) -> NDArray[Any]:
+    """Return what the input tensor `spec` of the model at `path` holds for one image, uint8 [H, W, C]: [1, ...].
+
+    Raises ArtifactError as match_input() does, DataError where the array is no image.
+    """
+    return quantize(prepare(image, match_input(path, spec, preprocess)), spec)
 
 
 def match_input(path: Path, spec: TensorSpec, preprocess: Preprocess) -> Preprocess:

@@ -16,7 +16,7 @@ from ghost_edge.core.gate.limits import Check
 from ghost_edge.core.gate.regression import check_number, check_regression, describe_changes
 from ghost_edge.core.latency import block_medians
 from ghost_edge.core.manifest import Manifest, Model, Predictions
-from ghost_edge.device.bench_results import BenchResult, circumstances, read_document, results_from_document
+from ghost_edge.device.bench_results import BenchResult, circumstances, read_bench_json, results_from_document
 
 LATENCY = "latency.json"  # that convert leaves in the folder: measured on the workstation
 
@@ -65,7 +65,7 @@ def hold_run(path: Path, manifest: Manifest, predictions: Predictions, bench: Op
     Raises ArtifactError where the bench is missing, damaged, or of other files than the manifest's.
     """
     beside = (path if path.is_dir() else path.parent) / LATENCY
-    document = read_document(bench) if bench else read_document(beside) if beside.is_file() else None
+    document = read_bench_json(bench) if bench else read_bench_json(beside) if beside.is_file() else None
     timed = _timed(document, manifest, bench) if document else {}
     return Baseline(
         name=manifest.name,

@@ -15,8 +15,7 @@ import pytest
 from ghost_edge.cli.main import main
 from ghost_edge.core.dataset import image_digest
 from ghost_edge.core.errors import DataError
-from ghost_edge.core.files import save_npz
-from ghost_edge.core.manifest import seal
+from ghost_edge.core.files import save_npz, seal
 from ghost_edge.host.chain.stages.calibrate import choose_images
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.health import examine_images

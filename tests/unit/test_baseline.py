@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.files import seal
 from ghost_edge.core.gate.baseline import Baseline, read_baseline, write_baseline
 from ghost_edge.core.gate.checks import open_run
-from ghost_edge.core.manifest import Manifest, seal
-from ghost_edge.device.bench_results import read_document
+from ghost_edge.core.manifest import Manifest
+from ghost_edge.device.bench_results import read_bench_json
 from ghost_edge.device.gate import hold_run, open_baseline
 
 Make = Callable[..., Manifest]
@@ -110,7 +111,7 @@ def test_a_damaged_baseline_is_refused(file: Path, change: Callable[..., object]
 
 def test_a_merge_conflict_is_no_baseline(file: Path) -> None:
     file.write_text("<<<<<<< ours\n" + file.read_text())
-    with pytest.raises(ArtifactError, match="not a readable baseline"):
+    with pytest.raises(ArtifactError, match=r"is not readable JSON .*; run ghost-edge gate MANIFEST --update .* again"):
         read_baseline(file)
 
 
@@ -133,5 +134,5 @@ def test_a_bench_of_another_file_is_refused(make_manifest: Make, tmp_path: Path,
 def test_a_bench_without_its_board_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
     path.write_text(json.dumps({"format": 2, "board": None, "plan": {}, "results": []}))
-    with pytest.raises(ArtifactError, match=r"is damaged: board or plan .*; bench again with --json"):
-        read_document(path)
+    with pytest.raises(ArtifactError, match=r"its board or plan is damaged: .*; run ghost-edge bench --json again"):
+        read_bench_json(path)

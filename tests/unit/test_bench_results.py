@@ -22,7 +22,7 @@ from ghost_edge.device.bench_results import (
     compare_results,
     differences,
     doubt_lines,
-    read_document,
+    read_bench_json,
     results_from_document,
 )
 from ghost_edge.device.board import Conditions, read_board
@@ -50,7 +50,7 @@ def written(folder: Path, results: Sequence[BenchResult]) -> Path:
 
 def test_what_was_written_is_read_back_whole(tmp_path: Path) -> None:
     failed = BenchResult(Path("f.tflite"), "1" * 64, 5, 2, failure="killed by SIGILL", error=DeviceError)
-    assert results_from_document(read_document(written(tmp_path, [made(), failed])), "old") == [made(), failed]
+    assert results_from_document(read_bench_json(written(tmp_path, [made(), failed])), "old") == [made(), failed]
 
 
 @pytest.mark.parametrize("harm", [{"format": 1}, {"results": [{}]}, {"results": None}])
@@ -77,18 +77,18 @@ def test_edited_samples_are_an_error(tmp_path: Path, harm: dict[str, Any]) -> No
     document = json.loads(path.read_text())
     document["results"][0]["stats"].update(harm)
     path.write_text(json.dumps(document))
-    with pytest.raises(ArtifactError, match=r"old\.json is damaged or edited"):
-        read_document(path)
+    with pytest.raises(ArtifactError, match=r"old\.json is damaged: .*; run ghost-edge bench --json again"):
+        read_bench_json(path)
 
 
 def test_the_results_of_a_bundle_are_read_too(tmp_path: Path) -> None:
     document = json.loads(written(tmp_path, [made()]).read_text())
     (tmp_path / "results.json").write_text(json.dumps({"format": 1, "bench": document}))
-    assert read_document(tmp_path / "results.json") == document
+    assert read_bench_json(tmp_path / "results.json") == document
 
 
 def test_what_is_not_alike_is_said(tmp_path: Path) -> None:
-    old = read_document(written(tmp_path, [made(), made("gone.tflite")]))
+    old = read_bench_json(written(tmp_path, [made(), made("gone.tflite")]))
     assert differences(old, old) == []
     new = {**old, "plan": {**old["plan"], "kernels": "reference"}, "results": old["results"][:1]}
     assert differences(new, old) == [
@@ -110,8 +110,8 @@ def test_a_limit_that_is_no_ratio_is_refused(limit: float) -> None:
 
 def test_a_file_that_is_no_json_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{")
-    with pytest.raises(ArtifactError, match=r"x\.json cannot be read"):
-        read_document(tmp_path / "x.json")
+    with pytest.raises(ArtifactError, match=r"x\.json is not readable JSON .*; run ghost-edge bench --json again"):
+        read_bench_json(tmp_path / "x.json")
 
 
 def test_the_cold_start_is_the_sum_of_its_parts() -> None:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ghost_edge.core.errors import GhostEdgeError
-from ghost_edge.core.files import whole_file, write_bytes, write_json
+from ghost_edge.core.errors import ArtifactError, GhostEdgeError
+from ghost_edge.core.files import read_document, seal, whole_file, write_bytes, write_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    name: str
+    value: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    rows: tuple[Row, ...]
+    format: int = 1
 
 
 def names(folder: Path) -> list[str]:
@@ -121,3 +135,60 @@ def test_a_pipe_is_written_into_and_stays_a_pipe(tmp_path: Path) -> None:
     assert os.read(reader, 10) == b"text"
     assert pipe.is_fifo()
     os.close(reader)
+
+
+def test_a_document_is_read_into_its_dataclass(tmp_path: Path) -> None:
+    document = Document((Row("a", 1.0), Row("b")))
+    write_json(dataclasses.asdict(document), tmp_path / "a.json")
+    assert read_document(tmp_path / "a.json", Document, format=1) == document
+
+
+def test_a_list_of_rows_is_read_into_a_tuple(tmp_path: Path) -> None:
+    write_json([{"name": "a"}, {"name": "b", "value": 2}], tmp_path / "a.json")
+    assert read_document(tmp_path / "a.json", tuple[Row, ...]) == (Row("a"), Row("b", 2.0))
+
+
+def test_a_table_of_rows_is_read_into_a_dict(tmp_path: Path) -> None:
+    write_json({"x": {"name": "a"}}, tmp_path / "a.json")
+    assert read_document(tmp_path / "a.json", dict[str, Row]) == {"x": Row("a")}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not readable JSON"),
+        (b"\xff\xfe", "is not readable JSON"),
+        (b"[" * 100_000, "is not readable JSON"),
+        (b'{"format": 1, "rows": ' + b"[" * 900 + b"]" * 900 + b"}", "is damaged: "),
+        (b"[]", "has format 'list', this ghost-edge reads 1"),
+        (b'{"rows": []}', "has format None, this ghost-edge reads 1"),
+        (b'{"rows": [], "format": 2}', "has format 2, this ghost-edge reads 1"),
+        (b'{"format": 1}', r"is damaged: a\.json needs the key 'rows'"),
+        (b'{"format": 1, "rows": [], "more": 1}', r"is damaged: a\.json has no key 'more'"),
+        (
+            b'{"format": 1, "rows": [{"name": 3}]}',
+            r"is damaged: a\.json rows\[0\] name must be a text in quotes",
+        ),
+    ],
+)
+def test_a_damaged_document_says_what_to_run(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(ArtifactError, match=rf"a\.json {message}.*; run ghost-edge bench again$"):
+        read_document(tmp_path / "a.json", Document, format=1, written_by="ghost-edge bench")
+
+
+def test_a_missing_document_says_what_writes_it(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"a\.json does not exist; ghost-edge bench writes it$"):
+        read_document(tmp_path / "a.json", Document, written_by="ghost-edge bench")
+
+
+@pytest.mark.parametrize("change", [{"rows": [{"name": "b"}]}, {"sha256": "0" * 64}, {"sha256": None}])
+def test_a_sealed_document_that_was_edited_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    write_json({**seal({"format": 1, "rows": [{"name": "a"}]}), **change}, tmp_path / "a.json")
+    with pytest.raises(ArtifactError, match="its content does not have the SHA-256 it names"):
+        read_document(tmp_path / "a.json", Document, format=1, sealed=True)
+
+
+def test_a_sealed_document_that_is_as_it_was_is_read(tmp_path: Path) -> None:
+    write_json(seal({"format": 1, "rows": [{"name": "a"}]}), tmp_path / "a.json")
+    assert read_document(tmp_path / "a.json", Document, format=1, sealed=True) == Document((Row("a"),))

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from ghost_edge.core.errors import ArtifactError
-from ghost_edge.core.files import open_artifact
+from ghost_edge.core.files import open_artifact, seal
 from ghost_edge.core.gate.checks import open_run
-from ghost_edge.core.manifest import Manifest, load_predictions, read_manifest, seal
+from ghost_edge.core.manifest import Manifest, load_predictions, read_manifest
 
 Make = Callable[..., Manifest]
 
@@ -46,7 +46,7 @@ def test_a_truncated_manifest_is_refused(make_manifest: Make, tmp_path: Path, sh
     path = tmp_path / "manifest.json"
     text = path.read_text()
     path.write_text(text[: int(len(text) * share)])
-    with pytest.raises(ArtifactError, match="is not a readable manifest"):
+    with pytest.raises(ArtifactError, match=r"is not readable JSON .*; run ghost-edge convert again"):
         read_manifest(path)
 
 

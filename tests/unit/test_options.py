@@ -28,6 +28,9 @@ class Table:
     limit: Optional[float] = None
     source: Any = None
     extra: dict[str, int] = dataclasses.field(default_factory=dict)
+    inner: Optional[Inner] = None
+    inners: tuple[Inner, ...] = ()
+    named: dict[str, Inner] = dataclasses.field(default_factory=dict)
 
 
 def test_pick_returns_the_row_of_that_name() -> None:
@@ -85,6 +88,11 @@ def test_a_key_with_a_default_factory_may_be_left_out() -> None:
         ("mean", [0.5, "a"], r"\[t\] mean\[1\] must be a number, not 'a'"),
         ("stages", [[1, 2], [3, "x"]], r"\[t\] stages\[1\]\[1\] must be a number, not 'x'"),
         ("extra", [1], r"\[t\] extra must be a table, not \[1\]"),
+        ("extra", {"a": 1.5}, r"\[t\] extra a must be a whole number, not 1\.5"),
+        ("inner", 3, r"\[t\] inner must be a table, not 3"),
+        ("inner", {"with": 3}, r"\[t\] inner has no key 'with'; did you mean 'width'\?"),
+        ("inners", [{"width": 1}, {}], r"\[t\] inners\[1\] needs the key 'width', and it is missing"),
+        ("named", {"a": {"width": "3"}}, r"\[t\] named a width must be a whole number, not '3'"),
     ],
 )
 def test_a_value_of_another_type_is_refused_by_name(key: str, value: Any, message: str) -> None:
@@ -117,6 +125,17 @@ def test_a_table_inside_is_copied() -> None:
     table = from_table(Table, {"size": 1, "extra": given}, "[t]")
     given["a"] = 2
     assert table.extra == {"a": 1}
+
+
+def test_dataclasses_are_made_at_every_depth() -> None:
+    tables = {"inner": {"width": 1}, "inners": [{"width": 2}], "named": {"a": {"width": 3}}}
+    table = from_table(Table, {"size": 1, **tables}, "[t]")
+    assert (table.inner, table.inners, table.named) == (Inner(1), (Inner(2),), {"a": Inner(3)})
+
+
+def test_a_dataclass_that_is_made_already_is_passed_on() -> None:
+    inner = Inner(width=3)
+    assert from_table(Table, {"size": 1, "inner": inner}, "[t]").inner is inner
 
 
 def test_split_table_gives_each_dataclass_its_keys() -> None:

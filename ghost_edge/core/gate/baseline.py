@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-import json
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +13,8 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.errors import ArtifactError, RecipeError
-from ghost_edge.core.files import write_json
-from ghost_edge.core.manifest import Predictions, seal
-from ghost_edge.core.options import from_table
+from ghost_edge.core.files import read_document, seal, write_json
+from ghost_edge.core.manifest import Predictions
 
 FORMAT = 1
 _MOST = 2**26  # bytes of unpacked answers: a million images and more
@@ -32,6 +29,10 @@ class Latency:
     block_ns: tuple[int, ...]
     processes: int
 
+    def __post_init__(self) -> None:
+        if not self.block_ns or min(*self.block_ns, self.median_ms) <= 0:
+            raise ValueError("a time is not over 0")
+
 
 @dataclasses.dataclass(frozen=True)
 class Held:
@@ -41,6 +42,10 @@ class Held:
     size_bytes: int
     sqnr_db: Optional[float] = None
     latency: Optional[Latency] = None
+
+    def __post_init__(self) -> None:
+        if self.size_bytes < 1:
+            raise ValueError("a size is not over 0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,24 +92,11 @@ def write_baseline(baseline: Baseline, path: Path) -> None:
 
 def read_baseline(path: Path) -> Baseline:
     """Read what write_baseline() wrote; ArtifactError where it is missing, damaged, edited or of another format."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{path} does not exist; ghost-edge gate MANIFEST --update {path} writes it") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} is not a readable baseline ({error}); write it again with --update") from error
-    if not isinstance(table, Mapping) or table.get("format") != FORMAT:
-        found = table.get("format") if isinstance(table, Mapping) else type(table).__name__
-        raise ArtifactError(f"{path} has format {found!r}, this ghost-edge reads {FORMAT}; write it with --update")
-    try:
-        if table.get("sha256") != seal(table)["sha256"]:
-            raise ValueError("its content does not have the SHA-256 it names; was it edited or merged?")
-        return _parse(table)
-    except (RecipeError, TypeError, KeyError, ValueError, AttributeError, zlib.error) as error:
-        raise ArtifactError(f"{path} is damaged: {error}; write it again with --update") from error
+    command = f"ghost-edge gate MANIFEST --update {path}"
+    return read_document(path, Baseline, format=FORMAT, written_by=command, sealed=True, change=_unpack_answers)
 
 
-def _parse(table: Mapping[str, Any]) -> Baseline:
+def _unpack_answers(table: Mapping[str, Any]) -> dict[str, Any]:
     seen = table["predictions"]
     labels = np.frombuffer(_unpack(seen["labels"]), "<i4").astype(np.int64)
     digests = _unpack(seen["digests"]).hex()
@@ -112,12 +104,11 @@ def _parse(table: Mapping[str, Any]) -> Baseline:
     answers = {role: _answers(text, labels) for role, text in seen["answers"].items()}
     if "float" not in answers or len(digests) != width * len(labels) or not len(labels):
         raise ValueError("it holds no answers of the float model, or not of every image")
-    values = {key: value for key, value in table.items() if key not in ("format", "sha256")}
-    values["predictions"] = Predictions(
+    predictions = Predictions(
         tuple(digests[start : start + width] for start in range(0, len(digests), width)), labels, answers
     )
-    values["models"] = {role: _model(model) for role, model in table["models"].items()}
-    return from_table(Baseline, values, "the baseline")
+    models = {role: _read_blocks(model) for role, model in table["models"].items()}
+    return {**table, "predictions": predictions, "models": models}
 
 
 def _table(model: Held) -> dict[str, Any]:
@@ -127,16 +118,11 @@ def _table(model: Held) -> dict[str, Any]:
     return {**dataclasses.asdict(model), "latency": text}
 
 
-def _model(table: Mapping[str, Any]) -> Held:
+def _read_blocks(table: Mapping[str, Any]) -> dict[str, Any]:
     latency = table["latency"]
     if latency:
-        blocks = [int(text) for text in latency["block_ns"].split()]
-        latency = from_table(Latency, {**latency, "block_ns": blocks}, "latency")
-    held = from_table(Held, {**table, "latency": latency}, "a model")
-    times = (*held.latency.block_ns, held.latency.median_ms) if held.latency else ()
-    if held.size_bytes < 1 or (held.latency and not (len(times) > 1 and min(times) > 0)):
-        raise ValueError("a size or a time is not over 0")
-    return held
+        latency = {**latency, "block_ns": [int(text) for text in latency["block_ns"].split()]}
+    return {**table, "latency": latency}
 
 
 def _answers(text: str, labels: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -151,4 +137,7 @@ def _pack(content: bytes) -> str:
 
 
 def _unpack(text: str) -> bytes:
-    return zlib.decompressobj().decompress(base64.b64decode(text), _MOST)
+    try:
+        return zlib.decompressobj().decompress(base64.b64decode(text), _MOST)
+    except zlib.error as error:
+        raise ValueError(f"answers that are not packed as they should be ({error})") from error

@@ -44,8 +44,8 @@ class TfliteModel:
         self._tflite = tflite
         self._input_ids = [int(detail["index"]) for detail in tflite.get_input_details()]
         self._output_ids = [int(detail["index"]) for detail in tflite.get_output_details()]
-        self.inputs = tuple(_tflite_spec(detail) for detail in tflite.get_input_details())
-        self.outputs = tuple(_tflite_spec(detail) for detail in tflite.get_output_details())
+        self.inputs = tuple(tflite_spec(detail) for detail in tflite.get_input_details())
+        self.outputs = tuple(tflite_spec(detail) for detail in tflite.get_output_details())
         self.interpreter = name
         self.version = version(module)
         self.delegate: Optional[DelegateShare] = delegate_share(tflite._get_ops_details())
@@ -85,7 +85,8 @@ def delegate_share(ops: Sequence[Mapping[str, Any]]) -> DelegateShare:
     return DelegateShare(ops=len(originals), delegated_ops=len(taken), partitions=len(nodes))
 
 
-def _tflite_spec(detail: Mapping[str, Any]) -> TensorSpec:
+def tflite_spec(detail: Mapping[str, Any]) -> TensorSpec:
+    """Return the TensorSpec of a tensor's details, as get_input_details() and get_tensor_details() list them."""
     scale, zero_point = detail["quantization"]
     shape = tuple(int(size) for size in detail["shape"])
     return TensorSpec(str(detail["name"]), shape, np.dtype(detail["dtype"]).name, float(scale), int(zero_point))

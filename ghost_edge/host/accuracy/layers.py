@@ -19,7 +19,7 @@ from ghost_edge.core.options import from_table
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.tables import Column
 from ghost_edge.core.tensor import TensorSpec, dequantize, quantize
-from ghost_edge.device.evaluate import match_input
+from ghost_edge.device.evaluate import stored_input
 from ghost_edge.host.calibration.histogram import HALF, Histogram
 from ghost_edge.host.calibration.observe import Observed
 from ghost_edge.host.calibration.shared_scales import one_scale
@@ -82,13 +82,12 @@ def measure(
     """
     stored = _open(quantized)
     given, twins = _spec(stored.get_input_details()[0]), {each["name"]: each for each in stored.get_tensor_details()}
-    fed = match_input(quantized, given, preprocess)
     if given.holds_bytes:
         del twins[given.name]  # pixels, where the float file's input has them normalised
 
     def inputs() -> Iterator[NDArray[np.float32]]:
         for image in images:
-            stored.set_tensor(stored.get_input_details()[0]["index"], quantize(prepare(image, fed), given))
+            stored.set_tensor(stored.get_input_details()[0]["index"], stored_input(image, preprocess, given, quantized))
             stored.invoke()
             yield prepare(image, preprocess)
 

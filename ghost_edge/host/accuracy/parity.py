@@ -16,11 +16,10 @@ from ghost_edge.core.dataset import Image
 from ghost_edge.core.errors import ArtifactError, ConversionError, DeviceError, RecipeError
 from ghost_edge.core.files import read_npz, save_npz, sha256_file, write_bytes
 from ghost_edge.core.metadata import card_text, read_card
-from ghost_edge.core.preprocess import Preprocess, prepare
+from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tables import Column
-from ghost_edge.core.tensor import quantize
 from ghost_edge.device.bench import random_input
-from ghost_edge.device.evaluate import RunOptions, match_input, predict
+from ghost_edge.device.evaluate import RunOptions, predict, stored_input
 from ghost_edge.device.runtimes.onnx import PRECISE
 from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed, open_model
 from ghost_edge.host.onnx import add_card
@@ -97,8 +96,7 @@ def measure_parity(
     operations: Sequence[OpDistance] = ()
     if "int8_onnx" in files:
         spec = open_model(files["quantized"]).inputs[0]
-        options = match_input(files["quantized"], spec, preprocess)
-        given = (quantize(prepare(image, options), spec) for image in images)
+        given = (stored_input(image, preprocess, spec, files["quantized"]) for image in images)
         operations = compare_ops(files["quantized"], files["int8_onnx"].read_bytes(), given)
     pairs = compare_runs(logits, output_step(files["quantized"]))
     return Parity(len(images), tuple(logits), pairs, tuple(operations), tuple(refused))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.latency import LatencyStats
 from ghost_edge.core.manifest import Manifest, Model, load_predictions, read_manifest
-from ghost_edge.device.bench_results import doubt_lines, read_document, results_from_document
+from ghost_edge.device.bench_results import doubt_lines, read_bench_json, results_from_document
 from ghost_edge.device.gate import LATENCY
 from ghost_edge.host.accuracy.evaluate import Disagreement, load_disagreements
 from ghost_edge.host.accuracy.layers import LayerLoss, read_layers
@@ -101,7 +101,7 @@ def read_run(folder: Path, benches: Sequence[Path] = ()) -> Run:
 
 def read_bench(path: Path, manifest: Manifest) -> Bench:
     """The times of a manifest's files in a --json of `ghost-edge bench`; DataError where it timed none of them."""
-    document, sums = read_document(path), {model.artifact.sha256 for model in manifest.models}
+    document, sums = read_bench_json(path), {model.artifact.sha256 for model in manifest.models}
     results = [each for each in results_from_document(document, str(path)) if each.sha256 in sums]
     timed = tuple(Timed(each.path.name, each.threads, each.stats) for each in results if each.stats)
     if not timed:

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Image
-from ghost_edge.core.preprocess import Preprocess, prepare
-from ghost_edge.core.tensor import quantize
+from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.bench import random_input
-from ghost_edge.device.evaluate import match_input
+from ghost_edge.device.evaluate import stored_input
 from ghost_edge.device.runtimes.model import Model
 from ghost_edge.device.runtimes.open import check_model_file, open_model
 from ghost_edge.host.board.evaluation_set import sample_images
@@ -54,5 +53,4 @@ def feed(tflite: Path, images: Sequence[Image], preprocess: Preprocess, source: 
     """Images, uint8 [H, W, C], as the model takes them."""
     check_model_file(tflite)
     (spec,) = open_model(tflite, kernels="reference").inputs
-    options = match_input(tflite, spec, preprocess)
-    return Golden([quantize(prepare(image, options), spec) for image in images], source)
+    return Golden([stored_input(image, preprocess, spec, tflite) for image in images], source)
