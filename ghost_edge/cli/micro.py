@@ -1,4 +1,4 @@
-"""ghost-edge micro: sources for TFLite Micro that prove themselves on the target."""
+"""ghost-edge micro: sources for TFLite Micro that verify themselves on the target."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ghost_edge.core.tables import Column, as_text
 _Path = click.Path(path_type=Path)
 _COLUMNS = (
     Column("target", "bits"),
-    Column("activations", "head", ","),
-    Column("bookkeeping", "tail", ","),
+    Column("arena head", "head", ","),
+    Column("arena tail", "tail", ","),
     Column("used", "total", ","),
-    Column("least that starts", "least", ","),
-    Column("in the kit", "advised", ","),
+    Column("minimum arena", "least", ","),
+    Column("arena in the kit", "advised", ","),
 )
 
 
 @click.command()
 @click.argument("tflite", type=_Path, required=False)
 @click.option("-o", "--out", type=_Path, help="Folder of the kit.  [default: <name>_micro]")
-@click.option("--prefix", help="Of the names in the sources.  [default: made of the file's name]")
+@click.option("--prefix", help="Start of every C name.  [default: made of the file's name]")
 @click.option("--recipe", type=_Path, help="Golden vectors are images of its [evaluation].  [default: noise]")
 @click.option("--images", default=3, show_default=True, type=click.IntRange(1, 100), help="Golden vectors.")
-@click.option("--verify", type=_Path, help="Instead: prove a kit that was written before.")
+@click.option("--verify", type=_Path, help="Instead: verify a kit that was written before.")
 @data_option
 def micro(tflite: Optional[Path], verify: Optional[Path], **options: Any) -> None:
-    """Write C and C++ sources of an int8 TFLITE file for TFLite Micro, with the arena to the byte, and prove them."""
+    """Write C and C++ sources of an int8 TFLITE file for TFLite Micro, with the arena to the byte, and verify them."""
     from ghost_edge.host.tflite_micro.verify import verify_kit
 
     if (tflite is None) == (verify is None):
@@ -53,30 +53,24 @@ def _write(
     images: int,
     data: Optional[Path],
 ) -> None:
+    from ghost_edge.host.board.evaluation_set import sample_images
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.schema import load_recipe
-    from ghost_edge.host.tflite.graph import read_model
-    from ghost_edge.host.tflite_micro import golden
-    from ghost_edge.host.tflite_micro.arena import plan_arena, shrink_advice
-    from ghost_edge.host.tflite_micro.kit import make_kit, write_kit
+    from ghost_edge.host.tflite_micro.golden import from_images, noise
+    from ghost_edge.host.tflite_micro.kit import to_tflite_micro
     from ghost_edge.host.tflite_micro.options import default_prefix
-    from ghost_edge.host.tflite_micro.verify import prove_kit
 
     name = prefix or default_prefix(tflite.stem)
     if recipe is None:
-        vectors = golden.noise(tflite, images)
+        vectors = noise(tflite, images)
     else:
-        vectors = golden.images(tflite, load_recipe(recipe), places_for(recipe.parent, data), images)
-    files, folder = make_kit(tflite, name, vectors), out or Path(f"{name}_micro")
-    plans = {bits: plan_arena(tflite, bits) for bits in (32, 64)}
-    proofs = prove_kit(files)
-    write_kit(files, folder)
+        loaded = load_recipe(recipe)
+        sample = sample_images(loaded, places_for(recipe.parent, data), images, [])
+        vectors = from_images(tflite, list(sample.images), loaded.preprocess, "images of [evaluation]")
+    kit = to_tflite_micro(tflite, out or Path(f"{name}_micro"), vectors=vectors, prefix=name)
     rows = [
         {**vars(plan), "bits": f"{bits} bits", "total": plan.total, "advised": plan.advised}
-        for bits, plan in plans.items()
+        for bits, plan in kit.arenas.items()
     ]
-    click.echo(as_text(rows, _COLUMNS))
-    click.echo(shrink_advice(plans[32], read_model(tflite)))
-    for line in proofs:
-        click.echo(line)
-    click.echo(f"{folder}/: {', '.join(sorted(files))}")
+    click.echo("\n".join([as_text(rows, _COLUMNS), kit.advice, *kit.checks]))
+    click.echo(f"{kit.folder}/: {', '.join(sorted(path.name for path in kit.files))}")

@@ -90,8 +90,8 @@ uint32_t digits_arena_used(void) { return 7u; }
 @pytest.mark.parametrize(
     ("steps", "code", "first", "last"),
     [
-        (0, 0, "PASS: 2 vectors, 0 bytes", "PASS: 2 vectors, 0 bytes one step beside, 7 bytes of the arena used"),
-        (-1, 0, "one step: vector 0, output 0, byte 4 is ", "PASS: 2 vectors, 2 bytes one step beside"),
+        (0, 0, "PASS: 2 vectors, 0 bytes", "PASS: 2 vectors, 0 bytes differ by 1 LSB, 7 bytes of the arena used"),
+        (-1, 0, "1 LSB: vector 0, output 0, byte 4 is ", "PASS: 2 vectors, 2 bytes differ by 1 LSB"),
         (2, 1, "FAIL: vector 0, output 0, byte 4 is ", "FAIL: vector 0, output 0, byte 4 is "),
     ],
 )

@@ -1,1 +1,1 @@
-"""What firmware on TFLite Micro needs to run an int8 .tflite file."""
+"""TFLite Micro: sources, arena and golden vectors for firmware that runs an int8 .tflite file."""

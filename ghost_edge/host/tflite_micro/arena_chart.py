@@ -1,4 +1,4 @@
-"""The memory map of an arena: which buffer lies where, over the operations."""
+"""Chart of an arena: the place of each buffer in memory, over the operations."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _COLORS = ("#4c78a8", "#72b7b2", "#54a24b", "#eeca3b", "#f58518", "#b279a2")
 
 
 def draw_arena(plan: ArenaPlan, graph: Model) -> str:
-    """An SVG: operations to the right, bytes of the head upwards, a box a buffer, the peak's operation marked."""
+    """Draw an SVG: operations to the right, bytes of the head upwards, a box for each buffer, the peak marked."""
     steps = len(graph.operations) + 1
     across, up = _WIDTH / steps, _HEIGHT / max(plan.head, 1)
     peak = graph.operations[plan.peak_step].name
     made = [
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{_LEFT + _WIDTH + 20}" '
         f'height="{_TOP + _HEIGHT + 50}">',
-        f"<title>Activations: {plan.head:,} bytes, bookkeeping: {plan.tail:,}</title>",
+        f"<title>Arena head: {plan.head:,} bytes, tail: {plan.tail:,} bytes</title>",
         '<style>text{font:12px sans-serif}</style><rect width="100%" height="100%" fill="white"/>',
         f'<text x="{_LEFT}" y="20">activations {plan.head:,} bytes, bookkeeping {plan.tail:,}; '
         f"the peak is operation {plan.peak_step}, {html.escape(peak)}</text>",

@@ -1,4 +1,4 @@
-"""Sources for TFLite Micro that prove themselves on the target."""
+"""The kit for TFLite Micro: C and C++ sources of an int8 model that verify themselves on the target."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import string
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,24 +18,52 @@ from ghost_edge.core.files import sha256_file, write_bytes
 from ghost_edge.core.metadata import Card, read_card
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device.runtimes.open import check_model_file, open_model
-from ghost_edge.host.tflite.graph import Model
+from ghost_edge.host.tflite.graph import Model, read_model
 from ghost_edge.host.tflite_micro.arena import ArenaPlan, plan_arena, shrink_advice
 from ghost_edge.host.tflite_micro.arena_chart import draw_arena
 from ghost_edge.host.tflite_micro.feed import feed_parts
-from ghost_edge.host.tflite_micro.golden import Golden, answer
+from ghost_edge.host.tflite_micro.golden import Golden, answer, noise
 from ghost_edge.host.tflite_micro.operations import REVISION, add_method, check_deployable
-from ghost_edge.host.tflite_micro.options import check_prefix
+from ghost_edge.host.tflite_micro.options import check_prefix, default_prefix
+from ghost_edge.host.tflite_micro.verify import verify_kit
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _PER_LINE = 20
 
 
-def make_kit(tflite: Path, prefix: str, golden: Golden) -> dict[str, bytes]:
-    """File name to content; the same file and vectors give the same bytes.
+@dataclasses.dataclass(frozen=True)
+class Kit:
+    """A kit that was verified and written into `folder`.
 
-    Raises RecipeError for a prefix that is no C name, ArtifactError for a file that is damaged, ConversionError where
-    TFLite Micro does not run it.
+    arenas: by 32 and 64 bits of the target. advice: what sets the arena's peak on 32 bits, and what lowers it.
+    checks: what verify_kit() found to be right, a line each.
     """
+
+    folder: Path
+    files: tuple[Path, ...]
+    arenas: Mapping[int, ArenaPlan]
+    advice: str
+    checks: tuple[str, ...]
+
+
+def to_tflite_micro(tflite: Path, folder: Path, *, vectors: Golden | None = None, prefix: str = "") -> Kit:
+    """Write an int8 .tflite into the folder as sources for TFLite Micro, if they pass verify_kit().
+
+    vectors: golden inputs (default: three of noise). prefix: starts every C name (default: made of the file's name).
+    Raises RecipeError for a prefix that is no C name, ArtifactError for a damaged file, ConversionError where TFLite
+    Micro does not run the model or a runtime answers other bytes; nothing is written then.
+    """
+    files = make_kit(tflite, prefix or default_prefix(tflite.stem), vectors or noise(tflite, 3))
+    with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
+        write_kit(files, Path(scratch))
+        checks = verify_kit(Path(scratch))
+    arenas = {bits: plan_arena(tflite, bits) for bits in (32, 64)}
+    advice = shrink_advice(arenas[32], read_model(tflite))
+    return Kit(folder, tuple(write_kit(files, folder)), arenas, advice, tuple(checks))
+
+
+def make_kit(tflite: Path, prefix: str, golden: Golden) -> dict[str, bytes]:
+    """Return the kit's files, name to content: equal bytes for equal inputs; raises as to_tflite_micro()."""
     check_prefix(prefix)
     check_model_file(tflite)
     graph = check_deployable(tflite)
@@ -43,7 +72,7 @@ def make_kit(tflite: Path, prefix: str, golden: Golden) -> dict[str, bytes]:
     values = {
         "prefix": prefix,
         "PREFIX": prefix.upper(),
-        "file": re.sub(r"[^A-Za-z0-9._-]", "_", tflite.name),  # stands in comments
+        "file": re.sub(r"[^A-Za-z0-9._-]", "_", tflite.name),  # for comments
         "version": __version__,
         "revision": REVISION,
         "sha256": sha256_file(tflite),
@@ -66,7 +95,7 @@ def make_kit(tflite: Path, prefix: str, golden: Golden) -> dict[str, bytes]:
 
 
 def write_kit(files: Mapping[str, bytes], folder: Path) -> list[Path]:
-    """Write them into a folder, each whole or not at all."""
+    """Write the files into a folder, each whole or not at all, and return their paths."""
     for name, content in files.items():
         write_bytes(content, folder / name)
     return [folder / name for name in files]
@@ -79,7 +108,7 @@ def _file_name(template: Path, prefix: str) -> str:
 
 def _filled(template: Path, values: Mapping[str, Any]) -> bytes:
     text = string.Template(template.read_text(encoding="utf-8")).substitute(values)
-    return re.sub(r"\n{3,}", "\n\n", text).encode()  # where a part is empty
+    return re.sub(r"\n{3,}", "\n\n", text).encode()  # an empty part leaves empty lines
 
 
 def _array(content: bytes) -> str:
@@ -121,10 +150,10 @@ def _input(spec: TensorSpec) -> dict[str, Any]:
 
 
 def _outputs(upper: str, specs: Iterable[TensorSpec]) -> str:
-    lines, sizes, is_stepped = [], [], True
+    lines, sizes, has_lsb = [], [], True
     for number, spec in enumerate(specs):
         sizes.append(int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize)
-        name, is_stepped = f"{upper}_OUTPUT{number}", is_stepped and spec.dtype in ("int8", "uint8")
+        name, has_lsb = f"{upper}_OUTPUT{number}", has_lsb and spec.dtype in ("int8", "uint8")
         lines += [
             f"/* output {number}: {spec.dtype} */",
             f"#define {name}_SHAPE {{ {_list(spec.shape)} }}",
@@ -136,7 +165,7 @@ def _outputs(upper: str, specs: Iterable[TensorSpec]) -> str:
             f"\n#define {upper}_OUTPUTS {len(sizes)}u",
             f"#define {upper}_OUTPUT_BYTES {{ {_list(f'{size}u' for size in sizes)} }}",
             f"#define {upper}_OUTPUT_BYTES_ALL {sum(sizes)}u",
-            f"#define {upper}_OUTPUT_STEP {int(is_stepped)} /* 1: a byte is a step of an output */",
+            f"#define {upper}_OUTPUT_LSB {int(has_lsb)} /* 1: a difference of 1 in a byte is one LSB of an output */",
             *lines,
         ]
     )
@@ -150,13 +179,13 @@ def _labels(upper: str, card: Card | None) -> str:
 
 
 def c_string(text: str) -> str:
-    """A C string literal of any text: what is not a plain character stands as octal bytes of its UTF-8."""
+    """Return any text as a C string literal; characters that are not plain become octal bytes of their UTF-8."""
     plain = set(string.ascii_letters + string.digits + " _-.,:;()[]+=/<>|!#%&'*")
     return '"' + "".join(c if c in plain else "".join(f"\\{byte:03o}" for byte in c.encode()) for c in text) + '"'
 
 
 def real(value: float) -> str:
-    """A float32 as a C literal without its suffix, exactly."""
+    """Return the exact C literal of a float32, without its suffix."""
     text = f"{np.float32(value):.9g}"
     return text if set(text) & {".", "e", "n"} else f"{text}.0"
 

@@ -1,4 +1,4 @@
-"""What a recipe says of a kit, and the names in its sources."""
+"""Options of [[export]] kind = "micro", and the C names in the sources of a kit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 from ghost_edge.core.errors import RecipeError
 
-# in MISRA C:2012 rule 5.1 the first 31 characters tell names apart, and the longest of ours has 11 behind the prefix
+# MISRA C:2012 rule 5.1: names differ in their first 31 characters, and the longest of ours has 11 after the prefix
 _PREFIX = re.compile(r"[a-z][a-z0-9_]{0,19}")
 _RESERVED = frozenset(
     """alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const constexpr continue
@@ -20,9 +20,10 @@ _RESERVED = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Micro:
-    """[[export]] with kind = "micro"; prefix: of the names in the sources (default: made of the recipe's name).
+    """[[export]] with kind = "micro".
 
-    images: golden vectors, images of [evaluation].
+    prefix: starts every C name in the sources (default: made of the recipe's name). images: number of golden vectors,
+    images of [evaluation].
     """
 
     prefix: str = ""
@@ -36,12 +37,12 @@ class Micro:
 
 
 def default_prefix(name: str) -> str:
-    """Of the names in the sources, made of a model's name."""
+    """Make a prefix of C names from a model's name."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:20].strip("_")
 
 
 def check_prefix(prefix: str) -> str:
-    """Return it; RecipeError unless it can stand in front of C names."""
+    """Return the prefix; raise RecipeError unless it can stand in front of C names."""
     if not _PREFIX.fullmatch(prefix) or prefix in _RESERVED or prefix.endswith("_"):
         raise RecipeError(
             f"{prefix!r} cannot stand in front of C names; give at most 20 lower-case letters, digits and '_' that "

@@ -10,11 +10,11 @@ Layout = tuple[int, int]  # size and alignment, in bytes
 
 
 @dataclasses.dataclass(frozen=True)
-class Bookkeeping:
-    """What an operation keeps in the arena: names in STRUCTS, "" where it keeps none.
+class Persistent:
+    """Structs that an operation keeps in the arena's tail: names in STRUCTS, "" for none.
 
-    params: its options; op_data: what its kernel precomputes. twice: inputs that its kernel fetches twice while it
-    prepares, its output too then; TFLite Micro holds all that a kernel fetches until it has prepared.
+    params: its options; op_data: values that its kernel computes ahead. twice: inputs that the kernel fetches twice
+    while it prepares, then its output too; TFLite Micro holds all that a kernel fetches until it has prepared.
     """
 
     params: str = ""
@@ -68,7 +68,7 @@ STRUCTS: Mapping[str, tuple[Layout, Layout]] = MappingProxyType(
         "DequantizeOpData": ((32, 8), (32, 8)),
         "PadParams": ((52, 4), (52, 4)),
         "LeakyReluOpData": ((24, 4), (24, 4)),
-        # derived from their fields, the 64-bit size found again in what the package `tflite-micro` records
+        # derived from their fields; the 64-bit sizes agree with the records of the package `tflite-micro`
         "MicroBuiltinDataAllocator": ((8, 4), (16, 8)),  # virtual table, allocator
         "PreluParams": ((28, 4), (28, 4)),  # 7 numbers
         "OpDataAbsRsqrt": ((20, 4), (28, 4)),  # 4 numbers, a flag, 2 enums
@@ -83,59 +83,59 @@ STRUCTS: Mapping[str, tuple[Layout, Layout]] = MappingProxyType(
     }
 )
 
-_REDUCE = Bookkeeping("TfLiteReducerParams", "OpDataReduce", twice=(0, 1))
-_POOL = Bookkeeping("TfLitePoolParams", "OpDataPooling")
-_RESIZE = Bookkeeping("TfLiteResizeParams")
-_BLOCKS = Bookkeeping("TfLiteSpaceToDepthParams")
-_LOGISTIC = Bookkeeping(op_data="OpDataLogistic")
-_PAD = Bookkeeping(op_data="PadParams")
+_REDUCE = Persistent("TfLiteReducerParams", "OpDataReduce", twice=(0, 1))
+_POOL = Persistent("TfLitePoolParams", "OpDataPooling")
+_RESIZE = Persistent("TfLiteResizeParams")
+_BLOCKS = Persistent("TfLiteSpaceToDepthParams")
+_LOGISTIC = Persistent(op_data="OpDataLogistic")
+_PAD = Persistent(op_data="PadParams")
 
-OPS: Mapping[str, Bookkeeping] = MappingProxyType(
+OPS: Mapping[str, Persistent] = MappingProxyType(
     {
-        "CONV_2D": Bookkeeping("TfLiteConvParams", "OpDataConv", twice=(0, 1)),
-        "DEPTHWISE_CONV_2D": Bookkeeping("TfLiteDepthwiseConvParams", "OpDataConv", twice=(0, 1)),
-        "TRANSPOSE_CONV": Bookkeeping("TfLiteTransposeConvParams", "TransposeConvOpData", twice=(1, 2)),
-        "FULLY_CONNECTED": Bookkeeping("TfLiteFullyConnectedParams", "OpDataFullyConnected"),
-        "ADD": Bookkeeping("TfLiteAddParams", "OpDataAdd"),
-        "SUB": Bookkeeping("TfLiteSubParams", "OpDataSub"),
-        "MUL": Bookkeeping("TfLiteMulParams", "OpDataMul"),
-        "MAXIMUM": Bookkeeping(),
-        "MINIMUM": Bookkeeping(),
-        "CONCATENATION": Bookkeeping("TfLiteConcatenationParams", "CatOpData"),
+        "CONV_2D": Persistent("TfLiteConvParams", "OpDataConv", twice=(0, 1)),
+        "DEPTHWISE_CONV_2D": Persistent("TfLiteDepthwiseConvParams", "OpDataConv", twice=(0, 1)),
+        "TRANSPOSE_CONV": Persistent("TfLiteTransposeConvParams", "TransposeConvOpData", twice=(1, 2)),
+        "FULLY_CONNECTED": Persistent("TfLiteFullyConnectedParams", "OpDataFullyConnected"),
+        "ADD": Persistent("TfLiteAddParams", "OpDataAdd"),
+        "SUB": Persistent("TfLiteSubParams", "OpDataSub"),
+        "MUL": Persistent("TfLiteMulParams", "OpDataMul"),
+        "MAXIMUM": Persistent(),
+        "MINIMUM": Persistent(),
+        "CONCATENATION": Persistent("TfLiteConcatenationParams", "CatOpData"),
         "MEAN": _REDUCE,
         "SUM": _REDUCE,
         "REDUCE_MAX": _REDUCE,
         "AVERAGE_POOL_2D": _POOL,
         "MAX_POOL_2D": _POOL,
-        "SOFTMAX": Bookkeeping("TfLiteSoftmaxParams", "SoftmaxParams"),
+        "SOFTMAX": Persistent("TfLiteSoftmaxParams", "SoftmaxParams"),
         "LOGISTIC": _LOGISTIC,
         "TANH": _LOGISTIC,
-        "HARD_SWISH": Bookkeeping(op_data="HardSwishParams"),
-        "RELU": Bookkeeping(op_data="ReluOpData"),
-        "RELU6": Bookkeeping(op_data="Relu6OpData"),
-        "LEAKY_RELU": Bookkeeping("TfLiteLeakyReluParams", "LeakyReluOpData"),
-        "PRELU": Bookkeeping(op_data="PreluParams"),
-        "ABS": Bookkeeping(op_data="OpDataAbsRsqrt"),
-        "NEG": Bookkeeping(),
-        "RESHAPE": Bookkeeping("TfLiteReshapeParams"),
-        "SQUEEZE": Bookkeeping("TfLiteReshapeParams"),
-        "EXPAND_DIMS": Bookkeeping(),
-        "TRANSPOSE": Bookkeeping(),
+        "HARD_SWISH": Persistent(op_data="HardSwishParams"),
+        "RELU": Persistent(op_data="ReluOpData"),
+        "RELU6": Persistent(op_data="Relu6OpData"),
+        "LEAKY_RELU": Persistent("TfLiteLeakyReluParams", "LeakyReluOpData"),
+        "PRELU": Persistent(op_data="PreluParams"),
+        "ABS": Persistent(op_data="OpDataAbsRsqrt"),
+        "NEG": Persistent(),
+        "RESHAPE": Persistent("TfLiteReshapeParams"),
+        "SQUEEZE": Persistent("TfLiteReshapeParams"),
+        "EXPAND_DIMS": Persistent(),
+        "TRANSPOSE": Persistent(),
         "PAD": _PAD,
         "PADV2": _PAD,
-        "SLICE": Bookkeeping(),
-        "STRIDED_SLICE": Bookkeeping("TfLiteStridedSliceParams", "StridedSliceParams"),
-        "SPLIT": Bookkeeping("TfLiteSplitParams"),
-        "SPLIT_V": Bookkeeping("TfLiteSplitParams"),
-        "PACK": Bookkeeping("TfLitePackParams"),
-        "UNPACK": Bookkeeping("TfLiteUnpackParams"),
-        "GATHER": Bookkeeping("TfLiteGatherParams"),
+        "SLICE": Persistent(),
+        "STRIDED_SLICE": Persistent("TfLiteStridedSliceParams", "StridedSliceParams"),
+        "SPLIT": Persistent("TfLiteSplitParams"),
+        "SPLIT_V": Persistent("TfLiteSplitParams"),
+        "PACK": Persistent("TfLitePackParams"),
+        "UNPACK": Persistent("TfLiteUnpackParams"),
+        "GATHER": Persistent("TfLiteGatherParams"),
         "DEPTH_TO_SPACE": _BLOCKS,
         "SPACE_TO_DEPTH": _BLOCKS,
-        "ARG_MAX": Bookkeeping("TfLiteArgMaxParams"),
+        "ARG_MAX": Persistent("TfLiteArgMaxParams"),
         "RESIZE_NEAREST_NEIGHBOR": _RESIZE,
         "RESIZE_BILINEAR": _RESIZE,
-        "QUANTIZE": Bookkeeping(op_data="OpDataQuantizeReference"),
-        "DEQUANTIZE": Bookkeeping(op_data="DequantizeOpData"),
+        "QUANTIZE": Persistent(op_data="OpDataQuantizeReference"),
+        "DEQUANTIZE": Persistent(op_data="DequantizeOpData"),
     }
 )

@@ -1,11 +1,11 @@
-"""Whether a kit is what it says: the model in its array, its operations, its arena, its golden vectors."""
+"""Verification of a kit: the model in its array, its operations, its arena and its golden vectors."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from ghost_edge.host.tflite.edit import pack, unpack
 from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite_micro.arena import bisect_arena, plan_arena
 from ghost_edge.host.tflite_micro.golden import answer
-from ghost_edge.host.tflite_micro.kit import write_kit
 from ghost_edge.host.tflite_micro.operations import add_method, check_deployable
 
 MICRO = "tflite-micro"
@@ -29,7 +28,7 @@ _BYTE, _ROW = re.compile(r"0x([0-9a-f]{2})"), re.compile(r"\{\n([^{}]*)\}")
 
 
 def verify_kit(folder: Path) -> list[str]:
-    """What was found to be right, a line each.
+    """Verify the kit in a folder and return a line for each check that it passed.
 
     Raises ArtifactError where the folder holds no kit or a file in it was changed, ConversionError where the arena is
     too small or a runtime answers other bytes.
@@ -52,13 +51,6 @@ def verify_kit(folder: Path) -> list[str]:
         return lines + _check_vectors(tflite, texts["golden.c"], folder / f"{prefix}_golden.c")
 
 
-def prove_kit(files: Mapping[str, bytes]) -> list[str]:
-    """The same of a kit that is not written yet."""
-    with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
-        write_kit(files, Path(scratch))
-        return verify_kit(Path(scratch))
-
-
 def _prefix(folder: Path) -> str:
     found = sorted(path.name.removesuffix("_model_data.c") for path in folder.glob("*_model_data.c"))
     if len(found) != 1:
@@ -76,7 +68,7 @@ def _read(path: Path) -> str:
 
 
 def _macros(text: str, prefix: str) -> dict[str, str]:
-    """Those with a value, without the prefix; ArtifactError where one that is needed is missing."""
+    """Return the macros that have a value, without the prefix; ArtifactError where a needed one is missing."""
     found = dict(re.findall(rf"^#define {prefix.upper()}_(\w+) (\S+)", text, re.MULTILINE))
     missing = [name for name in ("MODEL_SHA256", "ARENA_BYTES_32", "ARENA_BYTES_64") if name not in found]
     if missing:
@@ -95,18 +87,18 @@ def _check_operations(tflite: Path, text: str, path: Path) -> str:
 
 
 def _check_arena(tflite: Path, config: dict[str, str], path: Path) -> list[str]:
-    lines, least = [], {bits: plan_arena(tflite, bits).least for bits in (32, 64)}
+    lines, minimum = [], {bits: plan_arena(tflite, bits).least for bits in (32, 64)}
     measured = bisect_arena(tflite)
     if measured is not None:
-        least[64] = max(least[64], measured)
-    for bits, bytes_ in least.items():
+        minimum[64] = max(minimum[64], measured)
+    for bits, needed in minimum.items():
         given = int(config[f"ARENA_BYTES_{bits}"].rstrip("u"))
-        if given < bytes_:
+        if given < needed:
             raise ConversionError(
-                f"{path}: ARENA_BYTES_{bits} is {given:,}, the model needs {bytes_:,}; write the kit again"
+                f"{path}: ARENA_BYTES_{bits} is {given:,}, the model needs {needed:,}; write the kit again"
             )
         how = ", measured in tflite-micro" if bits == 64 and measured is not None else ""
-        lines.append(f"{path.name}: arena on {bits} bits {given:,} bytes, needed {bytes_:,}{how}")
+        lines.append(f"{path.name}: arena on {bits} bits {given:,} bytes, needed {needed:,}{how}")
     return lines
 
 
@@ -123,7 +115,10 @@ def _check_vectors(tflite: Path, text: str, path: Path) -> list[str]:
 def _run_vectors(
     tflite: Path, given: Sequence[bytes], expected: Sequence[bytes], path: Path, run: tuple[str, RunOptions]
 ) -> str:
-    """A line for one runtime. TFLite Micro may be a step beside the reference kernels: then it says where it begins."""
+    """Run the vectors on one runtime and return a line; ConversionError where an answer differs.
+
+    TFLite Micro may differ from the reference kernels by 1 LSB: the line then names the first operation that does.
+    """
     label, how = run
     model = open_model(tflite, runtime=how.runtime, kernels=how.kernels)
     for number, (content, wanted) in enumerate(zip(given, expected, strict=True)):
@@ -131,15 +126,15 @@ def _run_vectors(
         found = answer(model, values)
         if found == wanted:
             continue
-        reason = f"{path.name}: vector {number} by {label}: {_first_apart(found, wanted)}"
-        if run is _MICRO and _steps(found, wanted) <= 1:
-            return f"{reason}; one step, from operation {first_other_operation(tflite, values)}: no mistake of the kit"
+        reason = f"{path.name}: vector {number} by {label}: {_first_difference(found, wanted)}"
+        if run is _MICRO and _lsb(found, wanted) <= 1:
+            return f"{reason}; 1 LSB, from operation {first_other_operation(tflite, values)}: no mistake of the kit"
         raise ConversionError(f"{reason}; write the kit again")
     return f"{path.name}: PASS, {len(given)} vectors, the same bytes by {label}"
 
 
 def first_other_operation(tflite: Path, values: NDArray[Any]) -> str:
-    """The first operation of which TFLite Micro makes other bytes than the reference kernels, by number and name."""
+    """Name the first operation, by number, whose bytes by TFLite Micro differ from those by the reference kernels."""
     graph = read_model(tflite)
     with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
         part = Path(scratch) / "part.tflite"
@@ -155,7 +150,7 @@ def first_other_operation(tflite: Path, values: NDArray[Any]) -> str:
 
 
 def _cut(content: bytes, last: int) -> bytes:
-    """The file up to an operation, whose outputs are then its own."""
+    """Return the file cut after an operation, with the outputs of that operation."""
     model = unpack(content)
     main = model.subgraphs[0]
     main.operators = main.operators[: last + 1]
@@ -163,8 +158,8 @@ def _cut(content: bytes, last: int) -> bytes:
     return pack(model)
 
 
-def _steps(found: bytes, wanted: bytes) -> int:
-    """Largest difference of int8 or uint8 answers."""
+def _lsb(found: bytes, wanted: bytes) -> int:
+    """Return the largest difference of int8 or uint8 outputs in LSB; 256 where their sizes differ."""
     one, other = (np.frombuffer(each, np.int8).astype(int) for each in (found, wanted))
     return int(np.abs(one - other).max()) if one.shape == other.shape else 256
 
@@ -173,7 +168,7 @@ def _rows(text: str) -> list[bytes]:
     return [bytes.fromhex("".join(_BYTE.findall(row))) for row in _ROW.findall(text)]
 
 
-def _first_apart(found: bytes, wanted: bytes) -> str:
+def _first_difference(found: bytes, wanted: bytes) -> str:
     if len(found) != len(wanted):
         return f"{len(found)} bytes, expected {len(wanted)}"
     index = next(index for index, pair in enumerate(zip(found, wanted, strict=True)) if pair[0] != pair[1])
