@@ -11,7 +11,7 @@ import click
 
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.errors import ArtifactError
-from ghost_edge.core.files import open_artifact, write_bytes, write_json
+from ghost_edge.core.files import open_artifact, write_json
 from ghost_edge.core.manifest import read_manifest
 from ghost_edge.core.tables import as_text
 
@@ -21,8 +21,7 @@ _Path = click.Path(path_type=Path)
 @click.command()
 @click.argument("folder", type=_Path)
 @click.option("--json", "json_file", type=_Path, help="Write everything as JSON.")
-@click.option("--chart", type=_Path, help="Draw the matrix, .svg.")
-def parity(folder: Path, json_file: Optional[Path], chart: Optional[Path]) -> None:
+def parity(folder: Path, json_file: Optional[Path]) -> None:
     """Every runtime of this machine on the images that convert left in FOLDER; exit 6 where rounding is no excuse."""
     from ghost_edge.host.accuracy.parity import (
         check_parity,
@@ -32,7 +31,6 @@ def parity(folder: Path, json_file: Optional[Path], chart: Optional[Path]) -> No
         rows,
         saturation_doubts,
     )
-    from ghost_edge.host.report.parity_chart import draw_parity
 
     if folder.is_file():
         raise ArtifactError(f"{folder} is a file; give the folder that ghost-edge convert wrote")
@@ -47,8 +45,6 @@ def parity(folder: Path, json_file: Optional[Path], chart: Optional[Path]) -> No
         click.echo(doubt)
     if json_file is not None:
         write_json({"format": 1, **dataclasses.asdict(found)}, json_file)
-    if chart is not None:
-        write_bytes(draw_parity(found).encode(), chart)
     check_parity(found, files)
     if found.operations:
         click.echo(f"operation by operation on equal bytes: all {len(found.operations)} of the ONNX twin are its own")

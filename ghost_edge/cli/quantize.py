@@ -12,7 +12,7 @@ from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.tables import as_text
 
 _WORST = 10  # layers
-_TITLE = "layers in which most noise enters, as a share of the signal's power (all: layers.json, layers.svg)"
+_TITLE = "layers in which most noise enters, as a share of the signal's power (all: layers.json)"
 _SHARE = click.FloatRange(0, 1)
 
 

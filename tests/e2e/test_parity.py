@@ -40,13 +40,12 @@ def twins(converted: Path) -> dict[str, Path]:
 
 
 def test_every_runtime_is_in_the_matrix(converted: Path, ghost_edge: Command, tmp_path: Path) -> None:
-    run = ghost_edge("parity", converted, "--json", tmp_path / "p.json", "--chart", tmp_path / "p.svg")
+    run = ghost_edge("parity", converted, "--json", tmp_path / "p.json")
     assert run.returncode == 0, run.stderr
     found = json.loads((tmp_path / "p.json").read_text())
     runs = ["Keras", "float .tflite", "float .onnx", "int8 reference", "int8 optimised", "int8 XNNPACK"]
     assert found["runs"] == [*runs, "int8 .onnx", "int8 .onnx unasked", "int8 .onnx plain", "TFLite Micro"]
     assert len(found["pairs"]) == 10 * 9 / 2
-    assert (tmp_path / "p.svg").read_text() == (converted / "parity.svg").read_text()
     assert "operation by operation on equal bytes: all " in run.stdout.splitlines()[-1]
 
 

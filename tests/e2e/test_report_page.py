@@ -33,7 +33,7 @@ OUTSIDE = """plot => {
     return box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1;
   }).map(text => text.textContent);
 }"""  # labels that are cut off
-PLOTS_OF_A_RUN = 7  # noise, four histograms, latency, memory
+PLOTS_OF_A_RUN = 8  # noise, depthwise weights, four histograms, latency, memory
 
 
 @pytest.fixture(scope="module")

@@ -142,4 +142,3 @@ def test_the_report_names_the_worst_three(converted: Path) -> None:
     lines = text[text.index("## Layers") :].splitlines()
     worst = layer_rows(read_layers(converted / "layers.json"), 3)
     assert [line.split(" | ")[2] for line in lines if line.startswith("| ")][2:] == [row["layer"] for row in worst]
-    assert (converted / "layers.svg").is_file()

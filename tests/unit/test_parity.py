@@ -21,7 +21,6 @@ from ghost_edge.host.accuracy.parity import (
     saturation_doubts,
 )
 from ghost_edge.host.onnx.compare import OpDistance
-from ghost_edge.host.report.parity_chart import draw_parity
 
 STEP = 0.5
 REFERENCE = np.array([[0.0, 1.0, 2.0], [3.0, 1.0, 0.0]], np.float32)
@@ -82,11 +81,3 @@ def test_an_operation_beyond_rounding_is_named(changes: dict[str, float]) -> Non
     files = {**FILES, "int8_onnx": Path("a.onnx")}
     with pytest.raises(ConversionError, match=r"a\.onnx parts from a\.tflite at operation 4, CONV_2D second: "):
         check_parity(measured(GOOD, apart, BAD), files)
-
-
-def test_the_map_is_red_where_the_twin_is_another_model() -> None:
-    red = "#d62728"
-    assert red not in draw_parity(measured(GOOD))
-    chart = draw_parity(measured(GOOD, BAD))
-    assert chart.count(f'fill="{red}"/>') == 4  # the twin against two others, both halves
-    assert "parts at operation 4, ADD sum" in chart

@@ -157,16 +157,6 @@ def _db(noise: float) -> Optional[float]:
     return 10 * math.log10(1 / noise) if noise > 0 else None
 
 
-def depthwise_weights(path: Path, graph: Model) -> dict[str, NDArray[np.float32]]:
-    """The largest |weight| by channel, [C], of each depthwise layer of a float file, by the name of what it makes."""
-    stored = _open(path)
-    return {
-        graph.tensors[each.outputs[0]].name: np.abs(stored.get_tensor(each.inputs[1])).max((0, 1, 2))
-        for each in graph.operations
-        if each.name == "DEPTHWISE_CONV_2D"
-    }
-
-
 def _open(path: Path) -> Interpreter:
     keep = {"experimental_preserve_all_tensors": True, "experimental_op_resolver_type": OpResolverType.BUILTIN_REF}
     interpreter = Interpreter(str(path), num_threads=1, **keep)

@@ -18,6 +18,7 @@ RECORDS = "chain.json"
 # what is the same for every recipe
 DISAGREEMENTS, DOCTOR, LAYERS, PARITY = "disagreements.npz", "doctor.json", "layers.json", "parity.json"
 RANGES, VERIFIED, PAGE = "ranges.npz", "verify.json", "report.html"
+EQUALIZED = ".equalized.tflite"
 NODES_SQNR, NODES_LATENCY = "nodes_sqnr.json", "nodes_latency.json"
 
 
@@ -40,11 +41,9 @@ class Layout:
     micro: str
     doctor: str = DOCTOR
     layers: str = LAYERS
-    layers_chart: str = "layers.svg"
     left_out: str = "left_out.json"
     verified: str = VERIFIED
     parity: str = PARITY
-    parity_chart: str = "parity.svg"
     parity_images: str = "parity.npz"
     predictions: str = "predictions.npz"
     accuracy: str = "accuracy.json"
@@ -72,7 +71,7 @@ def layout(recipe: Recipe) -> Layout:
         frozen="frozen.pb",
         probe="probe.npz",
         float_tflite=f"{name}_float.tflite",
-        source=".equalized.tflite" if recipe.quantization.options.equalize else f"{name}_float.tflite",
+        source=EQUALIZED if recipe.quantization.options.equalize else f"{name}_float.tflite",
         ranges=RANGES,
         quantized=f"{name}_{recipe.quantization.kind}.tflite",
         exports=tuple(f"{name}{EXPORTERS[export.kind].suffix}" for export in recipe.exports),

@@ -95,6 +95,7 @@ def _one(run: Run) -> dict[str, Any]:
         "summary": list(_summary(run)),
         "artifacts": table(summary_rows(run.manifest), COLUMNS),
         "noise": plots.draw_noise(run.layers, next(numbers)),
+        "weights": plots.draw_weights(run.weights, next(numbers)) if run.weights else None,
         "worst": table(_worst(run.layers), _LAYERS),
         "histograms": list(_histograms(run, numbers)),
         "images": list(_images(run)),

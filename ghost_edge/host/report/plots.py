@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
+from numpy.typing import NDArray
 
 from ghost_edge.core.latency import LatencyStats
 from ghost_edge.host.accuracy.layers import LayerLoss
@@ -41,6 +42,7 @@ _BINS = 96
 _SHOWN, _STRETCH = 99.0, 3.0  # percentile of the times, and times the largest median: the rest would press it flat
 _MARKED = 5  # layers
 _LABEL = 32  # characters
+_TICKS = 25  # numbers that fit side by side
 
 
 def draw_noise(rows: Sequence[LayerLoss], number: int) -> Markup:
@@ -97,6 +99,39 @@ def draw_histogram(histogram: Histogram, low: float, high: float, name: str, num
         add_legend(figure, axes)
     words = f"Values of {name} over the calibration images, {histogram.low:.3g} to {histogram.high:.3g}"
     return as_svg(figure, f"{words}; its integers reach {low:.3g} to {high:.3g}", number)
+
+
+def draw_weights(layers: Mapping[int, Sequence[NDArray[np.float32]]], number: int) -> Markup:
+    """Draw how far the channels of each depthwise layer lie apart: boxes of the largest |weight| of each channel.
+
+    layers: by operation, float32 [C] > 0 in the float model and, where there is one, in the equalized model.
+    """
+    names = ("float model", "after cross-layer equalization")
+    files = [[np.log10(peaks) for peaks in peaks_of_layers] for peaks_of_layers in zip(*layers.values())]
+    with matplotlib.rc_context(style()):
+        figure, axes = new_figure()
+        for place, (peaks, name, colour) in enumerate(zip(files, names, COLOURS)):
+            axes.boxplot(
+                peaks,
+                positions=np.arange(len(peaks)) + 0.4 * place - 0.2 * (len(files) - 1),
+                whis=(0, 100),
+                widths=0.3,
+                patch_artist=True,
+                manage_ticks=False,
+                label=name,
+                boxprops={"facecolor": colour, "edgecolor": colour},
+                medianprops={"color": INK},
+                whiskerprops={"color": colour},
+                capprops={"color": colour},
+            )
+        shown = range(0, len(layers), -(-len(layers) // _TICKS))
+        axes.set_xticks(shown, [str(list(layers)[place]) for place in shown], fontsize=8)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{10**value:.2g}")
+        axes.set(xlabel="depthwise layer, by its operation", ylabel="largest |weight| of a channel")
+        add_legend(figure, axes)
+    apart = ", ".join(f"{name} {10 ** max(map(np.ptp, peaks)):,.0f}" for name, peaks in zip(names, files))
+    words = f"Largest weight of each channel in {len(layers)} depthwise layers; largest ratio inside a layer: {apart}"
+    return as_svg(figure, words, number)
 
 
 def draw_latency(times: Sequence[tuple[str, LatencyStats]], number: int) -> Markup:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.latency import LatencyStats
 from ghost_edge.core.manifest import Manifest, Model, load_predictions, read_manifest
@@ -17,8 +20,18 @@ from ghost_edge.host.accuracy.layers import LayerLoss, read_layers
 from ghost_edge.host.accuracy.parity import Parity, load_parity, saturation_doubts
 from ghost_edge.host.calibration.observe import Observed, load_observed
 from ghost_edge.host.datasets.health import read_findings
-from ghost_edge.host.recipe.output import DISAGREEMENTS, DOCTOR, LAYERS, PARITY, RANGES, VERIFIED, open_recorded
+from ghost_edge.host.recipe.output import (
+    DISAGREEMENTS,
+    DOCTOR,
+    EQUALIZED,
+    LAYERS,
+    PARITY,
+    RANGES,
+    VERIFIED,
+    open_recorded,
+)
 from ghost_edge.host.tflite.cost import activation_bytes
+from ghost_edge.host.tflite.graph import Model as TfliteModel
 from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite.verify import delegate_doubts, read_verified
 
@@ -47,7 +60,11 @@ class Bench:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A converted model. images: that judged it. alive: bytes of activations at each operation, by file name."""
+    """A converted model.
+
+    images: how many evaluated it. alive: bytes of activations at each operation, by file name. weights: largest
+    |weight| of each channel of the depthwise layers, by operation, in the float model and in the equalized one.
+    """
 
     folder: Path
     manifest: Manifest
@@ -58,6 +75,7 @@ class Run:
     parity: Parity
     benches: tuple[Bench, ...]
     alive: dict[str, list[int]]
+    weights: dict[int, tuple[NDArray[np.float32], ...]]
     doubts: tuple[str, ...]
 
     def model(self, role: str) -> Model:
@@ -75,7 +93,11 @@ def read_run(folder: Path, benches: Sequence[Path] = ()) -> Run:
     """
     manifest = read_manifest(folder)
     folder = folder if folder.is_dir() else folder.parent
-    files = {model.artifact.file: open_recorded(folder, model.artifact.file) for model in manifest.models}
+    paths = {model.role: open_recorded(folder, model.artifact.file) for model in manifest.models}
+    graphs = {role: read_model(path) for role, path in paths.items() if path.suffix == ".tflite"}
+    if (folder / EQUALIZED).is_file():  # hidden: a copy of the folder may lack it
+        graphs["equalized"] = read_model(open_recorded(folder, EQUALIZED))
+    layers = read_layers(open_recorded(folder, LAYERS))
     parity, findings = (open_recorded(folder, name) for name in (PARITY, DOCTOR))
     try:
         loaded = load_parity(parity)
@@ -88,15 +110,30 @@ def read_run(folder: Path, benches: Sequence[Path] = ()) -> Run:
     return Run(
         folder=folder,
         manifest=manifest,
-        layers=read_layers(open_recorded(folder, LAYERS)),
+        layers=layers,
         observed=load_observed(open_recorded(folder, RANGES)),
         images=len(predictions.labels) if predictions else 0,
         disagreements=load_disagreements(open_recorded(folder, DISAGREEMENTS)) if judged else (),
         parity=loaded,
         benches=tuple(read_bench(path, manifest) for path in (open_recorded(folder, LATENCY), *benches)),
-        alive={name: activation_bytes(read_model(path)) for name, path in files.items() if path.suffix == ".tflite"},
+        alive={paths[role].name: activation_bytes(graphs[role]) for role in paths if role in graphs},
+        weights=_channel_peaks(layers, [graphs[role] for role in ("float", "equalized") if role in graphs]),
         doubts=(*doubts, *saturation_doubts(loaded)),
     )
+
+
+def _channel_peaks(
+    layers: Sequence[LayerLoss], models: Sequence[TfliteModel]
+) -> dict[int, tuple[NDArray[np.float32], ...]]:
+    """Return the largest |weight| of each channel, float32 [C], by depthwise layer and model; no empty channels."""
+    peaks: dict[str, list[NDArray[np.float32]]] = {}
+    for model in models:
+        for each in model.operations:
+            if each.name == "DEPTHWISE_CONV_2D":
+                channels = np.abs(model.values(each.inputs[1])).max((0, 1, 2))
+                peaks.setdefault(model.tensors[each.output].name, []).append(channels[channels > 0])
+    rows = {row.index: peaks[row.name] for row in layers if row.index is not None and row.name in peaks}
+    return {index: tuple(files) for index, files in rows.items() if all(map(len, files))}
 
 
 def read_bench(path: Path, manifest: Manifest) -> Bench:

@@ -206,7 +206,7 @@ STAGES: tuple[Stage, ...] = (
         "page",
         page.run,
         lambda names: (
-            *(names.manifest, names.layers, names.ranges, names.disagreements),
+            *(names.manifest, names.layers, names.ranges, names.disagreements, names.float_tflite, names.source),
             *(names.doctor, names.verified, names.latency, names.parity),
         ),
         lambda recipe, places: {},

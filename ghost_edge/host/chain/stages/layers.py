@@ -6,20 +6,19 @@ import dataclasses
 from pathlib import Path
 
 from ghost_edge.core.dataset import spread
-from ghost_edge.core.files import write_bytes, write_json
+from ghost_edge.core.files import write_json
 from ghost_edge.core.preprocess import prepare
-from ghost_edge.host.accuracy.layers import depthwise_weights, examine, measure
+from ghost_edge.host.accuracy.layers import examine, measure
 from ghost_edge.host.calibration.observe import load_observed, observe_channels
 from ghost_edge.host.chain.stages.calibrate import choose_images
 from ghost_edge.host.chain.work import Work
-from ghost_edge.host.report.layer_chart import draw_layers
 from ghost_edge.host.tflite.graph import read_model
 
 _LEAST, _MOST, _PIXELS = 6, 16, 200_000  # images, and pixels of them all: reference kernels are slow
 
 
 def run(work: Work) -> tuple[Path, ...]:
-    """Write layers.json, in the order of the operations, and layers.svg."""
+    """Write layers.json, in the order of the operations."""
     names = work.names
     plain, source, quantized = (work.path(name) for name in (names.float_tflite, names.source, names.quantized))
     preprocess, graph = work.recipe.preprocess, read_model(source)  # and of plain: equalization changes values alone
@@ -33,7 +32,4 @@ def run(work: Work) -> tuple[Path, ...]:
     seen = measure(source, graph, quantized, few, preprocess)
     rows = examine(graph, read_model(quantized), seen, load_observed(work.path(names.ranges)), before)
     write_json([dataclasses.asdict(row) for row in rows], work.path(names.layers))
-    weights = [depthwise_weights(path, graph) for path in dict.fromkeys((plain, source))]
-    chart = draw_layers(rows, {name: [each[name] for each in weights] for name in weights[0]})
-    write_bytes(chart.encode(), work.path(names.layers_chart))
-    return work.path(names.layers), work.path(names.layers_chart)
+    return (work.path(names.layers),)
