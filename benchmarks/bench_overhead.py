@@ -1,4 +1,4 @@
-"""What `ghost-edge bench` adds to a bare loop over interpreter.invoke(): nothing that can be measured, it should be."""
+"""Compare `ghost-edge bench` with a bare loop over interpreter.invoke(): the difference should not be measurable."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def main() -> int:
 
 
 def convert_default(folder: Path) -> Path:
-    """The int8 model of the embedded default, made in this folder."""
+    """Convert the embedded default in this folder and return its int8 model."""
     run_fresh((*COMMAND, "convert", "--out", folder), folder / "log")
     (model,) = folder.glob("*_int8.tflite")
     return model
 
 
 def one_turn(model: Path, number: int) -> dict[str, float]:
-    """One process of each kind, the first one first in every second turn: medians in ms, peak memory in MiB."""
+    """Run one process of each kind, each first in every second turn; return medians in ms and peak memory in MiB."""
     found: dict[str, float] = {}
     for kind in ("bench", "bare")[:: 1 if number % 2 == 0 else -1]:
         found[f"{kind} ms"], found[f"{kind} MiB"] = by_bench(model) if kind == "bench" else by_bare_loop(model)
@@ -72,14 +72,14 @@ def one_turn(model: Path, number: int) -> dict[str, float]:
 
 
 def by_bench(model: Path) -> tuple[float, float]:
-    """Median and peak memory as `ghost-edge bench` says them."""
+    """Return the median and the peak memory that `ghost-edge bench` prints."""
     command = (*COMMAND, "bench", model, "--seconds", SECONDS, "--precision", 0, "--json", "-")
     row = json.loads(output_of(command))["results"][0]
     return row["stats"]["median_ms"], row["peak_rss_bytes"] / 2**20
 
 
 def by_bare_loop(model: Path) -> tuple[float, float]:
-    """Median and peak memory of the loop alone."""
+    """Return the median and the peak memory of the loop alone."""
     median, rss = json.loads(output_of((sys.executable, "-c", BARE, model, SECONDS)))
     return median, rss
 
@@ -90,7 +90,7 @@ def output_of(command: Sequence[Any]) -> str:
 
 
 def seconds_to_first_row(model: Path) -> float:
-    """From the start of the command to the line of the first model, all options as they come."""
+    """Return the seconds from the start of the command, with default options, to the line of the first model."""
     start = time.perf_counter()
     command = [str(part) for part in (*COMMAND, "bench", model)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1) as process:
@@ -102,7 +102,7 @@ def seconds_to_first_row(model: Path) -> float:
 
 
 def summary(measured: Mapping[str, Sequence[Mapping[str, float]]], first_rows: Sequence[float]) -> list[Figure]:
-    """Per model the median over the turns of the ratio and of the difference in memory, against their bars."""
+    """Return, for each model, the medians of the ratio and of the difference in memory, with their bars."""
     figures = []
     for name, turns in measured.items():
         bare_ms = statistics.median(turn["bare ms"] for turn in turns)

@@ -1,4 +1,4 @@
-"""What a benchmark measured, against its bar: one line for people, a file for machines, an exit code for CI."""
+"""Results of a benchmark against their bars: a line for people, a file for machines, an exit code for CI."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT_MOST, AT_LEAST = "at most", "at least"
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A number and the limit it must keep; bar None: told, not judged. direction: AT_MOST or AT_LEAST the bar."""
+    """A number and the limit that it must keep; without a bar it is printed only. direction: AT_MOST or AT_LEAST."""
 
     name: str
     value: float
@@ -30,7 +30,7 @@ class Figure:
 
     @property
     def falls_short(self) -> bool:
-        """Whether the bar is missed; not-a-number misses every bar."""
+        """True where the bar is missed; not-a-number misses every bar."""
         if self.bar is None:
             return False
         return not (self.value <= self.bar if self.direction == AT_MOST else self.value >= self.bar)
@@ -43,7 +43,7 @@ class Figure:
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """The options that every benchmark has; description is the docstring of the script."""
+    """Return a parser with the options of every benchmark; description is the docstring of the script."""
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--json", type=Path, metavar="FILE", help="write figures, machine and raw samples")
     options.add_argument("--check", action="store_true", help="exit 1 where a bar is missed")
@@ -71,5 +71,5 @@ def finish(
 
 
 def _plain(figure: Figure) -> dict[str, Any]:
-    """JSON has no infinity and no NaN; null is neither."""
+    """Return the figure for JSON, which has no infinity and no NaN: they become null."""
     return {**dataclasses.asdict(figure), "value": figure.value if math.isfinite(figure.value) else None}

@@ -1,4 +1,4 @@
-"""What it costs to agree with float in 99.5 % of the answers: int8 against the mix that `ghost-edge quantize` finds."""
+"""Compare int8 with the mixed precision that `ghost-edge quantize` finds for 99.5 % agreement with float."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOARD = 'target = "zynq7000"'  # whose interpreter has no float; this is about L
 
 
 def main() -> int:
-    """Search the mix for a shipped model, freed of its board."""
+    """Search mixed precision for a shipped model without its target."""
     options = parser(__doc__)
     options.add_argument("--data", type=Path, required=True, help="folder with cifar10.npz")
     asked = options.parse_args()
@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def summary(found: Mapping[str, Any]) -> list[Figure]:
-    """From mixed.json; the other half of the images is told, not judged: its noise is not the search's to choose."""
+    """Return agreement and latency from mixed.json with their bars; figures of images held back have no bar."""
     int8, mixed = (row["accuracy"]["agreement"] for row in found["models"])
     return [
         Figure("mix: agreement", found["deciding"]["agreement"], bar=AGREEMENT_BAR, direction=AT_LEAST),

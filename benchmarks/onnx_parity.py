@@ -1,4 +1,4 @@
-"""How far the int8 .onnx twin is from its .tflite: operation by operation, and end to end beside XNNPACK."""
+"""Compare the int8 ONNX model with its .tflite: op by op, and end to end beside XNNPACK."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def main() -> int:
             tflite, inputs, labels = shipped(name, asked.data, Path(scratch) / name)
             figures += measure(name, tflite, tflite.with_suffix(".onnx"), inputs, labels)
         for name, kind in OTHERS.items():
-            tflite, twin = asked.data / "models" / f"{name}.tflite", Path(scratch) / f"{name}.onnx"
-            run_fresh((*COMMAND, "export", tflite, "-o", twin), twin.with_suffix(".log"))
-            figures += measure(name, tflite, twin, list(other_inputs(tflite, kind, asked.data)), None)
+            tflite, int8_onnx = asked.data / "models" / f"{name}.tflite", Path(scratch) / f"{name}.onnx"
+            run_fresh((*COMMAND, "export", tflite, "-o", int8_onnx), int8_onnx.with_suffix(".log"))
+            figures += measure(name, tflite, int8_onnx, list(other_inputs(tflite, kind, asked.data)), None)
     return finish(figures, asked.json, asked.check)
 
 
 def shipped(name: str, data: Path, folder: Path) -> tuple[Path, Inputs, NDArray[Any]]:
-    """Convert a recipe of models/: its int8 file, all its evaluation images as that takes them, their classes."""
+    """Convert a recipe of models/; return its int8 file, its evaluation images as inputs, and their labels."""
     from ghost_edge.core.preprocess import prepare
     from ghost_edge.core.tensor import quantize
     from ghost_edge.device.runtimes.open import open_model
@@ -67,7 +67,7 @@ def shipped(name: str, data: Path, folder: Path) -> tuple[Path, Inputs, NDArray[
 
 
 def other_inputs(tflite: Path, kind: str, data: Path) -> Iterator[NDArray[Any]]:
-    """Images as uint8 pixels or pixels - 128, whatever the file takes; or noise."""
+    """Yield images as uint8 pixels or pixels - 128, as the file takes them; or noise."""
     from PIL import Image
 
     from ghost_edge.core.tensor import TensorSpec
@@ -92,19 +92,19 @@ def other_inputs(tflite: Path, kind: str, data: Path) -> Iterator[NDArray[Any]]:
         yield pixels if spec.dtype == "uint8" else (pixels ^ 128).view(np.int8)
 
 
-def measure(name: str, tflite: Path, twin: Path, inputs: Inputs, labels: NDArray[Any] | None) -> list[Figure]:
-    """Both tests of one file; labels None: nothing is known of the inputs."""
+def measure(name: str, tflite: Path, int8_onnx: Path, inputs: Inputs, labels: NDArray[Any] | None) -> list[Figure]:
+    """Run both comparisons on one file; without labels only answers are compared."""
     from ghost_edge.core.accuracy import compare, sqnr_db
     from ghost_edge.host.onnx.compare import LIMIT_LSB, compare_ops
 
-    operations = compare_ops(tflite, twin.read_bytes(), inputs[:: max(1, len(inputs) // OPERATION_IMAGES)])
+    operations = compare_ops(tflite, int8_onnx.read_bytes(), inputs[:: max(1, len(inputs) // OPERATION_IMAGES)])
     reference = answers(tflite, inputs, "reference")
-    xnnpack, ours = answers(tflite, inputs, "default"), answers(twin, inputs, "default")
+    xnnpack, ours = answers(tflite, inputs, "default"), answers(int8_onnx, inputs, "default")
     changed = [int((each.argmax(axis=1) != reference.argmax(axis=1)).sum()) for each in (xnnpack, ours)]
     decibels = [sqnr_db(reference, each) for each in (xnnpack, ours)]
     print(
         f"{name}, {len(inputs)} inputs: answers other than the reference kernels' {changed[0]} by XNNPACK, "
-        f"{changed[1]} by the twin; SQNR {decibels[0]:.1f} and {decibels[1]:.1f} dB",
+        f"{changed[1]} by the int8 ONNX model; SQNR {decibels[0]:.1f} and {decibels[1]:.1f} dB",
         flush=True,
     )
     made = [
@@ -115,9 +115,9 @@ def measure(name: str, tflite: Path, twin: Path, inputs: Inputs, labels: NDArray
             bar=EQUAL_BAR,
             direction=AT_LEAST,
         ),
-        Figure(f"{name}: answers the twin changes", changed[1], bar=SLACK * changed[0]),
+        Figure(f"{name}: answers that the int8 ONNX model changes", changed[1], bar=SLACK * changed[0]),
         Figure(
-            f"{name}: SQNR of the twin",
+            f"{name}: SQNR of the int8 ONNX model",
             decibels[1],
             bar=decibels[0] - 10 * np.log10(SLACK),
             direction=AT_LEAST,
@@ -126,12 +126,14 @@ def measure(name: str, tflite: Path, twin: Path, inputs: Inputs, labels: NDArray
     ]
     if labels is not None:
         drop = compare(reference.argmax(axis=1), ours.argmax(axis=1), labels)
-        made.append(Figure(f"{name}: drop of the twin", 100 * drop.drop, bar=100 * drop.margin, unit=" points"))
+        made.append(
+            Figure(f"{name}: drop of the int8 ONNX model", 100 * drop.drop, bar=100 * drop.margin, unit=" points")
+        )
     return made
 
 
 def answers(path: Path, inputs: Inputs, kernels: str) -> Logits:
-    """Outputs as real numbers, float32 [N, classes]."""
+    """Return the outputs as real numbers, float32 [N, classes]."""
     from ghost_edge.core.tensor import dequantize
     from ghost_edge.device.runtimes.open import open_model
 

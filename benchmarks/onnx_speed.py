@@ -1,4 +1,4 @@
-"""Time of our int8 ONNX in ONNX Runtime against tf2onnx's, ONNX Runtime's own quantizer's, and float ONNX."""
+"""Time our int8 ONNX model in ONNX Runtime against tf2onnx's, ONNX Runtime's own quantizer's, and float ONNX."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def main() -> int:
 def summary(
     model: str, stats: Mapping[str, LatencyStats], rounds: int, fused: collections.Counter[str]
 ) -> list[Figure]:
-    """A judged ratio for each peer, our median, and how many convolutions run in integers."""
+    """Return a ratio with its bar for each peer, our median, and how many convolutions run in integers."""
     convolutions = fused["QLinearConv"] + fused["Conv"]
     print(f"{model}: QLinearConv {fused['QLinearConv']} of {convolutions}, Transpose {fused['Transpose']}", flush=True)
     for by, each in stats.items():
@@ -60,7 +60,7 @@ def summary(
 
 
 def convert_large(folder: Path, size: int) -> Path:
-    """GhostNet 1.0x with random weights, by the usual chain."""
+    """Convert GhostNet 1.0x with random weights by the usual chain."""
     from ghost_edge.host.explore.untrained import convert_untrained
 
     folder.mkdir()
@@ -69,14 +69,14 @@ def convert_large(folder: Path, size: int) -> Path:
 
 
 def convert_shipped(name: str, data: Path, folder: Path) -> Path:
-    """A recipe of models/, by the command."""
+    """Convert a recipe of models/ by the command."""
     recipe = ROOT / "models" / f"{name}.toml"
     run_fresh((*COMMAND, "convert", recipe, "--data", data, "--out", folder), folder.with_suffix(".log"))
     return folder
 
 
 def make_files(folder: Path) -> dict[str, Path]:
-    """Ours and the peers', all of the one network in the folder."""
+    """Make our file and the peers' from the one network in the folder."""
     from ghost_edge.host.onnx.float import OnnxFloat
     from ghost_edge.host.onnx.float import export as export_float
     from ghost_edge.host.onnx.int8 import OnnxInt8
@@ -92,7 +92,7 @@ def make_files(folder: Path) -> dict[str, Path]:
 
 
 def run_tf2onnx(int8: Path, target: Path) -> None:
-    """The command that tf2onnx's guide shows."""
+    """Run the command that tf2onnx's guide shows."""
     from ghost_edge.host.tflite.edit import pack, unpack
 
     source = target.with_suffix(".tflite")
@@ -102,7 +102,7 @@ def run_tf2onnx(int8: Path, target: Path) -> None:
 
 
 def quantize_static(source: Path, target: Path) -> None:
-    """ONNX Runtime's quantizer as its guide shows it: preprocessed, QDQ, uint8 activations, int8 weights by channel."""
+    """Run ONNX Runtime's quantizer as its guide shows it: preprocessed, QDQ, uint8 activations, per-channel weights."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType
     from onnxruntime.quantization import quantize_static as quantize
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -128,7 +128,7 @@ def quantize_static(source: Path, target: Path) -> None:
 
 
 def noise(model: Path) -> Iterator[dict[str, Any]]:
-    """Inputs as `ghost-edge bench` makes them: the time of integers does not depend on their values."""
+    """Return inputs as `ghost-edge bench` makes them: latency in integers does not depend on their values."""
     import numpy as np
 
     from ghost_edge.device.bench import random_input
@@ -140,7 +140,7 @@ def noise(model: Path) -> Iterator[dict[str, Any]]:
 
 
 def count_fused(model: Path, folder: Path) -> collections.Counter[str]:
-    """Nodes by kind of what ONNX Runtime makes of a file."""
+    """Count the nodes by kind in the graph that ONNX Runtime makes of a file."""
     import onnx
     import onnxruntime
 

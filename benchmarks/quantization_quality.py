@@ -1,4 +1,4 @@
-"""What int8 loses and costs: ours, TensorFlow's converter and litert-quantizer alone, on the same images."""
+"""Compare int8 by ghost-edge, TensorFlow's converter and litert-quantizer on the same images."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ COLUMNS = (
 
 
 def main() -> int:
-    """Quantize each model three times from one float model, judge on one list, time in one run."""
+    """Quantize each model three times from one float model, evaluate on one list, time in one run."""
     options = parser(__doc__)
     shipped = [path for path in (ROOT / "models" / f"{name}.toml" for name in SHIPPED) if path.is_file()]
     options.add_argument("recipes", nargs="*", type=Path, default=shipped, help="default: the shipped ones")
     options.add_argument("--data", type=Path, help="folder of the images, as for convert (default: GHOST_EDGE_DATA)")
-    options.add_argument("--images", type=int, help="judge by the first so many only (default: all)")
+    options.add_argument("--images", type=int, help="evaluate on so many only (default: all)")
     asked = options.parse_args()
     tables = {recipe.stem: run_recipe(recipe, asked.data, asked.images) for recipe in asked.recipes}
     table = [{"model": model, **row} for model, rows in tables.items() for row in rows]
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def run_recipe(recipe: Path, data: Path | None, images: int | None) -> list[dict[str, Any]]:
-    """A row of COLUMNS for the float model and each int8 one."""
+    """Return a row of COLUMNS for the float model and each int8 one."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         with _chatter_to(folder / "chatter.log"):
@@ -64,7 +64,7 @@ def run_recipe(recipe: Path, data: Path | None, images: int | None) -> list[dict
 
 
 def summary(table: Sequence[Mapping[str, Any]], model: str) -> list[Figure]:
-    """Ours against the better peer in SQNR, changed answers and latency; our drop against its own bar."""
+    """Compare ours with the better peer in SQNR, changed answers and latency, and our drop with its own bar."""
     rows = {row["by"]: row for row in table}
     ours, peers = rows[OURS], (rows[TENSORFLOW], rows[QUANTIZER])
     changed = min(peer["changed"] for peer in peers)
@@ -80,7 +80,7 @@ def summary(table: Sequence[Mapping[str, Any]], model: str) -> list[Figure]:
 
 
 def make_files(recipe_file: Path, data: Path | None, folder: Path) -> dict[str, Path]:
-    """The float .tflite and three int8 ones made of the same weights and calibration images."""
+    """Make the float .tflite and three int8 ones from the same weights and calibration images."""
     from ghost_edge.core.preprocess import prepare
     from ghost_edge.host.chain import stages as chain
     from ghost_edge.host.chain.run import run_chain
@@ -108,7 +108,7 @@ def make_files(recipe_file: Path, data: Path | None, folder: Path) -> dict[str, 
 
 
 def by_tensorflow(keras_file: Path, inputs: Sequence[Any]) -> bytes:
-    """TFLiteConverter from the Keras model, full integer, as TensorFlow's guide shows it."""
+    """Run TFLiteConverter on the Keras model, full integer, as TensorFlow's guide shows it."""
     import keras
     import tensorflow as tf
 
@@ -121,7 +121,7 @@ def by_tensorflow(keras_file: Path, inputs: Sequence[Any]) -> bytes:
 
 
 def by_litert_quantizer(float_tflite: Path, inputs: Sequence[Any]) -> bytes:
-    """litert-quantizer from the float .tflite, with its own calibration and its defaults."""
+    """Run litert-quantizer on the float .tflite, with its own calibration and its defaults."""
     from litert_quantizer import quantizer, recipe
 
     tool = quantizer.Quantizer(with_signature(float_tflite.read_bytes()), recipe.static_wi8_ai8())
@@ -130,7 +130,7 @@ def by_litert_quantizer(float_tflite: Path, inputs: Sequence[Any]) -> bytes:
 
 
 def with_signature(content: bytes) -> bytearray:
-    """The same .tflite with one signature, image to logits: calibrate() takes no file without."""
+    """Return the .tflite with one signature, image to logits, without which calibrate() takes no file."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
@@ -148,7 +148,7 @@ def with_signature(content: bytes) -> bytearray:
 
 
 def judge_files(recipe_file: Path, data: Path | None, files: Mapping[str, Path], count: int | None) -> list[Any]:
-    """A row of COLUMNS for each file, without its latency; everything is against the float .tflite's answers."""
+    """Return a row of COLUMNS for each file, without latency, compared with the float .tflite's answers."""
     from ghost_edge.core.accuracy import compare, sqnr_db
     from ghost_edge.device.evaluate import predict
     from ghost_edge.host.datasets import open_dataset
@@ -170,7 +170,7 @@ def judge_files(recipe_file: Path, data: Path | None, files: Mapping[str, Path],
 
 
 def bench_files(files: Mapping[str, Path], folder: Path) -> dict[str, dict[str, Any]]:
-    """Median milliseconds and every sample of each file, by `ghost-edge bench` in one run."""
+    """Return median milliseconds and every sample of each file, by `ghost-edge bench` in one run."""
     report = folder / "bench.json"
     run_fresh((*COMMAND, "bench", *files.values(), "--json", report), folder / "bench.log")
     results = json.loads(report.read_text())["results"]
@@ -181,16 +181,16 @@ def bench_files(files: Mapping[str, Path], folder: Path) -> dict[str, dict[str, 
 
 
 class _Silence:
-    """A Reporter for nobody."""
+    """A Reporter that shows nothing."""
 
     def started(self, stage: str) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def progress(self, stage: str, share: float, text: str) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def finished(self, stage: str, seconds: float | None) -> None:
-        """Nothing."""
+        """Show nothing."""
 
 
 @contextlib.contextmanager

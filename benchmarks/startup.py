@@ -1,4 +1,4 @@
-"""How long ghost-edge takes to answer: --help, and bench until a model has run."""
+"""Time ghost-edge --help, and bench until a model has run."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def main() -> int:
 
 
 def convert_default(folder: Path) -> Path:
-    """The int8 model of the embedded default, made in this folder."""
+    """Convert the embedded default in this folder and return its int8 model."""
     run_fresh((*COMMAND, "convert", "--out", folder), folder / "log")
     (model,) = folder.glob("*_int8.tflite")
     return model
 
 
 def time_commands(model: Path, runs: int, log: Path) -> dict[str, list[float]]:
-    """Wall seconds of each command, by its name, in fresh processes that take turns."""
+    """Return the wall seconds of each command, by its name, in fresh processes that take turns."""
     commands = {
         "python -c pass": (sys.executable, "-c", "pass"),
         "ghost-edge --help": (*COMMAND, "--help"),
@@ -72,7 +72,7 @@ def time_commands(model: Path, runs: int, log: Path) -> dict[str, list[float]]:
 
 
 def summary(walls: Mapping[str, Sequence[float]]) -> list[Figure]:
-    """Medians against their bars, and against what a process takes that does less."""
+    """Return the medians with their bars, beside those of a process that does less."""
     medians = {name: statistics.median(samples) for name, samples in walls.items()}
     help_s, bench_s = medians["ghost-edge --help"], medians["ghost-edge bench"]
     return [
