@@ -80,6 +80,21 @@ class BenchPlan:
                 if not low <= each <= high:
                     raise RecipeError(f"bench with {name} {each}: it must be {low:g} to {high:g}")
 
+    def as_options(self) -> list[str]:
+        """Return the options of `ghost-edge bench` that make this plan, without those of the default plan."""
+        found = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+                found += [option_of(field.name), text]
+        return found
+
+
+def option_of(field: str) -> str:
+    """Return the option of `ghost-edge bench` that sets a field of the plan."""
+    return {"cpus": "--cpu", "timeout_s": "--timeout"}.get(field, f"--{field.replace('_', '-')}")
+
 
 def find_models(paths: Sequence[Path]) -> list[Path]:
     """The .tflite and .onnx files among these paths and directly in these folders, sorted within each folder.

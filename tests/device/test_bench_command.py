@@ -66,7 +66,7 @@ def test_a_bench_is_written_though_nothing_can_be_compared(models: Path, tmp_pat
     [
         (["--fail-above", "1.05"], 2, "--fail-above needs --compare OLD.json"),
         (["--json", "a", "--csv", "a"], 2, "--json, --csv and --markdown need a file each"),
-        (["--compare", "gone.json"], 4, "gone.json cannot be read"),
+        (["--compare", "gone.json"], 4, "gone.json does not exist"),
         (["--threads", "1,x"], 2, "'1,x' is not a whole number or several with commas between them"),
         (["--cpu", "4095"], 2, "--cpu 4095: no such core"),
     ],

@@ -43,7 +43,6 @@ OWED = (
     "docs/reference/messages.md",
     "docs/tutorial.md",
     "docs/how-to/board.md",
-    "ghost_edge/cli/bench.py",
     "ghost_edge/cli/convert.py",
     "ghost_edge/cli/evaluate.py",
     "ghost_edge/cli/export.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import shlex
 import shutil
@@ -12,9 +13,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from ghost_edge.core.errors import DeviceError, MissingPackageError
+from ghost_edge.core.errors import DeviceError, GhostEdgeError, MissingPackageError, RecipeError
 from ghost_edge.core.files import sha256_file
 from ghost_edge.core.targets import TARGETS, target_for
+from ghost_edge.device.bench import BenchPlan
+from ghost_edge.device.bench_output import Bench
+from ghost_edge.device.bench_results import results_from_document
+from ghost_edge.host.board.bundle import make_bundle
 
 Say = Callable[[str], None]
 _LOST, _BUSY = 255, 75  # ssh's own exit code, and watch.py's
@@ -26,6 +31,38 @@ _PROBE = """command -v python3 >/dev/null || { echo "there is no python3; instal
 uname -m
 python3 -c 'import sys, importlib.util as i; print("%d.%d" % sys.version_info[:2], i.find_spec("numpy") and "numpy")'
 cat /proc/device-tree/model /proc/device-tree/compatible 2>/dev/null | tr "\\000" " "; echo"""
+
+
+def bench_folder(
+    host: str,
+    folders: Sequence[Path],
+    plan: BenchPlan,
+    *,
+    images: int = 0,
+    recipe: Path | None = None,
+    data: Path | None = None,
+    ssh_options: Sequence[str] = (),
+    keep: bool = False,
+    say: Say,
+    stdout: IO[Any] | None = None,
+) -> Bench:
+    """Bench the one folder that convert made on a board over SSH, and evaluate `images` images there.
+
+    What was evaluated is in the document under "evaluation". recipe, data: of the images. The rest, and what is
+    raised: as bench_over_ssh(); RecipeError where folders are several or files, and the error of the exit code with
+    which bench ended on the board without results.
+    """
+    if len(folders) != 1 or not folders[0].is_dir():
+        raise RecipeError("bench --ssh takes one folder, such as out/ghostnet_mnist, which ghost-edge convert made")
+    make = functools.partial(make_bundle, folders[0], images=images, recipe=recipe, data=data, say=say)
+    found, code = bench_over_ssh(
+        host, make, arguments=plan.as_options(), ssh_options=ssh_options, keep=keep, say=say, stdout=stdout
+    )
+    if found["bench"] is None:
+        error = next((each for each in GhostEdgeError.__subclasses__() if each.exit_code == code), DeviceError)
+        raise error(f"{host}: bench ended there with exit code {code} and no results; it says why above")
+    document = {**found["bench"], "evaluation": found["evaluation"]}
+    return Bench(document, results_from_document(found["bench"], host), code)
 
 
 class _Board(NamedTuple):
