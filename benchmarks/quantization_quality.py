@@ -149,7 +149,8 @@ def with_signature(content: bytes) -> bytearray:
 
 def judge_files(recipe_file: Path, data: Path | None, files: Mapping[str, Path], count: int | None) -> list[Any]:
     """Return a row of COLUMNS for each file, without latency, compared with the float .tflite's answers."""
-    from ghost_edge.core.accuracy import compare, sqnr_db
+    from ghost_edge.core.accuracy import sqnr_db
+    from ghost_edge.core.tasks.classification import compare
     from ghost_edge.device.evaluate import predict
     from ghost_edge.host.datasets import open_dataset
     from ghost_edge.host.datasets.places import places_for
@@ -164,7 +165,7 @@ def judge_files(recipe_file: Path, data: Path | None, files: Mapping[str, Path],
     reference, rows = logits[REFERENCE], []
     for by, values in logits.items():
         drop = compare(reference.argmax(axis=1), values.argmax(axis=1), labels)
-        row = {"by": by, "size_bytes": files[by].stat().st_size, **dataclasses.asdict(drop)}
+        row = {"by": by, "size_bytes": files[by].stat().st_size, **dataclasses.asdict(drop), "top1": drop.value}
         rows.append({**row, "sqnr_db": None if by == REFERENCE else sqnr_db(reference, values)})
     return rows
 

@@ -13,6 +13,7 @@ from typing import Any
 from ghost_edge.core.gate.limits import Limits
 from ghost_edge.core.preprocess import CHANNELS, FITS, LAYOUTS, Preprocess
 from ghost_edge.core.targets import TARGETS
+from ghost_edge.core.tasks import TASKS
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.datasets import DATASETS, DataTable
 from ghost_edge.host.networks import NETWORKS
@@ -126,6 +127,7 @@ def _top() -> str:
         ("name", "text", "the file's name", "of the files that `convert` makes: letters, digits, - and _"),
         ("seed", "whole number", "0", "of first weights, of batches, of the choice of calibration images"),
         ("target", _or(TARGETS), "none", "refuse what that board cannot run, exit code 6"),
+        ("task", _or(TASKS), '`"classification"`', "what an answer is, and how answers are scored and compared"),
     ]
     return f"## Above the first table\n\n{_markdown(rows)}"
 

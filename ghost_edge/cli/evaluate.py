@@ -18,7 +18,7 @@ from ghost_edge.core.metadata import check_fed, read_card
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tables import Column, as_text
 from ghost_edge.device.evaluate import RunOptions
-from ghost_edge.device.evaluation_set import COLUMNS, evaluate_set, load_evaluation_set
+from ghost_edge.device.evaluation_set import evaluate_set, load_evaluation_set
 from ghost_edge.device.runtimes.open import INTERPRETERS, KERNELS, check_model_file
 
 _Path = click.Path(path_type=Path)
@@ -69,8 +69,9 @@ def evaluate(
     else:
         assert images is not None
         preprocess = {file: _preprocess_of(file, manifest) for file in artifacts}
-        rows, answers = evaluate_set(artifacts, load_evaluation_set(images), preprocess, how)
-        columns = COLUMNS
+        loaded = load_evaluation_set(images)
+        rows, answers = evaluate_set(artifacts, loaded, preprocess, how)
+        columns = loaded.columns
     click.echo(as_text(rows, columns))
     if json_file is not None:
         write_json({"format": 1, "results": rows}, json_file)
@@ -99,14 +100,14 @@ def _preprocess_of(file: Path, manifest: Optional[Path]) -> Preprocess:
 def _by_recipe(
     artifacts: Sequence[Path], recipe: Path, data: Optional[Path], how: RunOptions
 ) -> tuple[list[dict[str, Any]], Sequence[Column]]:
-    from ghost_edge.host.accuracy.evaluate import COLUMNS, judge_files
+    from ghost_edge.host.accuracy.evaluate import columns, evaluate_files
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.schema import load_recipe
 
     loaded = load_recipe(recipe)
     doubts = [check_fed(file, loaded.preprocess) for file in artifacts]
     with open_progress(Path(os.devnull)) as progress:
-        rows = judge_files(artifacts, loaded, places_for(recipe.parent, data), how, progress)
+        rows = evaluate_files(artifacts, loaded, places_for(recipe.parent, data), how, progress)
     for doubt in filter(None, doubts):
         click.echo(doubt, err=True)
-    return rows, COLUMNS
+    return rows, columns(loaded.task)

@@ -14,6 +14,7 @@ from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import Artifact, read_document, read_npz, save_npz, seal, write_json
 from ghost_edge.core.gate.limits import Limits
 from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.tasks import CLASSIFICATION, TASKS
 from ghost_edge.core.tensor import TensorSpec
 
 FORMAT = 1
@@ -66,13 +67,19 @@ class Manifest:
     recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
     recipe_file: str = ""
     trained: dict[str, Any] = dataclasses.field(default_factory=dict)
+    task: str = CLASSIFICATION
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> Path:
     """Write manifest.json into the folder, whole or not at all."""
     path = folder / FILE_NAME
-    write_json(seal(dataclasses.asdict(manifest)), path)
+    write_json(seal(without_default_task(dataclasses.asdict(manifest))), path)
     return path
+
+
+def without_default_task(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table without "task" where that is the default one: files of a classifier name none."""
+    return {key: value for key, value in table.items() if key != "task" or value != CLASSIFICATION}
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -81,6 +88,9 @@ def read_manifest(path: Path) -> Manifest:
     manifest = read_document(path, Manifest, format=FORMAT, sealed=True)
     if "quantized" not in [model.role for model in manifest.models]:
         raise ArtifactError(f"{path} is damaged: it lists no quantized model; run ghost-edge convert again")
+    if manifest.task not in TASKS:
+        known = ", ".join(TASKS)
+        raise ArtifactError(f"{path} is of the task {manifest.task!r}, this ghost-edge knows {known}; update it")
     return manifest
 
 

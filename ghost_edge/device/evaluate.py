@@ -35,8 +35,8 @@ def raw_outputs(
     preprocess: Preprocess,
     how: RunOptions = RunOptions(),
     say: Optional[Progress] = None,
-) -> tuple[NDArray[Any], TensorSpec]:
-    """First output of the model for each image, uint8 [H, W, C], as stored: [N, classes], and what its dtype means.
+) -> tuple[list[NDArray[Any]], tuple[TensorSpec, ...]]:
+    """Return the outputs of a model for N images, uint8 [H, W, C], each [N, values] as stored, and their specs.
 
     say(done, total) is called after each image. Raises ArtifactError when the model does not take such images,
     DataError when there are none or one is unfit, DeviceError when a run fails, and what open_model() raises.
@@ -49,17 +49,17 @@ def raw_outputs(
             f"{path} has {len(model.inputs)} inputs; only a model with one image as input can be evaluated"
         )
     spec = model.inputs[0]
-    outputs = []
+    outputs: list[list[NDArray[Any]]] = []
     for done, image in enumerate(images, start=1):
         model.set_inputs([stored_input(image, preprocess, spec, path)])
         try:
             model.invoke()
         except RuntimeError as error:
             raise DeviceError(f"{path} failed on image {done}: {one_line(error)}") from error
-        outputs.append(model.outputs_now()[0].reshape(-1))
+        outputs.append([output.reshape(-1) for output in model.outputs_now()])
         if say is not None:
             say(done, len(images))
-    return np.stack(outputs), model.outputs[0]
+    return [np.stack(each) for each in zip(*outputs)], model.outputs
 
 
 def raw_outputs_isolated(
@@ -68,19 +68,19 @@ def raw_outputs_isolated(
     preprocess: Preprocess,
     how: RunOptions = RunOptions(),
     timeout_s: float = 3600.0,
-) -> tuple[NDArray[Any], TensorSpec]:
-    """raw_outputs() in a child process: a signal, a time-out or a full memory becomes a DeviceError."""
+) -> tuple[list[NDArray[Any]], tuple[TensorSpec, ...]]:
+    """Call raw_outputs() in a child process: a signal, a time-out or a full memory becomes a DeviceError."""
     outcome = run_isolated(lambda: raw_outputs(path, images, preprocess, how), timeout_s=timeout_s)
-    outputs, spec = outcome.unwrap(str(path))
-    return outputs, spec
+    outputs, specs = outcome.unwrap(str(path))
+    return outputs, specs
 
 
-def real_outputs(path: Path, outputs: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:
-    """Outputs as stored to real numbers, float32 [N, classes]; ArtifactError where one is NaN or infinite."""
-    scores = dequantize(outputs, spec)
-    if not np.isfinite(scores).all():
+def real_outputs(path: Path, outputs: Sequence[NDArray[Any]], specs: Sequence[TensorSpec]) -> list[NDArray[np.float32]]:
+    """Return stored outputs [N, values] as real numbers, float32; ArtifactError where one is NaN or infinite."""
+    found = [dequantize(values, spec) for values, spec in zip(outputs, specs)]
+    if not all(np.isfinite(values).all() for values in found):
         raise ArtifactError(f"{path} answers NaN or infinity; check its weights and [preprocess] mean and std")
-    return scores
+    return found
 
 
 def predict(
@@ -90,15 +90,8 @@ def predict(
     how: RunOptions = RunOptions(),
     say: Optional[Progress] = None,
 ) -> NDArray[np.float32]:
-    """The answers of raw_outputs() in this process as real numbers, float32 [N, classes]; raises as it does."""
-    return real_outputs(path, *raw_outputs(path, images, preprocess, how, say))
-
-
-def predict_isolated(
-    path: Path, images: Sequence[NDArray[np.uint8]], preprocess: Preprocess, how: RunOptions = RunOptions()
-) -> NDArray[np.float32]:
-    """The answers of raw_outputs_isolated() as real numbers, float32 [N, classes]; raises as it does."""
-    return real_outputs(path, *raw_outputs_isolated(path, images, preprocess, how))
+    """Return the first output of raw_outputs() as real numbers, float32 [N, values]; raises as it does."""
+    return real_outputs(path, *raw_outputs(path, images, preprocess, how, say))[0]
 
 
 def stored_input(image: NDArray[np.uint8], preprocess: Preprocess, spec: TensorSpec, path: Path) -> NDArray[Any]:

@@ -10,40 +10,41 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.accuracy import top_k
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import read_npz, save_npz, sha256_file
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tables import Column
+from ghost_edge.core.tasks import CLASSIFICATION, TASKS
 from ghost_edge.device.evaluate import RunOptions, raw_outputs_isolated, real_outputs
 
-COLUMNS = (
-    Column("artifact", "file"),
-    Column("images", "images", "d"),
-    Column("top-1", "top1", ".2%"),
-    Column("top-5", "top5", ".2%"),
-    Column("same bytes", "equal_outputs", ".2%"),
-    Column("farthest off", "largest_difference", "d"),
-)
 _OUTPUTS = "outputs_"
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSet:
-    """images uint8 [N, S, S, C], resized and cropped; labels int64 [N].
+    """images uint8 [N, H, W, C], resized and cropped; labels: the task's truth, int64 [N] for classification.
 
-    outputs: stem of a model file to its outputs [N, classes], in the file's own dtype, under reference kernels.
+    outputs: stem of a model file to its first output, [N, values] in the file's own dtype, under reference kernels.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     outputs: Mapping[str, NDArray[Any]]
+    task: str = CLASSIFICATION
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Columns of a table of evaluate_set()'s rows."""
+        metrics = (Column(name, key, ".2%") for key, name in TASKS[self.task].metrics.items())
+        compared = Column("same bytes", "equal_outputs", ".2%"), Column("farthest off", "largest_difference", "d")
+        return (Column("artifact", "file"), Column("images", "images", "d"), *metrics, *compared)
 
 
 def save_evaluation_set(images: EvaluationSet, path: Path) -> None:
     """Write an .npz, byte for byte the same for the same images."""
     outputs = {_OUTPUTS + stem: values for stem, values in images.outputs.items()}
-    save_npz({"images": images.images, "labels": images.labels, **outputs}, path)
+    task = {} if images.task == CLASSIFICATION else {"task": np.array(images.task)}
+    save_npz({"images": images.images, "labels": images.labels, **task, **outputs}, path)
 
 
 def load_evaluation_set(path: Path) -> EvaluationSet:
@@ -64,7 +65,10 @@ def load_evaluation_set(path: Path) -> EvaluationSet:
         )
     if not len(images) or {len(images)} != {len(values) for values in (labels, *outputs.values())}:
         raise DataError(f"{path} has {len(images)} images and {len(labels)} labels; need as many of each, at least one")
-    return EvaluationSet(images, labels.astype(np.int64), outputs)
+    task = str(arrays.get("task", CLASSIFICATION))
+    if task not in TASKS:
+        raise DataError(f"{path} is of the task {task!r}, this ghost-edge knows {', '.join(TASKS)}; update it")
+    return EvaluationSet(images, labels.astype(np.int64), outputs, task)
 
 
 def evaluate_set(
@@ -73,13 +77,13 @@ def evaluate_set(
     preprocess: Mapping[Path, Preprocess],
     how: RunOptions,
 ) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
-    """A row of COLUMNS for each file, and by its stem the outputs themselves, [N, classes] in the file's own dtype.
+    """Return a row of images.columns for each file, and by its stem the outputs, [N, values] in the file's own dtype.
 
     equal_outputs: share of the images whose outputs are those of the workstation, byte for byte; None where the
     images bring none for this file. largest_difference: in steps of the output's integers. Each file runs in a child
     process; raises as raw_outputs_isolated() does, and DataError where images, labels and file do not fit together.
     """
-    rows, answers = [], {}
+    rows, answers, task = [], {}, TASKS[images.task]
     for file in files:
         side = preprocess[file].resize or preprocess[file].size
         if images.images.shape[1:3] != (side, side):
@@ -87,22 +91,19 @@ def evaluate_set(
                 f"the images are {list(images.images.shape[1:3])}, [preprocess] of {file} begins with "
                 f"{side} x {side}; these are not its images: make the bundle again"
             )
-        outputs, spec = raw_outputs_isolated(file, list(images.images), preprocess[file], how)
-        scores, labels = real_outputs(file, outputs, spec), images.labels
-        if labels.min() < 0 or labels.max() >= scores.shape[1]:
-            raise DataError(
-                f"labels are {labels.min()}..{labels.max()}, {file} answers {scores.shape[1]} classes; "
-                "these are not its images"
-            )
-        answers[file.stem] = outputs
+        outputs, specs = raw_outputs_isolated(file, list(images.images), preprocess[file], how)
+        real, labels = real_outputs(file, outputs, specs), images.labels
+        misfit = task.misfit(labels, real)
+        if misfit:
+            raise DataError(f"{file}: the images have {misfit}; these are not its images")
+        answers[file.stem] = first = outputs[0]
         rows.append(
             {
                 "file": file.name,
                 "sha256": sha256_file(file),
                 "images": len(labels),
-                "top1": top_k(scores, labels, 1),
-                "top5": top_k(scores, labels, 5),
-                **_compare(file, outputs, images.outputs.get(file.stem)),
+                **task.score(task.decode(real), labels),
+                **_compare(file, first, images.outputs.get(file.stem)),
             }
         )
     return rows, answers

@@ -51,7 +51,7 @@ def judge_run(
     manifest, predictions = open_run(path)
     kept = dataclasses.replace(manifest.limits, **limits)
     run = hold_run(path, manifest, predictions, bench)
-    checks, changes = check_run(run.models, predictions, kept, allow_few=allow_few), list[str]()
+    checks, changes = check_run(run.models, predictions, kept, task=run.task, allow_few=allow_few), list[str]()
     if baseline:
         then = open_baseline(baseline)
         checks += check_regression(run, then, kept, allow_few=allow_few)
@@ -75,6 +75,7 @@ def hold_run(path: Path, manifest: Manifest, predictions: Predictions, bench: Op
         weights_sha256=manifest.weights_sha256,
         tools=manifest.tools,
         bench=circumstances(document) if document else {},
+        task=manifest.task,
     )
 
 

@@ -15,7 +15,7 @@ from ghost_edge.core.errors import ArtifactError, DataError, DeviceError
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device import evaluate
-from ghost_edge.device.evaluate import RunOptions, match_input, predict, predict_isolated
+from ghost_edge.device.evaluate import RunOptions, match_input, predict, raw_outputs_isolated, real_outputs
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
 INT8 = "mlperf_tiny_ic_resnet8_cifar10_int8.tflite"
@@ -74,13 +74,14 @@ def test_shuffled_images_are_no_better_than_chance(models: Path, images: tuple[A
 def test_a_child_predicts_the_same(models: Path, images: tuple[Any, Any]) -> None:
     few = images[0][:10]
     here = predict(models / INT8, few, CIFAR10, RunOptions(kernels="reference"))
-    assert np.array_equal(predict_isolated(models / INT8, few, CIFAR10, RunOptions(kernels="reference")), here)
+    isolated = raw_outputs_isolated(models / INT8, few, CIFAR10, RunOptions(kernels="reference"))
+    assert np.array_equal(real_outputs(models / INT8, *isolated)[0], here)
 
 
 def test_a_child_that_dies_is_a_device_error(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "raw_outputs", lambda *_, **__: os.abort())
     with pytest.raises(DeviceError, match=rf"{INT8}: killed by SIGABRT"):
-        predict_isolated(models / INT8, [np.zeros((32, 32, 3), np.uint8)], CIFAR10)
+        raw_outputs_isolated(models / INT8, [np.zeros((32, 32, 3), np.uint8)], CIFAR10)
 
 
 def test_progress_counts_every_image(models: Path) -> None:

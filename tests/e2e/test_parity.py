@@ -154,7 +154,7 @@ def test_a_file_that_travels_alone_says_how_to_feed_it(
         answers = tmp_path / f"{path.suffix[1:]}.npz"
         run = ghost_edge("evaluate", tmp_path / path.name, "--images", tmp_path / "images.npz", "--outputs", answers)
         assert run.returncode == 0, run.stderr
-        expected, _ = raw_outputs(path, list(images), manifest.preprocess, RunOptions())
+        (expected, *_), _ = raw_outputs(path, list(images), manifest.preprocess, RunOptions())
         assert np.array_equal(read_npz(answers)[path.stem], expected)
     run = ghost_edge("bench", tmp_path / "ghostnet_mnist_int8.tflite", "--seconds", "0", "--runs", "1")
     assert "input of all: GRAY 28 x 28, (pixel / 255 - [0.1307]) / [0.3081]; 10 classes: 0, 1, 2, ..." in run.stdout

@@ -111,7 +111,7 @@ def test_the_camera_s_bytes_go_in_as_they_are(folders: Callable[[str], Path], re
         model.set_inputs([image.reshape(model.inputs[0].shape)])
         model.invoke()
         answers.append(model.outputs_now()[0])
-    by_evaluation, _ = raw_outputs(path, list(images), read_manifest(folder).preprocess)
+    (by_evaluation, *_), _ = raw_outputs(path, list(images), read_manifest(folder).preprocess)
     assert_array_equal(np.concatenate(answers), by_evaluation)
 
 

@@ -11,7 +11,7 @@ import pytest
 from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.device.evaluate import RunOptions
-from ghost_edge.host.accuracy.evaluate import check_labels, judge_all, judge_files
+from ghost_edge.host.accuracy.evaluate import check_labels, evaluate_files, judge_all
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.output import layout
 from ghost_edge.host.recipe.schema import parse_recipe
@@ -63,7 +63,7 @@ def test_swapped_classes_lose_their_top5_too() -> None:
 def test_a_recipe_without_evaluation_cannot_judge() -> None:
     recipe = parse_recipe({"name": "m", "preprocess": {"size": 8}}, Path("m.toml"))
     with pytest.raises(RecipeError, match=r"evaluate needs the table \[evaluation\]"):
-        judge_files([Path("m.tflite")], recipe, Places(()), RunOptions(), reporter=None)
+        evaluate_files([Path("m.tflite")], recipe, Places(()), RunOptions(), reporter=None)
 
 
 def test_a_model_has_a_role_for_each_file() -> None:

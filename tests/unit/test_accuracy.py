@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from ghost_edge.core.accuracy import compare, sqnr_db, top_k
+from ghost_edge.core.accuracy import sqnr_db
 from ghost_edge.core.errors import DataError
+from ghost_edge.core.tasks.classification import TASK, compare, decode, score
 
 # 10 images of class 0: the reference is right on 0..7, the candidate on 0..5 and on 8
 LABELS = np.zeros(10, np.int64)
@@ -61,9 +62,47 @@ def test_shuffled_answers_lose_their_agreement() -> None:
     assert compare(labels, rng.permutation(labels), labels).agreement < 0.2
 
 
-def test_top_k_counts_labels_among_the_highest() -> None:
-    logits = np.array([[0.1, 0.5, 0.4], [0.9, 0.0, 0.1], [0.2, 0.2, 0.6]], np.float32)
-    assert [top_k(logits, np.array([2, 1, 0]), k) for k in (1, 2, 3)] == pytest.approx([0, 2 / 3, 1])
+def scores(logits: np.ndarray, *labels: int) -> tuple[float, float]:
+    found = score(decode([logits]), np.array(labels))
+    return found["top1"], found["top5"]
+
+
+def test_top_1_and_top_5_count_labels_among_the_highest() -> None:
+    logits = np.tile(np.array([0.6, 0.5, 0.4, 0.3, 0.2, 0.1], np.float32), (4, 1))
+    assert scores(logits, 0, 1, 4, 5) == (1 / 4, 3 / 4)
+
+
+def test_the_answers_are_the_five_classes_with_the_highest_scores_best_first() -> None:
+    answers = decode([np.array([[0.1, 0.5, 0.4, 0.0, 0.3, 0.2]], np.float32)])
+    assert (answers.tolist(), answers.dtype) == ([[1, 2, 4, 5, 0]], np.int32)
+
+
+def test_what_is_kept_of_an_answer_is_its_first_class() -> None:
+    logits = np.random.default_rng(0).normal(size=(50, 10)).astype(np.float32)
+    assert np.array_equal(TASK.keep(decode([logits])), logits.argmax(axis=1))
+
+
+def test_whole_answers_compare_as_what_is_kept_of_them() -> None:
+    rng = np.random.default_rng(0)
+    labels, (first, second) = np.arange(100) % 10, (decode([rng.normal(size=(100, 10))]) for _ in range(2))
+    assert compare(first, second, labels) == compare(TASK.keep(first), TASK.keep(second), labels)
+
+
+def test_packed_answers_and_labels_come_back() -> None:
+    labels = TASK.unpack(TASK.pack(LABELS, None), None)
+    answers = TASK.unpack(TASK.pack(CANDIDATE.astype(np.int32), labels), labels)
+    assert (labels.tolist(), answers.tolist()) == (LABELS.tolist(), CANDIDATE.tolist())
+    assert (labels.dtype, answers.dtype) == (np.int64, np.int32)
+
+
+def test_packed_answers_of_another_number_of_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="9 answers for 10 labels"):
+        TASK.unpack(TASK.pack(CANDIDATE[:9], LABELS[:9]), LABELS)
+
+
+def test_the_comparison_says_which_metric_it_compares() -> None:
+    found = compare(REFERENCE, CANDIDATE, LABELS)
+    assert (found.metric, found.reference, found.value) == ("top-1", 0.8, 0.7)
 
 
 def test_sqnr_is_the_ratio_of_powers_in_decibels() -> None:
@@ -82,16 +121,16 @@ def test_equal_logits_have_no_noise() -> None:
 
 def test_a_tie_goes_to_the_lower_class() -> None:
     logits = np.array([[0.5, 0.5, 0.1]], np.float32)
-    assert [top_k(logits, np.array([label]), 1) for label in (0, 1)] == [1, 0]
+    assert [scores(logits, label)[0] for label in (0, 1)] == [1, 0]
 
 
-def test_a_tie_at_the_edge_of_the_k_highest_goes_to_the_lower_class() -> None:
+def test_a_tie_at_the_edge_of_the_five_highest_goes_to_the_lower_class() -> None:
     logits = np.zeros((1, 10), np.float32)  # an int8 output often answers many equal values
-    assert [top_k(logits, np.array([label]), 5) for label in (4, 5)] == [1, 0]
+    assert [scores(logits, label)[1] for label in (4, 5)] == [1, 0]
 
 
-def test_more_classes_asked_for_than_there_are_is_always_right() -> None:
-    assert top_k(np.zeros((2, 3), np.float32), np.array([0, 2]), 5) == 1
+def test_top_5_of_fewer_classes_is_always_right() -> None:
+    assert scores(np.zeros((2, 3), np.float32), 0, 2)[1] == 1
 
 
 def test_noise_without_a_signal_is_infinitely_loud() -> None:

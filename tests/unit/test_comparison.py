@@ -146,4 +146,4 @@ def test_the_row_says_the_drop_in_points_with_its_margin(make_manifest: Make, tm
     make_manifest(tmp_path, wrong=5)
     row = check(tmp_path)[0].row()
     # 5 lost, 0 won of 1,000: 0.5 points; 1.959964 * sqrt(6 - 25 / 1002) / 1002 = 0.478 points
-    assert (row["change"], row["limit"], row["verdict"]) == ("drop 0.50 ± 0.48", "1.00", "passed")
+    assert (row["change"], row["limit"], row["verdict"]) == ("drop 0.50 ± 0.48", "1.00", "PASS")

@@ -12,10 +12,11 @@ import yaml
 from documents import DOCUMENTS, REPOSITORY, blocks, command_lines, ghost_edge_calls
 
 from ghost_edge.cli.main import cli
-from ghost_edge.core.accuracy import compare, holm, loss_p, mcnemar_p, sqnr_db
+from ghost_edge.core.accuracy import holm, loss_p, mcnemar_p, sqnr_db
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.gate import regression
 from ghost_edge.core.latency import median_interval, ratio_of_blocks
+from ghost_edge.core.tasks.classification import compare
 
 CALLS = {
     document: [call for line in command_lines(document) for call in ghost_edge_calls(line.text)]

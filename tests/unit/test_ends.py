@@ -128,7 +128,7 @@ def test_evaluation_feeds_each_kind_of_end_as_it_wants(tmp_path: Path, case: str
     answers = {}
     for name, made in (("int8", content), *((f.__name__, f(content, preprocess)) for f in (float_ends, byte_ends))):
         (tmp_path / f"{name}.tflite").write_bytes(made)
-        answers[name], _ = raw_outputs(tmp_path / f"{name}.tflite", [every_byte()], preprocess, REFERENCE)
+        (answers[name], *_), _ = raw_outputs(tmp_path / f"{name}.tflite", [every_byte()], preprocess, REFERENCE)
     fed = run(byte_ends(content, preprocess), every_byte()[np.newaxis])["answer"]
     assert_array_equal(answers["byte_ends"].ravel(), fed.ravel())
     if case != "one mean for all":  # QUANTIZE takes the middle between two integers away from zero, rint() to the even

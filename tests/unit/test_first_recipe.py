@@ -12,10 +12,10 @@ import PIL.Image
 import pytest
 from digits import EACH, MNIST, write_digits
 
-from ghost_edge.core.accuracy import compare
 from ghost_edge.core.dataset import image_digest
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import save_npz, sha256_file
+from ghost_edge.core.tasks.classification import compare
 from ghost_edge.host.datasets import open_dataset, read_list
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.init.models import recognise

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from ghost_edge.core.accuracy import AccuracyDrop, compare
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.gate.limits import Limits, judge
+from ghost_edge.core.gate.limits import Limits, check_accuracy
+from ghost_edge.core.tasks.classification import compare
+from ghost_edge.core.tasks.task import Comparison
 
-GOOD = AccuracyDrop(images=5000, reference_top1=0.9, top1=0.899, drop=0.001, margin=0.003, agreement=0.985)
+GOOD = Comparison(images=5000, metric="top-1", reference=0.9, value=0.899, drop=0.001, margin=0.003, agreement=0.985)
 LIMITS = Limits(max_drop=0.005, min_agreement=0.98)
 
 
-def reasons(drop: AccuracyDrop, limits: Limits = LIMITS, *, allow_few: bool = False) -> list[str]:
-    return [check.reason for check in judge(drop, limits, allow_few=allow_few) if check.reason]
+def reasons(found: Comparison, limits: Limits = LIMITS, *, allow_few: bool = False) -> list[str]:
+    return [check.reason for check in check_accuracy(found, limits, allow_few=allow_few) if check.reason]
 
 
-def changed(**values: float) -> AccuracyDrop:
-    return AccuracyDrop(**{**vars(GOOD), **values})  # type: ignore[arg-type]
+def changed(**values: float) -> Comparison:
+    return Comparison(**{**vars(GOOD), **values})  # type: ignore[arg-type]
 
 
 def test_a_model_within_its_limits_passes() -> None:
@@ -27,6 +30,12 @@ def test_a_model_within_its_limits_passes() -> None:
 
 def test_a_drop_over_the_limit_is_refused() -> None:
     assert reasons(changed(drop=0.006)) == ["top-1 dropped by 0.60% ± 0.30%; the limit is 0.50%"]
+
+
+def test_the_metric_is_the_tasks_own() -> None:
+    # as detection would have it: the gate knows no metric by name
+    found = dataclasses.replace(GOOD, metric="mAP@0.5", drop=0.02)
+    assert reasons(found)[0] == "mAP@0.5 dropped by 2.00% ± 0.30%; the limit is 0.50%"
 
 
 def test_too_little_agreement_is_refused() -> None:

@@ -13,7 +13,7 @@ import pytest
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import open_artifact, seal
 from ghost_edge.core.gate.checks import open_run
-from ghost_edge.core.manifest import Manifest, load_predictions, read_manifest
+from ghost_edge.core.manifest import Manifest, load_predictions, read_manifest, write_manifest
 
 Make = Callable[..., Manifest]
 
@@ -144,3 +144,15 @@ def test_a_file_behind_a_linked_folder_is_refused(make_manifest: Make, tmp_path:
     linked = dataclasses.replace(artifact, file=f"sub/{artifact.file}")
     with pytest.raises(ArtifactError, match="outside the folder"):
         open_artifact(linked, tmp_path / "out")
+
+
+def test_a_manifest_of_a_classifier_names_no_task(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path)
+    assert "task" not in json.loads((tmp_path / "manifest.json").read_text())
+    assert read_manifest(tmp_path).task == "classification"
+
+
+def test_a_manifest_of_a_task_that_is_not_known_here_is_refused(make_manifest: Make, tmp_path: Path) -> None:
+    write_manifest(dataclasses.replace(make_manifest(tmp_path), task="segmentation"), tmp_path)
+    with pytest.raises(ArtifactError, match="is of the task 'segmentation', this ghost-edge knows classification"):
+        read_manifest(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import sha256_file
 from ghost_edge.core.gate.limits import Limits
+from ghost_edge.core.tasks import TASKS
 from ghost_edge.host.datasets.packed import Packed
 from ghost_edge.host.recipe.schema import load_recipe, parse_recipe, require
 from ghost_edge.host.recipe.shipped import default_recipe
@@ -219,3 +221,16 @@ def test_spans_that_overlap_are_refused() -> None:
     table = {"kind": "mixed", "int16": [[0, 4]], "float32": [[4, 6]]}
     with pytest.raises(RecipeError, match=r"\[0, 4\] and \[4, 6\] overlap; an operation has one precision"):
         parse_recipe({"preprocess": {"size": 8}, "quantization": table}, Path("a.toml"))
+
+
+def test_the_task_is_classification_unless_the_recipe_names_another() -> None:
+    assert parse_recipe(TABLE, Path("m.toml")).task == "classification"
+    with pytest.raises(RecipeError, match="task 'clasification' is not known; did you mean 'classification'"):
+        parse_recipe(changed("task", "clasification"), Path("m.toml"))
+
+
+def test_a_task_has_its_own_limits_and_the_recipe_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = dataclasses.replace(TASKS["classification"], limits={"max_drop": 0.02, "min_agreement": 0.9})
+    monkeypatch.setitem(TASKS, "other", other)
+    gate = parse_recipe({**TABLE, "task": "other", "gate": {"max_drop": 0.03}}, Path("m.toml")).gate
+    assert (gate.max_drop, gate.min_agreement) == (0.03, 0.9)

@@ -1,4 +1,4 @@
-"""Against a baseline the gate says NO to what became worse, and not to chance."""
+"""Against a baseline the gate says no to what became worse, and not to chance."""
 
 from __future__ import annotations
 
@@ -243,3 +243,8 @@ def test_what_a_recipe_says_stays_on_its_line() -> None:
     lines = describe_changes(now, run())
     assert [line for line in lines if "\n" in line or line.startswith("::")] == []
     assert any("x\\n::error" in line for line in lines)
+
+
+def test_a_baseline_of_another_task_is_refused() -> None:
+    with pytest.raises(DataError, match="m is of the task classification, the baseline of detection"):
+        check_regression(run(), run(task="detection"), LIMITS)

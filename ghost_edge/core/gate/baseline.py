@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ghost_edge.core.files import read_document, seal, write_json
-from ghost_edge.core.manifest import Predictions
+from ghost_edge.core.manifest import Predictions, without_default_task
+from ghost_edge.core.options import pick
+from ghost_edge.core.tasks import CLASSIFICATION, TASKS
 
 FORMAT = 1
 _MOST = 2**26  # bytes of unpacked answers: a million images and more
@@ -59,6 +58,7 @@ class Baseline:
     weights_sha256: str
     tools: dict[str, str]
     bench: dict[str, Any]
+    task: str = CLASSIFICATION
 
     @property
     def images_sha256(self) -> str:
@@ -73,21 +73,18 @@ def say_sqnr(sqnr_db: Optional[float]) -> str:
 
 def write_baseline(baseline: Baseline, path: Path) -> None:
     """Write baseline.json: numbers to read in a diff, answers packed; the same bytes for the same run."""
-    seen = baseline.predictions
+    seen, task = baseline.predictions, TASKS[baseline.task]
     table = {
         **{field.name: getattr(baseline, field.name) for field in dataclasses.fields(baseline)},
         "format": FORMAT,
         "models": {role: _table(model) for role, model in baseline.models.items()},
         "predictions": {
             "digests": _pack(b"".join(map(bytes.fromhex, seen.digests))),
-            "labels": _pack(seen.labels.astype("<i4").tobytes()),
-            # differences to the labels: almost all are zero
-            "answers": {
-                role: _pack((values - seen.labels).astype("<i4").tobytes()) for role, values in seen.answers.items()
-            },
+            "labels": _pack(task.pack(seen.labels, None)),
+            "answers": {role: _pack(task.pack(values, seen.labels)) for role, values in seen.answers.items()},
         },
     }
-    write_json(seal(table), path)
+    write_json(seal(without_default_task(table)), path)
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -97,11 +94,11 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def _unpack_answers(table: Mapping[str, Any]) -> dict[str, Any]:
-    seen = table["predictions"]
-    labels = np.frombuffer(_unpack(seen["labels"]), "<i4").astype(np.int64)
+    seen, task = table["predictions"], pick(TASKS, table.get("task", CLASSIFICATION), kind="task")
+    labels = task.unpack(_unpack(seen["labels"]), None)
     digests = _unpack(seen["digests"]).hex()
     width = len(digests) // max(len(labels), 1)
-    answers = {role: _answers(text, labels) for role, text in seen["answers"].items()}
+    answers = {role: task.unpack(_unpack(text), labels) for role, text in seen["answers"].items()}
     if "float" not in answers or len(digests) != width * len(labels) or not len(labels):
         raise ValueError("it holds no answers of the float model, or not of every image")
     predictions = Predictions(
@@ -123,13 +120,6 @@ def _read_blocks(table: Mapping[str, Any]) -> dict[str, Any]:
     if latency:
         latency = {**latency, "block_ns": [int(text) for text in latency["block_ns"].split()]}
     return {**table, "latency": latency}
-
-
-def _answers(text: str, labels: NDArray[np.int64]) -> NDArray[np.int32]:
-    stored = np.frombuffer(_unpack(text), "<i4")
-    if len(stored) != len(labels):
-        raise ValueError(f"{len(stored)} answers for {len(labels)} labels")
-    return (stored + labels).astype(np.int32)
 
 
 def _pack(content: bytes) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ghost_edge.core.accuracy import compare
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import open_artifact
 from ghost_edge.core.gate.baseline import Held, say_sqnr
-from ghost_edge.core.gate.limits import Check, Limits, judge
+from ghost_edge.core.gate.limits import Check, Limits, check_accuracy
 from ghost_edge.core.manifest import Manifest, Predictions, answers_of, candidates, load_predictions, read_manifest
+from ghost_edge.core.tasks import CLASSIFICATION, TASKS
 
 
 def open_run(path: Path) -> tuple[Manifest, Predictions]:
@@ -28,13 +28,18 @@ def open_run(path: Path) -> tuple[Manifest, Predictions]:
 
 
 def check_run(
-    models: Mapping[str, Held], predictions: Predictions, limits: Limits, *, allow_few: bool = False
+    models: Mapping[str, Held],
+    predictions: Predictions,
+    limits: Limits,
+    *,
+    task: str = CLASSIFICATION,
+    allow_few: bool = False,
 ) -> list[Check]:
     """Drop and agreement of each quantized model, its noise and size where they have limits; models: by role."""
     reference, checks = answers_of(predictions, "float"), list[Check]()
     for role, answers in candidates(predictions).items():
-        drop, compared = compare(reference, answers, predictions.labels), f"{role} / float"
-        checks += judge(drop, limits, compared=compared, allow_few=allow_few)
+        found, compared = TASKS[task].compare(reference, answers, predictions.labels), f"{role} / float"
+        checks += check_accuracy(found, limits, compared=compared, allow_few=allow_few)
         checks += _check_model(models[role], limits, compared) if role in models else []
     return checks
 

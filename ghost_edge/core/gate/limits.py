@@ -1,4 +1,4 @@
-"""Limits that a model must keep, and each number against its limit."""
+"""Limits of [gate], and checks: each number against its limit."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import dataclasses
 import math
 from typing import Any, Optional
 
-from ghost_edge.core.accuracy import AccuracyDrop
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.options import check_lowest
 from ghost_edge.core.tables import Column
+from ghost_edge.core.tasks.task import Comparison
 
 _LOWEST = {"max_loss": 0, "max_sqnr_loss_db": 0, "max_size_ratio": 0, "max_latency_ratio": 0}
 
@@ -26,10 +26,12 @@ COLUMNS = (
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """[gate]: max_drop is a fraction of top-1 (0.005 is half a point), min_agreement a fraction of answers.
+    """[gate]: max_drop is a fraction of the task's main metric, such as top-1 (0.005 is half a point).
+
+    min_agreement: fraction of the images with the float model's answer.
 
     min_sqnr_db, max_size_bytes: of the quantized models (None: any).
-    Only against a baseline: max_loss, a fraction of top-1 or of agreement that may be lost beyond chance;
+    Only against a baseline: max_loss, a fraction of the main metric or of agreement that may be lost beyond chance;
     max_sqnr_loss_db; max_size_ratio and max_latency_ratio, now / then.
     """
 
@@ -58,7 +60,7 @@ class Limits:
 class Check:
     """One number of one model against its limit, as text with units.
 
-    reason: why it is refused, empty where it passes. doubt: what could not be told.
+    reason: why it fails, empty where it passes. doubt: what could not be compared.
     """
 
     compared: str
@@ -71,47 +73,49 @@ class Check:
     doubt: str = ""
 
     def row(self) -> dict[str, Any]:
-        """As a row of COLUMNS."""
-        return {**vars(self), "verdict": "NO" if self.reason else "not told" if self.doubt else "passed"}
+        """Return the check as a row of COLUMNS."""
+        return {**vars(self), "verdict": "FAIL" if self.reason else "not compared" if self.doubt else "PASS"}
 
 
-def judge(drop: AccuracyDrop, limits: Limits, *, compared: str = "", allow_few: bool = False) -> tuple[Check, Check]:
-    """Say no where the drop or the agreement breaks its limit, or where the images are too few to see the drop.
+def check_accuracy(
+    found: Comparison, limits: Limits, *, compared: str = "", allow_few: bool = False
+) -> tuple[Check, Check]:
+    """Return the checks of drop and agreement; the first fails also where the images are too few to see the drop.
 
-    Images are too few when the 95 % margin is wider than max_drop: a model without any loss would then be refused,
-    or one with twice the allowed loss be passed, by luck alone. allow_few judges all the same.
+    Images are too few when the 95 % margin is wider than max_drop: a model without any loss would then fail,
+    or one with twice the allowed loss pass, by luck alone. allow_few compares all the same.
     """
     few = ""
-    if drop.margin > limits.max_drop and not allow_few:
+    if found.margin > limits.max_drop and not allow_few:
         # the margin falls with the root of their number, if they differ as often as these
-        needed = drop.images * (drop.margin / limits.max_drop) ** 2 if limits.max_drop else math.inf
-        wider = f"the margin of {drop.margin:.2%} is wider than the limit of {limits.max_drop:.2%}"
-        few = too_few(drop.images, wider, needed)
-    fell = f"top-1 dropped by {drop.drop:.2%} ± {drop.margin:.2%}; the limit is {limits.max_drop:.2%}"
-    agree = f"only {drop.agreement:.2%} of the answers agree; the limit is {limits.min_agreement:.2%}"
+        needed = found.images * (found.margin / limits.max_drop) ** 2 if limits.max_drop else math.inf
+        wider = f"the margin of {found.margin:.2%} is wider than the limit of {limits.max_drop:.2%}"
+        few = too_few(found.images, wider, needed)
+    fell = f"{found.metric} dropped by {found.drop:.2%} ± {found.margin:.2%}; the limit is {limits.max_drop:.2%}"
+    agree = f"only {found.agreement:.2%} of the answers agree; the limit is {limits.min_agreement:.2%}"
     return (
         Check(
             compared,
-            "top-1",
-            f"{drop.reference_top1:.2%}",
-            f"{drop.top1:.2%}",
-            f"drop {drop.drop * 100:.2f} ± {drop.margin * 100:.2f}",
+            found.metric,
+            f"{found.reference:.2%}",
+            f"{found.value:.2%}",
+            f"drop {found.drop * 100:.2f} ± {found.margin * 100:.2f}",
             f"{limits.max_drop * 100:.2f}",
-            reason="; ".join(filter(None, (few, fell if drop.drop > limits.max_drop else ""))),
+            reason="; ".join(filter(None, (few, fell if found.drop > limits.max_drop else ""))),
         ),
         Check(
             compared,
             "agreement",
             "",
-            f"{drop.agreement:.2%}",
+            f"{found.agreement:.2%}",
             "",
             f"{limits.min_agreement:.2%}",
-            reason=agree if drop.agreement < limits.min_agreement else "",
+            reason=agree if found.agreement < limits.min_agreement else "",
         ),
     )
 
 
 def too_few(images: int, why: str, needed: float) -> str:
-    """The sentence for images that are too few, with the number that would do."""
+    """Return the sentence for images that are too few, with the number that would do."""
     wanted = f"about {math.ceil(needed)}" if math.isfinite(needed) else "no finite number"
     return f"{images} images are too few: {why}; {wanted} would do, or --allow-few"

@@ -15,6 +15,7 @@ from ghost_edge.core.errors import DataError
 from ghost_edge.core.gate.baseline import Baseline, Held, Latency, say_sqnr
 from ghost_edge.core.gate.limits import Check, Limits, too_few
 from ghost_edge.core.latency import ratio_of_blocks
+from ghost_edge.core.tasks import TASKS
 
 ALPHA = 0.05  # false alarms of all paired tests of a run together
 _ROUNDING = 1e-9  # of 200 * 0.035
@@ -38,10 +39,12 @@ class _Paired(NamedTuple):
 
 
 def check_regression(now: Baseline, then: Baseline, limits: Limits, *, allow_few: bool = False) -> list[Check]:
-    """Each model's top-1, agreement, noise, size and time against the baseline's.
+    """Return the checks of each model's accuracy, agreement, SQNR, size and latency against the baseline's.
 
-    Raises DataError where the two saw other images, or have no model in common.
+    Raises DataError where the two saw other images, are of other tasks, or have no model in common.
     """
+    if now.task != then.task:
+        raise DataError(f"{now.name} is of the task {now.task}, the baseline of {then.task}; --update writes a new one")
     if now.images_sha256 != then.images_sha256:
         raise DataError(
             f"{now.name} ({len(now.predictions.digests)} images) and the baseline, {then.name} "
@@ -95,15 +98,15 @@ def _say(value: Any) -> str:
 
 
 def _paired(now: Baseline, then: Baseline) -> Iterator[_Paired]:
-    """By their own labels each: a label that was swapped since is a loss, as a wrong answer is."""
+    """Yield the outcomes image by image, each by its own labels: a label swapped since counts as a wrong answer."""
+    task = TASKS[now.task]
     for role in _TESTED:
         seen = then.predictions, now.predictions
         if all(role in each.answers for each in seen):
-            right, still_right = (each.answers[role] == each.labels for each in seen)
-            yield _Paired(role, "top-1", right, still_right)
+            yield _Paired(role, task.metric, *(task.right(each.answers[role], each.labels) for each in seen))
             if role != "float":
-                alike, still_alike = (each.answers[role] == each.answers["float"] for each in seen)
-                yield _Paired(role, "agreement", alike, still_alike)
+                alike = (task.same(each.answers[role], each.answers["float"]) for each in seen)
+                yield _Paired(role, "agreement", *alike)
 
 
 def _check_paired(paired: _Paired, p_value: float, limits: Limits) -> Check:

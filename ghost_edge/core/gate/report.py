@@ -14,7 +14,7 @@ _MESSAGE, _PROPERTY = "%\r\n", "%\r\n:,"  # what GitHub's runner unescapes there
 
 
 def as_junit(name: str, checks: Sequence[Check], changes: Sequence[str]) -> str:
-    """One test suite: a test case a check, a failure for a no, skipped for what could not be told."""
+    """Return JUnit XML: a test case for each check, failed, or skipped where it could not be compared."""
     refused, doubted = sum(bool(each.reason) for each in checks), sum(bool(each.doubt) for each in checks)
     counts = {"tests": str(len(checks)), "failures": str(refused), "skipped": str(doubted)}
     suite = ElementTree.Element("testsuite", {"name": _clean(f"ghost-edge gate {name}"), **counts, "errors": "0"})
@@ -34,7 +34,7 @@ def as_junit(name: str, checks: Sequence[Check], changes: Sequence[str]) -> str:
 
 
 def as_summary(name: str, checks: Sequence[Check], changes: Sequence[str]) -> str:
-    """Markdown: the verdict, the reasons, the table, what changed."""
+    """Return Markdown: the verdict, the reasons, the table, what changed."""
     reasons = [f"- **{_text(check.compared)}**: {_text(check.reason)}" for check in checks if check.reason]
     parts = [f"## ghost-edge gate: {name} {'FAIL' if reasons else 'PASS'}", "\n".join(reasons)]
     rows = [{key: _text(cell) for key, cell in check.row().items()} for check in checks]
@@ -45,7 +45,7 @@ def as_summary(name: str, checks: Sequence[Check], changes: Sequence[str]) -> st
 
 
 def github_annotations(checks: Sequence[Check]) -> list[str]:
-    """Lines that GitHub Actions shows beside the change: an error a no, a warning a doubt."""
+    """Return lines that GitHub Actions shows beside the change: an error for each FAIL, a warning for each doubt."""
     levels = [("error", check.compared, check.reason) for check in checks if check.reason]
     levels += [("warning", check.compared, check.doubt) for check in checks if check.doubt and not check.reason]
     return [
@@ -59,7 +59,7 @@ def _escape(text: str, characters: str) -> str:
 
 
 def _text(text: str) -> str:
-    """On one line of Markdown, nothing of it markup."""
+    """Return the text on one line of Markdown, its markup escaped."""
     return re.sub(r"([\\`*{}\[\]#!<>&~])", r"\\\1", " ".join(text.split()))
 
 

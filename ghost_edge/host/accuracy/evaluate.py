@@ -1,4 +1,4 @@
-"""Judge any model files on a recipe's evaluation images."""
+"""Accuracy of model files on a recipe's evaluation images, and the images on which they disagree."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from ghost_edge.core.accuracy import compare, sqnr_db, top_k
+from ghost_edge.core.accuracy import sqnr_db
 from ghost_edge.core.dataset import Dataset, Image
 from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.files import read_npz, save_npz, sha256_file
 from ghost_edge.core.manifest import Accuracy
 from ghost_edge.core.progress import Progress, timed
 from ghost_edge.core.tables import Column
-from ghost_edge.device.evaluate import RunOptions, predict_isolated
+from ghost_edge.core.tasks import CLASSIFICATION, TASKS
+from ghost_edge.device.evaluate import RunOptions, raw_outputs_isolated, real_outputs
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.schema import Evaluation, Recipe, require
@@ -29,50 +30,49 @@ MOST = 24  # images: the ones that the float model was surest of
 _SIDE = 96  # pixels of a thumbnail's longer side, at most
 _KEYS = ("position", "label", "answers", "confidence", "png", "ends")
 
-COLUMNS = (
-    Column("artifact", "file"),
-    Column("images", "images"),
-    Column("top-1", "top1", ".2%"),
-    Column("top-5", "top5", ".2%"),
-    Column("drop", "drop", ".2%"),
-    Column("margin", "margin", ".2%"),
-    Column("agreement", "agreement", ".2%"),
-)
+
+def columns(task: str = CLASSIFICATION) -> tuple[Column, ...]:
+    """Return the columns of a table of evaluate_files()'s rows."""
+    metrics = (Column(name, key, ".2%") for key, name in TASKS[task].metrics.items())
+    compared = (Column(key, key, ".2%") for key in ("drop", "margin", "agreement"))
+    return (Column("artifact", "file"), Column("images", "images"), *metrics, *compared)
 
 
-def judge_files(
+def evaluate_files(
     files: Sequence[Path], recipe: Recipe, places: Places, how: RunOptions, reporter: Progress
 ) -> list[dict[str, Any]]:
-    """One row of COLUMNS for each file; drop and agreement are against the first file, None in its own row.
+    """Return a row of columns() for each file; drop and agreement are against the first file, None in its own row.
 
     Raises ArtifactError for a file that does not take such images, DataError where labels are none of its classes.
     """
     options: Evaluation = require(recipe.evaluation, "evaluation", "evaluate")
-    dataset = open_dataset(options, places)
+    dataset, task = open_dataset(options, places), TASKS[recipe.task]
     labels = dataset.labels + options.label_offset
     rows: list[dict[str, Any]] = []
-    reference: NDArray[np.int64] | None = None
+    reference: NDArray[Any] | None = None
     for file in files:
         with timed(reporter, file.name):
             # in a child process: a damaged file, or a processor that the interpreter was not built for, ends only that
-            logits = predict_isolated(file, dataset.images, recipe.preprocess, how)
-        check_labels(labels, classes=logits.shape[1], dataset=dataset)
-        answers = logits.argmax(axis=1)
+            outputs = real_outputs(file, *raw_outputs_isolated(file, dataset.images, recipe.preprocess, how))
+        check_labels(labels, classes=outputs[0].shape[1], dataset=dataset)
+        answers = task.decode(outputs)
         reference = answers if reference is None else reference
-        drop = dataclasses.asdict(compare(reference, answers, labels))
-        row = {"file": str(file), "sha256": sha256_file(file), "top5": top_k(logits, labels, 5), **drop}
-        rows.append(row if rows else {**row, "drop": None, "margin": None, "agreement": None})
+        found, (main, *others) = task.compare(reference, answers, labels), task.score(answers, labels).items()
+        rows.append(
+            {
+                **{"file": str(file), "sha256": sha256_file(file), **dict(others), "images": found.images},
+                **{f"reference_{main[0]}": found.reference, main[0]: main[1]},
+                **{key: getattr(found, key) if rows else None for key in ("drop", "margin", "agreement")},
+            }
+        )
     return rows
 
 
-def check_labels(labels: NDArray[np.int64], *, classes: int, dataset: Dataset) -> None:
-    """Raise DataError where a label is none of the model's classes."""
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= classes:
-        raise DataError(
-            f"{dataset.name} has labels {low}..{high}, the model answers {classes} classes; "
-            "check [network] classes and [evaluation] label_offset"
-        )
+def check_labels(truth: NDArray[Any], *, classes: int, dataset: Dataset) -> None:
+    """Raise DataError where labels of the dataset are none of a model's classes."""
+    misfit = TASKS[CLASSIFICATION].misfit(truth, [np.empty((1, classes), np.float32)])
+    if misfit:
+        raise DataError(f"{dataset.name} has {misfit}; check [network] classes and [evaluation] label_offset")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,19 +147,18 @@ def _thumbnail(image: Image) -> bytes:
     return content.getvalue()
 
 
-def judge_all(logits: Mapping[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> dict[str, Accuracy]:
-    """Accuracy of each artifact against the one named "float", from logits float32 [N, classes]."""
-    reference = logits["float"]
-    judged = {}
+def judge_all(logits: Mapping[str, NDArray[np.float32]], truth: NDArray[Any]) -> dict[str, Accuracy]:
+    """Return the accuracy of each model against the one named "float", from its output, float32 [N, values]."""
+    task = TASKS[CLASSIFICATION]
+    answers = {role: task.decode([values]) for role, values in logits.items()}
+    made = {}
     for role, values in logits.items():
-        drop = compare(reference.argmax(axis=1), values.argmax(axis=1), labels)
-        noise = sqnr_db(reference, values)
-        judged[role] = Accuracy(
-            top1=drop.top1,
-            top5=top_k(values, labels, 5),
-            drop=drop.drop,
-            margin=drop.margin,
-            agreement=drop.agreement,
+        found, noise = task.compare(answers["float"], answers[role], truth), sqnr_db(logits["float"], values)
+        made[role] = Accuracy(
+            **task.score(answers[role], truth),
+            drop=found.drop,
+            margin=found.margin,
+            agreement=found.agreement,
             sqnr_db=noise if math.isfinite(noise) else None,
         )
-    return judged
+    return made

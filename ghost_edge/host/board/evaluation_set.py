@@ -27,8 +27,8 @@ def sample_images(recipe: Recipe, places: Places, count: int, models: Sequence[P
     chosen = select(dataset, np.arange(count) * len(dataset) // count)  # a folder's first images are one class
     images = [store_image(image, recipe.preprocess) for image in chosen.images]
     how = RunOptions(kernels="reference")
-    outputs = {path.stem: raw_outputs_isolated(path, images, recipe.preprocess, how)[0] for path in models}
-    return EvaluationSet(np.stack(images), chosen.labels + options.label_offset, outputs)
+    outputs = {path.stem: raw_outputs_isolated(path, images, recipe.preprocess, how)[0][0] for path in models}
+    return EvaluationSet(np.stack(images), chosen.labels + options.label_offset, outputs, recipe.task)
 
 
 def store_image(image: Image, options: Preprocess) -> Image:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.accuracy import compare
 from ghost_edge.core.dataset import Dataset, image_digest
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.gate.regression import least_lost
 from ghost_edge.core.preprocess import check_image
+from ghost_edge.core.tasks.classification import compare
 from ghost_edge.host.init.sources import Images
 
 PARTS = ("training", "calibration", "evaluation")

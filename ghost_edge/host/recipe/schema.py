@@ -15,6 +15,7 @@ from ghost_edge.core.gate.limits import Limits
 from ghost_edge.core.options import check_lowest, from_table, pick, split_table, suggest
 from ghost_edge.core.preprocess import CHANNELS, Preprocess
 from ghost_edge.core.targets import TARGETS
+from ghost_edge.core.tasks import CLASSIFICATION, TASKS
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.datasets import DATASETS, DataTable
 from ghost_edge.host.networks import NETWORKS
@@ -90,6 +91,8 @@ class Choice:
 class Recipe:
     """One model, from network to gate; require() asks for a table that is absent. target: a name in TARGETS.
 
+    task: a name in TASKS.
+
     has_default_exports: nobody asked for them, so one that cannot be made is left out.
     """
 
@@ -107,12 +110,14 @@ class Recipe:
     evaluation: Evaluation | None
     gate: Limits
     target: str | None = None
+    task: str = CLASSIFICATION
 
 
 TABLES = (
     "name",
     "seed",
     "target",
+    "task",
     "network",
     "preprocess",
     "training",
@@ -155,7 +160,7 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
     for key, value in table.items():
         if key not in TABLES:
             raise RecipeError(f"the recipe has no table or key {key!r}; {suggest(key, TABLES)}")
-        expected = {"name": str, "seed": int, "target": str, "export": list}.get(key, dict)
+        expected = {"name": str, "seed": int, "target": str, "task": str, "export": list}.get(key, dict)
         if not isinstance(value, expected):
             way_out = ": write [[export]], one for each" if key == "export" else ""
             raise RecipeError(f"{key} must be a {expected.__name__}, not {value!r}{way_out}")
@@ -167,6 +172,7 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
     seed = table.get("seed", 0)
     if isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise RecipeError(f"seed must be a whole number from 0 to 4294967295, not {seed!r}")
+    task = pick(TASKS, table.get("task", CLASSIFICATION), kind="task")
     if "target" in table:
         pick(TARGETS, table["target"], kind="target")
     quantization = _choice(QUANTIZERS, table.get("quantization", {"kind": "int8"}), "[quantization]")
@@ -184,8 +190,9 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
         has_default_exports=not any(each.kind in EXPORTERS for each in chosen),
         micro=next((each.options for each in chosen if each.kind in _KITS), None),
         evaluation=_data(Evaluation, table.get("evaluation"), "[evaluation]"),
-        gate=from_table(Limits, table.get("gate", {}), "[gate]"),
+        gate=from_table(Limits, {**task.limits, **table.get("gate", {})}, "[gate]"),
         target=table.get("target"),
+        task=table.get("task", CLASSIFICATION),
     )
     _check_whole(recipe)
     return recipe

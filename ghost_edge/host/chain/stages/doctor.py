@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from ghost_edge.core.accuracy import top_k
 from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.files import write_json
 from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.tasks import classification
 from ghost_edge.device.evaluate import predict
 from ghost_edge.host.chain.stages.build import find_weights
 from ghost_edge.host.chain.stages.calibrate import choose_images
@@ -32,7 +32,8 @@ def run(work: Work) -> tuple[Path, ...]:
     )
 
     def top1(preprocess: Preprocess) -> float:
-        return top_k(predict(work.path(work.names.float_tflite), images, preprocess), labels, 1)
+        logits = predict(work.path(work.names.float_tflite), images, preprocess)
+        return classification.score(classification.decode([logits]), labels)["top1"]
 
     weights = find_weights(recipe, work.places)
     model_card = read_model_card(weights) if weights else None
