@@ -1,20 +1,16 @@
-"""ghost-edge gate: no is exit code 7."""
+"""The command `ghost-edge gate`."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional, TypeVar
 
 import click
 
 from ghost_edge.core.errors import GateError, RecipeError
-from ghost_edge.core.files import write_bytes
 from ghost_edge.core.gate.baseline import write_baseline
-from ghost_edge.core.gate.limits import COLUMNS, Check
-from ghost_edge.core.gate.report import as_junit, as_summary, github_annotations
-from ghost_edge.core.tables import as_text
+from ghost_edge.core.gate.report import as_lines, write_reports
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _Path = click.Path(path_type=Path)
@@ -22,11 +18,11 @@ _LIMITS = {
     "max_drop": "Largest drop of top-1 against the float model, as a fraction.",
     "min_agreement": "Least share of answers equal to the float model's, as a fraction.",
     "min_sqnr_db": "Least SQNR against the float model, in dB.",
-    "max_size_bytes": "Largest quantized file.",
-    "max_loss": "Against the baseline: largest loss of top-1 or agreement beyond chance, as a fraction.",
-    "max_sqnr_loss_db": "Against the baseline: largest loss of SQNR, in dB.",
+    "max_size_bytes": "Largest quantized file, in bytes.",
+    "max_loss": "Against the baseline: largest significant drop of top-1 or agreement, as a fraction.",
+    "max_sqnr_loss_db": "Against the baseline: largest drop of SQNR, in dB.",
     "max_size_ratio": "Against the baseline: largest ratio of bytes.",
-    "max_latency_ratio": "Against the baseline: largest ratio of median times, where its interval is surely over it.",
+    "max_latency_ratio": "Against the baseline: largest ratio of median latencies; its lower 95 % limit counts.",
 }
 
 
@@ -54,13 +50,13 @@ def _limits(command: Command) -> Command:
 @click.option(
     "--baseline", type=_Path, help="baseline.json (or folder, manifest.json) of an earlier run to compare with."
 )
-@click.option("--update", type=_Path, metavar="FILE", help="Where the limits are kept, write this run as the baseline.")
+@click.option("--update", type=_Path, metavar="FILE", help="Write this run as a baseline, if it passes.")
 @click.option(
     "--bench", type=_Path, metavar="FILE", help="A board's --json of bench.  [default: what convert measured]"
 )
 @click.option("--junit", type=_Path, metavar="FILE", help="Write the checks as JUnit XML.")
 @click.option("--markdown", type=_Path, metavar="FILE", help='Write a summary; append it to "$GITHUB_STEP_SUMMARY".')
-@click.option("--allow-few", is_flag=True, help="Judge even where the images are too few to see the limit.")
+@click.option("--allow-few", is_flag=True, help="Check even with too few images to see the limit.")
 @_limits
 def gate(
     manifest: Path,
@@ -81,31 +77,14 @@ def gate(
     if len(set(files)) < len(files):
         raise RecipeError(f"--junit, --markdown and --update need a file each, not all of them {files[0].name}")
     given = {name: value for name, value in limits.items() if value is not None}
-    judged = judge_run(manifest, given, baseline=baseline, bench=bench, allow_few=allow_few)
-    _write(judged.name, judged.checks, judged.changes, junit, markdown)
-    refused = [f"{check.compared}: {check.reason}" for check in judged.checks if check.reason]
-    if refused:
-        raise GateError("; ".join(refused))
+    found = judge_run(manifest, given, baseline=baseline, bench=bench, allow_few=allow_few)
+    click.echo("\n".join(as_lines(found.checks, found.changes)))
+    write_reports(found.name, found.checks, found.changes, junit=junit, markdown=markdown)
+    if reasons := [f"{check.compared}: {check.reason}" for check in found.checks if check.reason]:
+        raise GateError("; ".join(reasons))
     if update:
-        for few in judged.small:
+        for few in found.small:
             click.echo(f"doubt: as a baseline: {few.reason}")
-        write_baseline(judged.run, update)
+        write_baseline(found.run, update)
         click.echo(f"baseline: {update}")
     click.echo("gate: PASS")
-
-
-def _write(
-    name: str, checks: Sequence[Check], changes: Sequence[str], junit: Optional[Path], markdown: Optional[Path]
-) -> None:
-    click.echo(as_text([check.row() for check in checks], COLUMNS))
-    doubts = [f"doubt: {check.compared}: {check.doubt}" for check in checks if check.doubt]
-    for line in (*doubts, *(f"changed: {change}" for change in changes)):
-        click.echo(" ".join(line.split()))  # one line each: what a baseline says is no command to GitHub
-    for line in github_annotations(checks) if os.environ.get("GITHUB_ACTIONS") == "true" else ():
-        click.echo(line)
-    if junit:
-        write_bytes(as_junit(name, checks, changes).encode(), junit)
-    if markdown:
-        is_shared = str(markdown) == os.environ.get("GITHUB_STEP_SUMMARY") and markdown.is_file()
-        before = markdown.read_bytes() if is_shared else b""
-        write_bytes(before + as_summary(name, checks, changes).encode(), markdown)

@@ -46,7 +46,6 @@ OWED = (
     "ghost_edge/cli/convert.py",
     "ghost_edge/cli/evaluate.py",
     "ghost_edge/cli/export.py",
-    "ghost_edge/cli/gate.py",
     "ghost_edge/cli/main.py",
     "ghost_edge/cli/micro.py",
     "ghost_edge/cli/parity.py",

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
 from xml.etree import ElementTree
 
+from ghost_edge.core.files import write_bytes
 from ghost_edge.core.gate.limits import COLUMNS, Check
-from ghost_edge.core.tables import as_markdown
+from ghost_edge.core.tables import as_markdown, as_text
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
 _MESSAGE, _PROPERTY = "%\r\n", "%\r\n:,"  # what GitHub's runner unescapes there
+
+
+def as_lines(checks: Sequence[Check], changes: Sequence[str]) -> list[str]:
+    """Return the table of the checks, and a line for each doubt, change and, in GitHub Actions, annotation."""
+    doubts = [f"doubt: {check.compared}: {check.doubt}" for check in checks if check.doubt]
+    lines = [" ".join(line.split()) for line in (*doubts, *(f"changed: {change}" for change in changes))]
+    # one line each: a text of the baseline must not become a command to GitHub
+    annotations = github_annotations(checks) if os.environ.get("GITHUB_ACTIONS") == "true" else []
+    return [as_text([check.row() for check in checks], COLUMNS), *lines, *annotations]
+
+
+def write_reports(
+    name: str, checks: Sequence[Check], changes: Sequence[str], *, junit: Optional[Path], markdown: Optional[Path]
+) -> None:
+    """Write the verdict as JUnit XML and as Markdown; the summary that jobs of GitHub Actions share is appended to."""
+    if junit:
+        write_bytes(as_junit(name, checks, changes).encode(), junit)
+    if markdown:
+        is_shared = str(markdown) == os.environ.get("GITHUB_STEP_SUMMARY") and markdown.is_file()
+        before = markdown.read_bytes() if is_shared else b""
+        write_bytes(before + as_summary(name, checks, changes).encode(), markdown)
 
 
 def as_junit(name: str, checks: Sequence[Check], changes: Sequence[str]) -> str:
