@@ -151,9 +151,9 @@ def _kinds(header: str, told: str, table: Mapping[str, Any], common: Iterable[Ro
 
 
 def _with_keys(cls: type) -> type:
-    """Return the class itself or, where it adds no key to those of its parent, that one."""
-    parent = cls.__mro__[1]
-    return parent if dataclasses.is_dataclass(parent) and "__annotations__" not in vars(cls) else cls
+    """Return the class itself or, where it only gives its parent another name, that one."""
+    parent, own = cls.__mro__[1], {"__annotations__", "__post_init__"} & vars(cls).keys()
+    return parent if dataclasses.is_dataclass(parent) and not own else cls
 
 
 def _kind_part(kinds: str, cls: type) -> str:

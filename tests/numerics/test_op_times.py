@@ -39,21 +39,22 @@ def test_each_operation_alone_makes_what_it_makes_in_the_file(tflite: Path) -> N
     given = whole.get_input_details()[0]
     whole.set_tensor(given["index"], np.random.default_rng(0).integers(-128, 128, given["shape"], np.int8))
     whole.invoke()
-    model, same = unpack(tflite.read_bytes()), []
-    for number, operator in enumerate(model.subgraphs[0].operators):
-        alone = interpreter(pack(cut_out(model, number)))
-        by_name = {model.subgraphs[0].tensors[index].name.decode(): index for index in operator.inputs if index >= 0}
+    model, same = read_model(tflite), []
+    stored = unpack(model.content)
+    for number, operation in enumerate(model.operations):
+        alone = interpreter(pack(cut_out(model, stored, number)))
+        by_name = {model.tensors[index].name: index for index in operation.inputs if index >= 0}
         for detail in alone.get_input_details():
             alone.set_tensor(detail["index"], whole.get_tensor(by_name[detail["name"]]))
         alone.invoke()
         made = alone.get_tensor(alone.get_output_details()[0]["index"])
-        same.append(np.array_equal(made, whole.get_tensor(operator.outputs[0])))
-    assert same == [True] * len(model.subgraphs[0].operators)
+        same.append(np.array_equal(made, whole.get_tensor(operation.output)))
+    assert same == [True] * len(model.operations)
 
 
 def test_every_operation_has_a_time(tflite: Path) -> None:
     times = time_operations(tflite)
-    assert len(times) == len(unpack(tflite.read_bytes()).subgraphs[0].operators)
+    assert len(times) == len(read_model(tflite).operations)
     assert min(times) > 0
 
 

@@ -25,7 +25,7 @@ from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed, open_mod
 from ghost_edge.host.onnx import add_card
 from ghost_edge.host.onnx.compare import LEAST_EQUAL, LIMIT_LSB, OpDistance, compare_ops, first_apart
 from ghost_edge.host.onnx.int8 import OnnxInt8, export
-from ghost_edge.host.tflite.edit import unpack
+from ghost_edge.host.tflite.graph import read_model
 
 KERAS, REFERENCE, UNASKED = "Keras", "int8 reference", "int8 .onnx unasked"
 RUNS = {  # what is told apart: role of the file in manifest.json, runtime, kernels
@@ -98,7 +98,7 @@ def measure_parity(
         spec = open_model(files["quantized"]).inputs[0]
         given = (stored_input(image, preprocess, spec, files["quantized"]) for image in images)
         operations = compare_ops(files["quantized"], files["int8_onnx"].read_bytes(), given)
-    pairs = compare_runs(logits, output_step(files["quantized"]))
+    pairs = compare_runs(logits, read_model(files["quantized"]).output_scale)
     return Parity(len(images), tuple(logits), pairs, tuple(operations), tuple(refused))
 
 
@@ -110,17 +110,6 @@ def compare_runs(logits: Mapping[str, NDArray[np.float32]], step: float) -> tupl
         agreement = float((one.argmax(axis=1) == other.argmax(axis=1)).mean())
         pairs.append(Pair(first, second, int(apart.max()), float((apart > 0).mean()), agreement))
     return tuple(pairs)
-
-
-def output_step(tflite: Path) -> float:
-    """The scale of a file's integer answers, also where a DEQUANTIZE makes them float at the end; 0: it has none."""
-    main = unpack(tflite.read_bytes()).subgraphs[0]
-    last = next(op for op in main.operators if main.outputs[0] in op.outputs)
-    for index in (main.outputs[0], last.inputs[0]):
-        stored = main.tensors[index].quantization
-        if stored is not None and stored.scale is not None and len(stored.scale) == 1:
-            return float(stored.scale[0])
-    return 0.0
 
 
 def check_parity(parity: Parity, files: Mapping[str, Path]) -> None:

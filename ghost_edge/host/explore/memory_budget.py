@@ -16,7 +16,7 @@ from ghost_edge.host.networks.options import TABLE_7
 from ghost_edge.host.recipe.toml import as_toml
 from ghost_edge.host.tflite.cost import count_macs
 from ghost_edge.host.tflite.graph import Model, read_model
-from ghost_edge.host.tflite_micro.arena import plan_graph, scale_counts
+from ghost_edge.host.tflite_micro.arena import plan_graph
 
 WIDTHS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.3)
 SIZES = (48, 64, 80, 96, 112, 128, 160, 192, 224)
@@ -110,11 +110,11 @@ def _convert(table: str, width: float, classes: int, channels: int) -> Iterator[
     with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
         network = _network(table, width, _CONVERTED, classes, channels)
         tflite = convert_untrained(network, Path(scratch)).int8_tflite
-        graph, scales = read_model(tflite), scale_counts(tflite)
+        graph = read_model(tflite)
         for size in SIZES:
             sized = resized(graph, tflite, (1, size, size, channels))
             macs = sum(count_macs(sized, op) for op in sized.operations)
-            plan = plan_graph(sized, scales, bits=32)
+            plan = plan_graph(sized, bits=32)
             yield Candidate(table, width, size, macs, tflite.stat().st_size, plan.advised)
 
 

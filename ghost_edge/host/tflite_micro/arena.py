@@ -9,11 +9,10 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
-from ghost_edge.host.tflite.edit import unpack
 from ghost_edge.host.tflite.graph import Model, Operation, Tensor, read_model
 from ghost_edge.host.tflite_micro.struct_sizes import OPS, STRUCTS, Layout
 
@@ -73,21 +72,16 @@ def plan_arena(tflite: Path, bits: int) -> ArenaPlan:
     where the file is none, ConversionError for an operation, dtype or graph whose bookkeeping is not known.
     """
     graph = read_model(tflite)
-    _refuse(graph, unpack(tflite.read_bytes()).subgraphs, tflite)
-    return plan_graph(graph, scale_counts(tflite), bits)
+    _refuse(graph)
+    return plan_graph(graph, bits)
 
 
-def scale_counts(tflite: Path) -> list[int]:
-    """How many scales each tensor of the file has."""
-    return [_scale_count(each) for each in unpack(tflite.read_bytes()).subgraphs[0].tensors]
-
-
-def plan_graph(graph: Model, scales: Sequence[int], bits: int) -> ArenaPlan:
-    """The same of a graph; scales: as scale_counts()."""
+def plan_graph(graph: Model, bits: int) -> ArenaPlan:
+    """Return the arena of a graph whose operations and dtypes are known, on a target of 32 or 64 bits."""
     assert bits in (32, 64)
     lifetimes = _place(_buffers(graph))
     head = max((each.offset + each.size for each in lifetimes), default=0)
-    tail, setup = _bookkeeping(graph, scales, len(lifetimes), wide=bits == 64)
+    tail, setup = _bookkeeping(graph, len(lifetimes), wide=bits == 64)
     steps = range(1, len(graph.operations) + 1)
     peak = max(steps, key=lambda step: sum(each.size for each in _live(lifetimes, step)), default=1)
     return ArenaPlan(head, tail, _up(max(head + tail, setup)), lifetimes, peak_step=peak - 1)
@@ -124,9 +118,11 @@ def shrink_advice(plan: ArenaPlan, graph: Model) -> str:
     return text if plan.head >= plan.tail else f"{text}; bookkeeping is {plan.tail:,} bytes: take fewer operations"
 
 
-def _refuse(graph: Model, subgraphs: Sequence[Any], tflite: Path) -> None:
-    if len(subgraphs) > 1 or any(each.isVariable for each in subgraphs[0].tensors):
-        raise ConversionError(f"{tflite} has subgraphs or variables, whose arena is not known; export it without state")
+def _refuse(graph: Model) -> None:
+    if graph.subgraphs > 1 or any(each.variable for each in graph.tensors):
+        raise ConversionError(
+            f"{graph.name} has subgraphs or variables, whose arena is not known; export it without state"
+        )
     for number, operation in enumerate(graph.operations):
         dtypes = {graph.tensors[index].dtype for index in operation.inputs + operation.outputs if index >= 0}
         if operation.name not in OPS:
@@ -135,7 +131,7 @@ def _refuse(graph: Model, subgraphs: Sequence[Any], tflite: Path) -> None:
             reason = f"is of {min(dtypes - set(_SIZES))}, whose bookkeeping is known of {', '.join(_SIZES)} only"
         else:
             continue
-        raise ConversionError(f"{tflite}: operation {number}, {operation.name}, {reason}; find the arena by trying")
+        raise ConversionError(f"{graph.name}: operation {number}, {operation.name}, {reason}; find the arena by trying")
 
 
 def _buffers(graph: Model) -> list[Lifetime]:
@@ -173,17 +169,17 @@ def _place(buffers: Sequence[Lifetime]) -> tuple[Lifetime, ...]:
     return tuple(each for _, each in sorted(placed, key=lambda each: each[0]))
 
 
-def _bookkeeping(graph: Model, scales: Sequence[int], buffer_count: int, *, wide: bool) -> tuple[int, int]:
+def _bookkeeping(graph: Model, buffer_count: int, *, wide: bool) -> tuple[int, int]:
     """Bytes of the tail, and the least arena for preparing each operation and planning the head."""
     tail = _stack(0, _before_preparing(graph, wide))
     requests = setup = 0
     for operation in graph.operations:
         twice = OPS[operation.name].twice
-        tail = _stack(tail, [(size, _ALIGNED) for size in _arrays(graph, operation, scales)])
+        tail = _stack(tail, [(size, _ALIGNED) for size in _arrays(graph, operation)])
         again = [*(operation.inputs[each] for each in twice), *(operation.outputs if twice else ())]
         fetched = [each for each in (*operation.inputs, *operation.outputs, *again) if each >= 0]
         reserved = [_layout("ScratchBufferRequest", wide, _SCRATCH + requests)]
-        setup = max(setup, tail + _stack(0, reserved + _described(fetched, scales, wide)))
+        setup = max(setup, tail + _stack(0, reserved + _described(graph, fetched, wide)))
         requests += len(_scratch(graph, operation))
     if requests:
         tail = _stack(tail, [_layout("ScratchBufferHandle", wide, requests)])
@@ -192,7 +188,7 @@ def _bookkeeping(graph: Model, scales: Sequence[int], buffer_count: int, *, wide
     planning = _stack(0, [*reserved, _layout("AllocationInfo", wide, len(graph.tensors) + requests)])
     setup = max(setup, _up(tail) + _up(planning) + _PLANNER_BYTES * buffer_count)
     for ends in (graph.inputs, graph.outputs):
-        tail = _stack(tail, [(pointer * len(ends), _ALIGNED), *_described(ends, scales, wide)])
+        tail = _stack(tail, [(pointer * len(ends), _ALIGNED), *_described(graph, ends, wide)])
     return tail, setup
 
 
@@ -209,13 +205,13 @@ def _before_preparing(graph: Model, wide: bool) -> list[Layout]:
     ]
 
 
-def _described(indices: Sequence[int], scales: Sequence[int], wide: bool) -> list[Layout]:
+def _described(graph: Model, indices: Sequence[int], wide: bool) -> list[Layout]:
     """A TfLiteTensor for each, and where it is quantized its zero points behind an array's length."""
     layouts = []
     for index in indices:
         layouts.append(_layout("TfLiteTensor", wide))
-        if scales[index]:
-            layouts += [_layout("TfLiteAffineQuantization", wide), (4 + 4 * scales[index], 4)]
+        if count := _scale_count(graph.tensors[index]):
+            layouts += [_layout("TfLiteAffineQuantization", wide), (4 + 4 * count, 4)]
     return layouts
 
 
@@ -224,15 +220,15 @@ def _layout(name: str, wide: bool, count: int = 1) -> Layout:
     return size * count, alignment
 
 
-def _arrays(graph: Model, operation: Operation, scales: Sequence[int]) -> list[int]:
+def _arrays(graph: Model, operation: Operation) -> list[int]:
     """Bytes of the arrays that an operation keeps beside its struct: multipliers and shifts, or its output's shape."""
     if operation.name in ("GATHER", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"):
         return [4 + 4 * len(graph.tensors[operation.outputs[0]].shape)]
     if operation.name in _OUTPUT_CHANNELS:
         channels = graph.tensors[operation.inputs[1]].shape[_OUTPUT_CHANNELS[operation.name]]
         return 2 * [4 * channels]
-    per_channel = operation.name == "FULLY_CONNECTED" and scales[operation.inputs[1]] > 1
-    return 2 * [4 * scales[operation.inputs[1]]] if per_channel else []
+    count = _scale_count(graph.tensors[operation.inputs[1]]) if operation.name == "FULLY_CONNECTED" else 0
+    return 2 * [4 * count] if count > 1 else []
 
 
 def _scratch(graph: Model, operation: Operation) -> list[int]:
@@ -255,11 +251,9 @@ def _size(tensor: Tensor) -> int:
     return math.prod(tensor.shape) * _SIZES[tensor.dtype]
 
 
-def _scale_count(tensor: Any) -> int:
-    """How many zero points TFLite Micro copies: none where the file gives no scale."""
-    stored = tensor.quantization
-    given = stored is not None and stored.scale is not None and stored.zeroPoint is not None
-    return len(stored.scale) if given else 0
+def _scale_count(tensor: Tensor) -> int:
+    """Return how many zero points TFLite Micro copies: none where the file gives no scale."""
+    return len(tensor.scale) if len(tensor.zero_point) else 0
 
 
 def _stack(size: int, layouts: Iterable[Layout]) -> int:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.host.tflite.edit import unpack
 from ghost_edge.host.tflite.graph import Model, Operation, read_model
 
 REVISION = "90b983c2 (2026-08-20)"  # of TFLite Micro, whose table and struct sizes these are
@@ -44,19 +41,18 @@ def add_method(operation: str) -> str:
 
 
 def check_deployable(tflite: Path) -> Model:
-    """The graph of a file that TFLite Micro runs; ConversionError names the first operation that it does not.
+    """Return the graph of a file that TFLite Micro runs; ConversionError names the first operation that it does not.
 
-    It says the operation, what it makes, the reason and what to change.
+    The message says the operation, what it makes, the reason and what to change.
     """
-    graph, model = read_model(tflite), unpack(tflite.read_bytes())
-    if len(model.subgraphs) != 1 or len(graph.inputs) != 1:
+    graph = read_model(tflite)
+    if graph.subgraphs != 1 or len(graph.inputs) != 1:
         raise ConversionError(
-            f"{tflite.name} has {len(graph.inputs)} inputs in {len(model.subgraphs)} subgraphs; a kit is for one input "
+            f"{tflite.name} has {len(graph.inputs)} inputs in {graph.subgraphs} subgraphs; a kit is for one input "
             "and no branches: split the network"
         )
-    operators = model.subgraphs[0].operators
-    for number, (op, operator) in enumerate(zip(graph.operations, operators, strict=True)):
-        reason = _reason(_Place(graph, model.subgraphs[0].tensors, op, operator.builtinOptions))
+    for number, op in enumerate(graph.operations):
+        reason = _reason(graph, op)
         if reason:
             made = ", ".join(graph.tensors[index].name for index in op.outputs)
             raise ConversionError(
@@ -65,67 +61,53 @@ def check_deployable(tflite: Path) -> Model:
     return graph
 
 
-class _Place:
-    """An operation with what its rule asks for."""
-
-    def __init__(self, graph: Model, tensors: Any, op: Operation, options: Any) -> None:
-        self.graph, self.op, self.options, self._tensors = graph, op, options, tensors
-
-    def dtype(self, index: int) -> str:
-        return self.graph.tensors[index].dtype
-
-    def scale(self, index: int) -> tuple[float, int] | None:
-        stored = self._tensors[index].quantization
-        if stored is None or stored.scale is None or len(stored.scale) == 0:
-            return None
-        return float(stored.scale[0]), int(stored.zeroPoint[0])
-
-    def is_constant(self, *places: int) -> bool:
-        return all(self.graph.tensors[self.op.inputs[place]].constant for place in places)
-
-
-def _reason(place: _Place) -> str:
-    """Why it does not run, and what to do; empty: it runs."""
-    op = place.op
+def _reason(graph: Model, op: Operation) -> str:
+    """Return why TFLite Micro does not run an operation, and what to do; empty: it does."""
     if op.name not in _KNOWN:
         return "it has no such operation; replace it in the network"
-    if op.name in _WEIGHTED and place.dtype(op.inputs[0]) == "float32" and place.dtype(op.inputs[1]) != "float32":
-        return 'it has no kernels for int8 weights with float activations; quantize with kind = "int8"'
-    if op.name in _WEIGHTED and place.dtype(op.inputs[0]) == "uint8":
-        return "it has no kernels for uint8 activations and weights; quantize to int8, or convert the network again"
+    if op.name in _WEIGHTED:
+        given, weights = (graph.tensors[index].dtype for index in op.inputs[:2])
+        if given == "float32" and weights != "float32":
+            return 'it has no kernels for int8 weights with float activations; quantize with kind = "int8"'
+        if given == "uint8":
+            return "it has no kernels for uint8 activations and weights; quantize to int8, or convert the network again"
     computing = op.name not in ("QUANTIZE", "DEQUANTIZE")
-    if computing and any(place.dtype(index).startswith("float") for index in op.outputs):
+    if computing and any(graph.tensors[index].dtype.startswith("float") for index in op.outputs):
         return 'it computes in float, and the kit is for integers; quantize with kind = "int8"'
     rule = _RULES.get(op.name)
-    return rule(place) if rule else ""
+    return rule(graph, op) if rule else ""
 
 
-def _concatenation(place: _Place) -> str:
-    op, made = place.op, place.scale(place.op.outputs[0])
+def _scale(graph: Model, index: int) -> tuple[float, int] | None:
+    tensor = graph.tensors[index]
+    return (float(tensor.scale[0]), int(tensor.zero_point[0])) if len(tensor.scale) else None
+
+
+def _concatenation(graph: Model, op: Operation) -> str:
+    made = _scale(graph, op.output)
     if len(op.inputs) > _MOST_JOINED:
         return f"it joins {len(op.inputs)} tensors, at most {_MOST_JOINED} can be; join in two steps"
-    if place.options.fusedActivationFunction != schema.ActivationFunctionType.NONE:
+    if op.activation != "NONE":
         return "an activation is fused into it; put the activation before the concatenation"
-    other = next((index for index in op.inputs if place.scale(index) != made), None)
+    other = next((index for index in op.inputs if _scale(graph, index) != made), None)
     if other is None:
         return ""
     return (
-        f"{place.graph.tensors[other].name} has another scale or zero point than the output; quantize with ghost-edge, "
+        f"{graph.tensors[other].name} has another scale or zero point than the output; quantize with ghost-edge, "
         "which gives them one"
     )
 
 
-def _constant(what: str, *places: int) -> Callable[[_Place], str]:
-    def rule(place: _Place) -> str:
-        return (
-            "" if place.is_constant(*places) else f"its {what} must be constant; compute them when the network is built"
-        )
+def _constant(what: str, *places: int) -> Callable[[Model, Operation], str]:
+    def rule(graph: Model, op: Operation) -> str:
+        is_constant = all(graph.tensors[op.inputs[place]].constant for place in places)
+        return "" if is_constant else f"its {what} must be constant; compute them when the network is built"
 
     return rule
 
 
-def _hard_swish(place: _Place) -> str:
-    given, made = (place.scale(index) for index in (place.op.inputs[0], place.op.outputs[0]))
+def _hard_swish(graph: Model, op: Operation) -> str:
+    given, made = (_scale(graph, index) for index in (op.inputs[0], op.output))
     if given is None or made is None:
         return 'its input or output has no scale; quantize with kind = "int8"'
     # as its Prepare() computes it: in float32, and the exponent of m * 2**e with m in [0.5, 1)
@@ -135,7 +117,7 @@ def _hard_swish(place: _Place) -> str:
     return "its output scale is under 1/128 of its input scale; calibrate again, with real images"
 
 
-_RULES: dict[str, Callable[[_Place], str]] = {
+_RULES: dict[str, Callable[[Model, Operation], str]] = {
     "CONCATENATION": _concatenation,
     "STRIDED_SLICE": _constant("begin, end and strides", 1, 2, 3),
     "SLICE": _constant("begin and size", 1, 2),
