@@ -97,8 +97,10 @@ def measure(name: str, tflite: Path, int8_onnx: Path, inputs: Inputs, labels: ND
     from ghost_edge.core.accuracy import sqnr_db
     from ghost_edge.core.tasks.classification import compare
     from ghost_edge.host.onnx.compare import LIMIT_LSB, compare_ops
+    from ghost_edge.host.tflite.graph import read_model
 
-    operations = compare_ops(tflite, int8_onnx.read_bytes(), inputs[:: max(1, len(inputs) // OPERATION_IMAGES)])
+    images = inputs[:: max(1, len(inputs) // OPERATION_IMAGES)]
+    operations = compare_ops(read_model(tflite), int8_onnx.read_bytes(), images)
     reference = answers(tflite, inputs, "reference")
     xnnpack, ours = answers(tflite, inputs, "default"), answers(int8_onnx, inputs, "default")
     changed = [int((each.argmax(axis=1) != reference.argmax(axis=1)).sum()) for each in (xnnpack, ours)]

@@ -77,15 +77,14 @@ def convert_shipped(name: str, data: Path, folder: Path) -> Path:
 
 def make_files(folder: Path) -> dict[str, Path]:
     """Make our file and the peers' from the one network in the folder."""
-    from ghost_edge.host.onnx.float import OnnxFloat
     from ghost_edge.host.onnx.float import export as export_float
-    from ghost_edge.host.onnx.int8 import OnnxInt8
-    from ghost_edge.host.onnx.int8 import export as export_int8
+    from ghost_edge.host.onnx.int8 import to_onnx
+    from ghost_edge.host.tflite.graph import read_model
 
     (int8,), (source,) = folder.glob("*_int8.tflite"), folder.glob("[!.]*_float.tflite")
     files = {by: folder / f"{by}.onnx" for by in (OURS, *BARS)}
-    files[OURS].write_bytes(export_int8(OnnxInt8(), int8))
-    files["float"].write_bytes(export_float(OnnxFloat(), source))
+    files[OURS].write_bytes(to_onnx(read_model(int8)))
+    files["float"].write_bytes(export_float(read_model(source)))
     run_tf2onnx(int8, files["tf2onnx"])
     quantize_static(files["float"], files["quantize_static"])
     return files

@@ -89,11 +89,11 @@ def shuffle_one_layer(folder: Path, dataset: Dataset) -> None:
 
 
 def calibrate_on_noise(folder: Path, dataset: Dataset) -> None:
-    source, preprocess = folder / NAMES["float"], read_manifest(folder).preprocess
-    rng, graph = np.random.default_rng(0), read_model(source)
+    graph, preprocess = read_model(folder / NAMES["float"]), read_manifest(folder).preprocess
+    rng = np.random.default_rng(0)
     noise = (prepare(rng.integers(0, 256, (28, 28, 1), np.uint8), preprocess) for _ in range(50))
-    ranges, int8 = ESTIMATORS["minmax"](observe(source, graph, noise, say=lambda done: None), graph), QUANTIZERS["int8"]
-    (folder / NAMES["quantized"]).write_bytes(int8.quantize(int8.options(), source, ranges))
+    ranges, int8 = ESTIMATORS["minmax"](observe(graph, noise), graph), QUANTIZERS["int8"]
+    (folder / NAMES["quantized"]).write_bytes(int8.quantize(int8.options(), graph, ranges))
     evaluate_again(folder, dataset, preprocess)
 
 

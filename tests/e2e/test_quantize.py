@@ -15,8 +15,8 @@ from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.explore import mixed_precision as mixing
 from ghost_edge.host.explore.planner import segments
 from ghost_edge.host.recipe.schema import load_recipe
-from ghost_edge.host.tflite.edit import Flat
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.edit import replace_values
+from ghost_edge.host.tflite.graph import parse_model, read_model
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -65,16 +65,15 @@ def test_a_refinement_that_does_not_help_is_in_neither_file(converted: Path, rep
     recipe = load_recipe(repository / "models" / "ghostnet_mnist.toml")
     out = Path(shutil.copytree(converted, tmp_path / "out"))
     work = Work(recipe, places_for(recipe.path.parent), out, lambda share, text: None)
-    source = work.path(work.names.source)
+    source = read_model(work.path(work.names.source))
 
     def spoil(content: bytes) -> bytes:
-        flat = Flat(content)
-        *_, bias = (op.inputs[2] for op in flat.ops if op.name == "CONV_2D")
-        flat.values(bias)[:] += 10_000
-        return bytes(flat.content)
+        model = parse_model(content)
+        *_, bias = (op.inputs[2] for op in model.operations if op.name == "CONV_2D")
+        return replace_values(model, {bias: model.values(bias) + 10_000})
 
     steps = [("a step that spoils", spoil)]
-    parts = segments(read_model(source))
+    parts = segments(source)
     bench = mixing._Bench(work, mixing.estimate(work, source), steps, parts, tmp_path, "int16")
     plan = tuple(number == 0 for number in range(len(parts)))
     plain = mixing._Bench(work, bench.ranges, [], parts, tmp_path / "plain", "int16")

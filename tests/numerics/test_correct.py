@@ -23,8 +23,8 @@ from ghost_edge.host.quantization import refine
 from ghost_edge.host.quantization.bias_correction import correct_biases, mean_output
 from ghost_edge.host.quantization.int8 import Int8
 from ghost_edge.host.recipe.schema import Recipe, load_recipe
-from ghost_edge.host.tflite.edit import WEIGHTED, Flat
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.edit import replace_values
+from ghost_edge.host.tflite.graph import WEIGHTED, Model, read_model
 
 pytestmark = pytest.mark.slow
 INT8 = "ghostnet_mnist_int8.tflite"
@@ -49,11 +49,13 @@ def test_the_mean_output_of_a_layer_is_that_of_the_interpreter(
     path = tmp_path / "layer.tflite"
     path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(keras.Model(image, make()(image))).convert())
     inputs = list(np.random.default_rng(0).normal(2, 1, size=(3, 1, 9, 8, 4)).astype(np.float32))
-    means, flat = observe_means(path, read_model(path), inputs), Flat(path.read_bytes())
-    op = next(op for op in flat.ops if op.name in WEIGHTED)
-    made = mean_output(flat, op, flat.values(op.inputs[1]).astype(np.float64), means[flat.name(op.inputs[0])])
+    model = read_model(path)
+    means = observe_means(model, inputs)
+    op = next(op for op in model.operations if op.name in WEIGHTED)
+    given, output = (means[model.tensors[index].name] for index in (op.inputs[0], op.output))
+    made = mean_output(model, op, model.values(op.inputs[1]).astype(np.float64), given)
     # float32 sums in the interpreter; Keras' bias is 0
-    assert_allclose(made, means[flat.name(op.output)].reshape(-1, len(made)).mean(0), atol=1e-4)
+    assert_allclose(made, output.reshape(-1, len(made)).mean(0), atol=1e-4)
 
 
 def work(folder: Path, recipe: Recipe, **options: bool) -> Work:
@@ -74,19 +76,16 @@ def folder(converted: Path, tmp_path: Path) -> Path:
 
 def test_only_biases_are_changed(converted: Path, folder: Path, recipe: Recipe) -> None:
     quantize.run(work(folder, recipe, correct_bias=False))
-    before, after = Flat((folder / INT8).read_bytes()), Flat((converted / INT8).read_bytes())
+    before, after = read_model(folder / INT8), read_model(converted / INT8)
     assert before.content != after.content
-    assert read_model(folder / INT8) == read_model(converted / INT8)
-    for op in before.ops:
-        for index in op.inputs[1:2] if op.name in WEIGHTED else ():
-            assert (before.values(index) == after.values(index)).all()
-            before.values(op.inputs[2])[:] = after.values(op.inputs[2])
+    biases = [op.inputs[2] for op in before.operations if op.name in WEIGHTED]
+    corrected = replace_values(before, {index: after.values(index) for index in biases})
     # and the twin that the card names, which has the same biases
     twins = [read_card(each / INT8) for each in (folder, converted)]
     assert all(twins)
     digests = [card.twin_sha256.encode() for card in twins if card]
     assert digests[0] != digests[1]
-    assert before.content.replace(*digests) == after.content
+    assert corrected.replace(*digests) == after.content
 
 
 def test_a_correction_that_does_not_help_is_not_kept(
@@ -95,8 +94,8 @@ def test_a_correction_that_does_not_help_is_not_kept(
     quantize.run(work(folder, recipe, correct_bias=False))
     plain = (folder / INT8).read_bytes()
 
-    def twice_wrong(float_tflite: bytes, int8_tflite: bytes, means: dict[str, np.ndarray]) -> bytes:
-        return correct_biases(float_tflite, int8_tflite, {name: -4 * values for name, values in means.items()})
+    def twice_wrong(source: Model, quantized: Model, means: dict[str, np.ndarray]) -> bytes:
+        return correct_biases(source, quantized, {name: -4 * values for name, values in means.items()})
 
     monkeypatch.setattr(refine, "correct_biases", twice_wrong)
     quantize.run(work(folder, recipe))

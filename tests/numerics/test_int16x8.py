@@ -45,7 +45,7 @@ def powers_of_two(tflite: Path) -> Ranges:
 
 def test_scales_that_are_powers_of_two_add_up(addition: Path, tmp_path: Path) -> None:
     path = tmp_path / "int16.tflite"
-    path.write_bytes(quantize(Int8(), addition, powers_of_two(addition)))
+    path.write_bytes(quantize(Int8(), read_model(addition), powers_of_two(addition)))
     model = open_model(path)
     values = np.random.default_rng(0).integers(-8000, 8000, (1, 4, 4, 2), np.int16)
     model.set_inputs([values])
@@ -57,6 +57,6 @@ def test_scales_that_are_powers_of_two_add_up(addition: Path, tmp_path: Path) ->
 
 def test_without_our_flag_the_interpreter_would_refuse_them(addition: Path, tmp_path: Path) -> None:
     path = tmp_path / "plain.tflite"
-    path.write_bytes(apply(recipe.static_wi8_ai16(), addition, powers_of_two(addition)))
+    path.write_bytes(apply(recipe.static_wi8_ai16(), read_model(addition), powers_of_two(addition)))
     with pytest.raises(DeviceError, match=r"cannot allocate it: .*input\d_shift"):
         open_model(path)

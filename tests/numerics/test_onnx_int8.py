@@ -19,9 +19,9 @@ from operations import AROUND, COMMON, SHAPE, convert, tensor
 from ghost_edge.core.errors import ConversionError, RecipeError
 from ghost_edge.host.onnx.builder import in_twin
 from ghost_edge.host.onnx.compare import compare_ops, first_apart
-from ghost_edge.host.onnx.int8 import OnnxInt8, export
+from ghost_edge.host.onnx.int8 import OnnxInt8, to_onnx
 from ghost_edge.host.onnx.operations import OPS
-from ghost_edge.host.tflite.edit import Flat, add_tensor, make_operation, pack, unpack
+from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
 from ghost_edge.host.tflite.graph import read_model
 
 BAR = 0.99  # share of equal values
@@ -94,7 +94,7 @@ def int8(converted: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def model(int8: Path) -> onnx.ModelProto:
-    return onnx.load_from_string(export(OnnxInt8(), int8))
+    return onnx.load_from_string(to_onnx(read_model(int8)))
 
 
 @pytest.mark.slow
@@ -102,7 +102,7 @@ def model(int8: Path) -> onnx.ModelProto:
 def test_an_operation_gives_what_tflite_gives(name: str, tmp_path: Path) -> None:
     path = convert(FUNCTIONS[name], tmp_path / "op.tflite")
     assert name.split(",")[0].split()[0] in {op.name for op in read_model(path).operations}
-    distances = compare_ops(path, export(OnnxInt8(), path), noise(path))
+    distances = compare_ops(read_model(path), to_onnx(read_model(path)), noise(path))
     assert first_apart(distances, least_equal=BAR) is None
 
 
@@ -134,7 +134,7 @@ def test_an_operation_that_others_write_gives_what_tflite_gives(
 ) -> None:
     path = replaced(convert(FUNCTIONS[function], tmp_path / "op.tflite"), old, new, options, more)
     assert new in {op.name for op in read_model(path).operations}
-    assert first_apart(compare_ops(path, export(OnnxInt8(), path), noise(path)), least_equal=BAR) is None
+    assert first_apart(compare_ops(read_model(path), to_onnx(read_model(path)), noise(path)), least_equal=BAR) is None
 
 
 @pytest.mark.slow
@@ -147,10 +147,10 @@ def test_an_activation_that_the_range_does_not_hold_is_a_limit_behind_the_intege
     options = model.subgraphs[0].operators[0].builtinOptions
     options.fusedActivationFunction = getattr(schema.ActivationFunctionType, activation)
     path.write_bytes(pack(model))
-    content = export(OnnxInt8(), path)
+    content = to_onnx(read_model(path))
     kinds = {node.op_type for node in optimized(content, tmp_path)}
     assert {"QLinearConv", "Clip"} <= kinds
-    assert first_apart(compare_ops(path, content, noise(path)), least_equal=BAR) is None
+    assert first_apart(compare_ops(read_model(path), content, noise(path)), least_equal=BAR) is None
 
 
 def test_every_operation_of_the_table_is_listed_in_the_readme(repository: Path) -> None:
@@ -170,13 +170,13 @@ def test_the_ends_have_the_dtype_and_shape_of_the_tflites(dtype: str, tmp_path: 
     import tensorflow as tf
 
     path = convert(FUNCTIONS["CONV_2D"], tmp_path / "op.tflite", dtype=tf.as_dtype(dtype))
-    content = export(OnnxInt8(), path)
+    content = to_onnx(read_model(path))
     graph, source = onnx.load_from_string(content).graph, read_model(path)
     for end, index in zip((*graph.input, *graph.output), (*source.inputs, *source.outputs), strict=True):
         assert end.name == source.tensors[index].name
         assert tuple(each.dim_value for each in end.type.tensor_type.shape.dim) == source.tensors[index].shape
         assert end.type.tensor_type.elem_type == onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    assert first_apart(compare_ops(path, content, noise(path)), least_equal=BAR) is None
+    assert first_apart(compare_ops(read_model(path), content, noise(path)), least_equal=BAR) is None
 
 
 @pytest.mark.slow
@@ -185,13 +185,13 @@ def test_an_operation_without_a_twin_is_named_with_its_output(tmp_path: Path) ->
     with pytest.raises(
         ConversionError, match=r"op\.tflite: DEPTH_TO_SPACE, which makes \S+, is none of the 32 operations"
     ):
-        export(OnnxInt8(), path)
+        to_onnx(read_model(path))
 
 
 @pytest.mark.slow
 def test_a_float_file_is_refused(converted: Path) -> None:
     with pytest.raises(ConversionError, match=r"is float32, expected int8 or uint8 with a scale"):
-        export(OnnxInt8(), converted / "ghostnet_mnist_float.tflite")
+        to_onnx(read_model(converted / "ghostnet_mnist_float.tflite"))
 
 
 @pytest.mark.parametrize("opset", [16, 22])
@@ -203,40 +203,39 @@ def test_an_opset_that_is_not_written_is_refused(opset: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("opset", [17, 18, 19, 20, 21])
 def test_every_opset_is_the_same_network(opset: int, int8: Path) -> None:
-    content = export(OnnxInt8(opset=opset), int8)
+    content = to_onnx(read_model(int8), OnnxInt8(opset=opset))
     assert onnx.load_from_string(content).opset_import[0].version == opset
-    assert first_apart(compare_ops(int8, content, noise(int8, 3)), least_equal=BAR) is None
+    assert first_apart(compare_ops(read_model(int8), content, noise(int8, 3)), least_equal=BAR) is None
 
 
 @pytest.mark.slow
 def test_the_same_file_gives_the_same_bytes(int8: Path) -> None:
-    assert export(OnnxInt8(), int8) == export(OnnxInt8(), int8)
+    assert to_onnx(read_model(int8)) == to_onnx(read_model(int8))
 
 
 @pytest.mark.slow
 def test_weights_and_biases_are_the_tflites_bytes(int8: Path, model: onnx.ModelProto) -> None:
     constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
-    flat = Flat(int8.read_bytes())
-    weighted = [op for op in flat.ops if op.name in ("CONV_2D", "DEPTHWISE_CONV_2D")]
+    tflite = read_model(int8)
+    weighted = [op for op in tflite.operations if op.name in ("CONV_2D", "DEPTHWISE_CONV_2D")]
     assert len(weighted) == 34
     for op in weighted:
-        weights, bias = (flat.values(index) for index in op.inputs[1:])
+        weights, bias = (tflite.tensors[index] for index in op.inputs[1:])
         order = (3, 0, 1, 2) if op.name == "DEPTHWISE_CONV_2D" else (0, 3, 1, 2)
-        np.testing.assert_array_equal(constants[flat.name(op.inputs[1])], weights.transpose(order))
-        np.testing.assert_array_equal(constants[flat.name(op.inputs[2])], bias)
+        np.testing.assert_array_equal(constants[weights.name], weights.values.transpose(order))
+        np.testing.assert_array_equal(constants[bias.name], bias.values)
 
 
 @pytest.mark.slow
 def test_the_scale_and_zero_point_of_every_tensor_are_the_tflites(int8: Path, model: onnx.ModelProto) -> None:
     constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
-    flat = Flat(int8.read_bytes())
-    seen = 0
-    for index in {index for op in flat.ops for index in op.outputs} - {*flat.graph.outputs}:
-        stored = flat.graph.tensors[index].quantization
+    tflite, seen = read_model(int8), 0
+    for index in {index for op in tflite.operations for index in op.outputs} - {*tflite.outputs}:
+        stored = tflite.tensors[index]
         if f"{index}:scale" in constants:  # all but what a RESHAPE makes
             seen += 1
-            assert constants[f"{index}:scale"] == np.float32(stored.scale[0])
-            assert constants[f"{index}:zero_point"] == stored.zeroPoint[0] + 128
+            assert constants[f"{index}:scale"] == stored.scale[0]
+            assert constants[f"{index}:zero_point"] == stored.zero_point[0] + 128
     assert seen > 40
 
 

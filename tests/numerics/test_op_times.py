@@ -62,7 +62,7 @@ def test_what_makes_a_constant_is_not_timed_and_comes_with_its_reader(tflite: Pa
     source = tflite.with_name("ghostnet_mnist_float.tflite")
     float16 = QUANTIZERS["float16"]
     path = tmp_path / "float16.tflite"
-    path.write_bytes(float16.quantize(float16.options(), source, NOTHING))
+    path.write_bytes(float16.quantize(float16.options(), read_model(source), NOTHING))
     graph, times = read_model(path), time_operations(path)
     constant = [all(graph.tensors[index].constant for index in each.inputs) for each in graph.operations]
     assert [time == 0 for time in times] == constant

@@ -38,10 +38,6 @@ def graph(tflite: Path) -> Model:
     return read_model(tflite)
 
 
-def seen(tflite: Path, graph: Model, inputs: list[np.ndarray]) -> Observed:
-    return observe(tflite, graph, inputs, say=lambda done: None)
-
-
 def lows(observed: Observed) -> np.ndarray:
     return np.array([each.low for each in observed.histograms])
 
@@ -52,7 +48,7 @@ def highs(observed: Observed) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def observed(tflite: Path, graph: Model) -> Observed:
-    return seen(tflite, graph, INPUTS)
+    return observe(graph, INPUTS)
 
 
 def test_ranges_are_those_of_an_independent_run_with_reference_kernels(
@@ -87,12 +83,12 @@ def test_the_order_of_the_images_does_not_matter(
     tflite: Path, graph: Model, observed: Observed, tmp_path: Path
 ) -> None:
     save_observed(observed, tmp_path / "a.npz")
-    save_observed(seen(tflite, graph, INPUTS[::-1]), tmp_path / "b.npz")
+    save_observed(observe(graph, INPUTS[::-1]), tmp_path / "b.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
 def test_more_images_never_narrow_a_range(tflite: Path, graph: Model, observed: Observed) -> None:
-    fewer = seen(tflite, graph, INPUTS[:2])
+    fewer = observe(graph, INPUTS[:2])
     assert (lows(fewer) >= lows(observed)).all()
     assert (highs(fewer) <= highs(observed)).all()
 
@@ -104,8 +100,8 @@ def test_as_many_values_are_counted_as_the_tensors_hold(graph: Model, observed: 
 
 
 def test_channels_and_means_are_those_of_the_same_values(tflite: Path, graph: Model, observed: Observed) -> None:
-    channels = observe_channels(tflite, graph, INPUTS, say=lambda done: None)
-    means = observe_means(tflite, graph, INPUTS)
+    channels = observe_channels(graph, INPUTS)
+    means = observe_means(graph, INPUTS)
     assert_array_equal([channels[name][0].min() for name in observed.names], lows(observed))
     assert_array_equal([channels[name][1].max() for name in observed.names], highs(observed))
     assert_allclose(means[graph.tensors[graph.inputs[0]].name], np.mean(INPUTS, axis=0), atol=1e-6)  # float32 inputs
@@ -113,14 +109,14 @@ def test_channels_and_means_are_those_of_the_same_values(tflite: Path, graph: Mo
 
 
 def test_other_images_give_other_ranges(tflite: Path, graph: Model, observed: Observed) -> None:
-    halved = seen(tflite, graph, [image / 2 for image in INPUTS])
+    halved = observe(graph, [image / 2 for image in INPUTS])
     assert (np.abs(highs(halved) - highs(observed)) > 1e-3).mean() > 0.5
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_an_image_that_makes_the_model_answer_nan_is_numbered(tflite: Path, graph: Model, value: float) -> None:
     with pytest.raises(DataError, match="calibration image 1 makes the float model answer NaN or infinity"):
-        seen(tflite, graph, [INPUTS[0], np.full_like(INPUTS[0], value)])
+        observe(graph, [INPUTS[0], np.full_like(INPUTS[0], value)])
 
 
 def test_ranges_survive_a_round_trip(observed: Observed, tmp_path: Path) -> None:
@@ -195,7 +191,7 @@ def test_both_sides_of_a_ghost_module_have_one_range(graph: Model, observed: Obs
 def test_two_processes_see_what_one_sees(tflite: Path, graph: Model) -> None:
     rng = np.random.default_rng(0)
     inputs = [rng.normal(0, wide, (1, 28, 28, 1)).astype(np.float32) for wide in np.linspace(0.1, 9, 41)]
-    one, two = seen(tflite, graph, inputs), observe_halves(tflite, graph, inputs, say=lambda done: None)
+    one, two = observe(graph, inputs), observe_halves(graph, inputs)
     assert one.names == two.names
     for first, second in zip(one.histograms, two.histograms):
         assert (first.exponent, first.low, first.high) == (second.exponent, second.low, second.high)
@@ -206,4 +202,4 @@ def test_an_image_of_the_other_process_is_named_by_its_own_number(tflite: Path, 
     inputs = [np.zeros((1, 28, 28, 1), np.float32) for _ in range(40)]
     inputs[37][0, 3, 3] = np.inf
     with pytest.raises(DataError, match=r"^calibration image 37 makes the float model answer NaN or infinity"):
-        observe_halves(tflite, graph, inputs, say=lambda done: None)
+        observe_halves(graph, inputs)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Image
@@ -23,7 +22,7 @@ from ghost_edge.device.evaluate import stored_input
 from ghost_edge.host.calibration.histogram import HALF, Histogram
 from ghost_edge.host.calibration.observe import Observed
 from ghost_edge.host.calibration.shared_scales import one_scale
-from ghost_edge.host.tflite.activations import activations
+from ghost_edge.host.tflite.activations import activations, open_interpreter
 from ghost_edge.host.tflite.graph import Model, Operation
 
 COLUMNS = (
@@ -73,28 +72,26 @@ class LayerLoss:
     healed: tuple[str, ...] = ()
 
 
-def measure(
-    source: Path, graph: Model, quantized: Path, images: Sequence[Image], preprocess: Preprocess
-) -> dict[str, Seen]:
-    """Run both files on images, uint8 [H, W, C]; every activation that has one name in both, by that name.
+def measure(source: Model, quantized: Model, images: Sequence[Image], preprocess: Preprocess) -> dict[str, Seen]:
+    """Run both models on images, uint8 [H, W, C]; return every activation that has one name in both, by that name.
 
-    graph: of the source. The quantized file runs on reference kernels: what is lost is the file's own doing.
+    The quantized model runs on reference kernels: its loss is the file's, not that of a kernel.
     """
-    stored = _open(quantized)
-    given, twins = _spec(stored.get_input_details()[0]), {each["name"]: each for each in stored.get_tensor_details()}
-    if given.holds_bytes:
+    stored, given = open_interpreter(quantized, "reference"), quantized.tensors[quantized.inputs[0]]
+    twins = {each.name: each for each in quantized.tensors}
+    if given.spec.holds_bytes:
         del twins[given.name]  # pixels, where the float file's input has them normalised
 
     def inputs() -> Iterator[NDArray[np.float32]]:
         for image in images:
-            stored.set_tensor(stored.get_input_details()[0]["index"], stored_input(image, preprocess, given, quantized))
+            stored.set_tensor(given.index, stored_input(image, preprocess, given.spec, Path(quantized.name)))
             stored.invoke()
             yield prepare(image, preprocess)
 
     parts: dict[str, list[Seen]] = {}
-    for name, values in activations(source, graph, inputs(), lambda done: None):
+    for name, values in activations(source, inputs()):
         if name in twins:
-            now = compare(values, stored.get_tensor(twins[name]["index"]), _spec(twins[name]))
+            now = compare(values, stored.get_tensor(twins[name].index), twins[name].spec)
             parts.setdefault(name, []).append(now)
     return {name: _merge(each) for name, each in parts.items()}
 
@@ -155,19 +152,6 @@ def _reach(spec: TensorSpec) -> tuple[float, float]:
 
 def _db(noise: float) -> Optional[float]:
     return 10 * math.log10(1 / noise) if noise > 0 else None
-
-
-def _open(path: Path) -> Interpreter:
-    keep = {"experimental_preserve_all_tensors": True, "experimental_op_resolver_type": OpResolverType.BUILTIN_REF}
-    interpreter = Interpreter(str(path), num_threads=1, **keep)
-    interpreter.allocate_tensors()
-    return interpreter
-
-
-def _spec(detail: Mapping[str, Any]) -> TensorSpec:
-    scale, zero_point = detail["quantization"]
-    shape = tuple(map(int, detail["shape"]))
-    return TensorSpec(detail["name"], shape, np.dtype(detail["dtype"]).name, float(scale), int(zero_point))
 
 
 def _merge(parts: Sequence[Seen]) -> Seen:

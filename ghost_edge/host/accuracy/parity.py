@@ -21,10 +21,10 @@ from ghost_edge.core.tables import Column
 from ghost_edge.device.bench import random_input
 from ghost_edge.device.evaluate import RunOptions, predict, stored_input
 from ghost_edge.device.runtimes.onnx import PRECISE
-from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed, open_model
+from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
 from ghost_edge.host.onnx import add_card
 from ghost_edge.host.onnx.compare import LEAST_EQUAL, LIMIT_LSB, OpDistance, compare_ops, first_apart
-from ghost_edge.host.onnx.int8 import OnnxInt8, export
+from ghost_edge.host.onnx.int8 import OnnxInt8, to_onnx
 from ghost_edge.host.tflite.graph import read_model
 
 KERAS, REFERENCE, UNASKED = "Keras", "int8 reference", "int8 .onnx unasked"
@@ -83,6 +83,7 @@ def measure_parity(
 
     files: by role, as RUNS names them. keras: its own answers, float32 [N, classes]; None: it is left out.
     """
+    quantized = read_model(files["quantized"])
     logits, refused = {KERAS: keras} if keras is not None else {}, []
     for label, (role, runtime, kernels) in RUNS.items():
         if role not in files or not is_installed(runtime):
@@ -95,10 +96,10 @@ def measure_parity(
             refused.append(str(error))
     operations: Sequence[OpDistance] = ()
     if "int8_onnx" in files:
-        spec = open_model(files["quantized"]).inputs[0]
+        spec = quantized.tensors[quantized.inputs[0]].spec
         given = (stored_input(image, preprocess, spec, files["quantized"]) for image in images)
-        operations = compare_ops(files["quantized"], files["int8_onnx"].read_bytes(), given)
-    pairs = compare_runs(logits, read_model(files["quantized"]).output_scale)
+        operations = compare_ops(quantized, files["int8_onnx"].read_bytes(), given)
+    pairs = compare_runs(logits, quantized.output_scale)
     return Parity(len(images), tuple(logits), pairs, tuple(operations), tuple(refused))
 
 
@@ -196,21 +197,21 @@ def rows(parity: Parity) -> list[dict[str, Any]]:
 def export_twin(options: OnnxInt8, tflite: Path, path: Path) -> list[OpDistance]:
     """Write the .onnx twin of any int8 .tflite file, and return how far its operations are from the file's own.
 
-    Raises what export() and compare_ops() raise, ConversionError where an operation is not its own: then nothing is
+    Raises what to_onnx() and compare_ops() raise, ConversionError where an operation is not its own: then nothing is
     written.
     """
     for file, suffix in ((tflite, ".tflite"), (path, ".onnx")):
         if file.suffix != suffix:
             raise RecipeError(f"{file} is not named {suffix}; export takes an int8 .tflite and writes an .onnx")
-    specs = open_model(tflite, kernels="reference").inputs  # which refuses what is damaged
-    rng = np.random.default_rng(0)
+    model, rng = read_model(tflite), np.random.default_rng(0)
+    specs = [model.tensors[index].spec for index in model.inputs]
     if len(specs) != 1:
         raise ArtifactError(f"{tflite} has {len(specs)} inputs; only a model with one can be compared with its twin")
     try:
-        content = export(options, tflite)
+        content = to_onnx(model, options)
     except ConversionError as error:
         raise ConversionError(f"{error}; export takes full-integer files of the operations it knows") from error
-    operations = compare_ops(tflite, content, (random_input(specs[0], rng) for _ in range(_RANDOM)))
+    operations = compare_ops(model, content, (random_input(specs[0], rng) for _ in range(_RANDOM)))
     check_operations(operations, path.name, tflite.name, "report it with the file")
     card = read_card(tflite)
     if card is not None:

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from ghost_edge.core.dataset import Image, Item, Lazy, spread
 from ghost_edge.core.files import read_npz, save_npz
 from ghost_edge.core.preprocess import Preprocess, prepare
-from ghost_edge.core.progress import Say as Progress
-from ghost_edge.core.progress import count
+from ghost_edge.core.progress import Say, count
 from ghost_edge.device.isolate import run_isolated
 from ghost_edge.host.calibration.histogram import Histogram, histogram, merge
-from ghost_edge.host.tflite.activations import Inputs, Say, activations
+from ghost_edge.host.tflite.activations import Count, Inputs, activations, ignore
 from ghost_edge.host.tflite.graph import Model
 
 _WORTH_A_PROCESS = 32  # images
@@ -63,64 +62,58 @@ def enough(items: Sequence[Item], most: int, size: int) -> list[Item]:
     return spread(items, max(_LEAST, min(most, _PIXELS // size**2)))
 
 
-def observe_images(
-    tflite: Path, graph: Model, images: Sequence[Image], preprocess: Preprocess, say: Progress
-) -> Observed:
+def observe_images(model: Model, images: Sequence[Image], preprocess: Preprocess, say: Say) -> Observed:
     """Run images, uint8 [H, W, C], through a float .tflite and count the values of every activation.
 
     Raises DataError when an activation is NaN or infinite.
     """
     inputs = Lazy(lambda index: prepare(images[index], preprocess), range(len(images)))
-    return observe_halves(tflite, graph, inputs, say=count(say, len(images)))
+    return observe_halves(model, inputs, say=count(say, len(images)))
 
 
-def observe(tflite: Path, graph: Model, inputs: Inputs, say: Say, first: int = 0) -> Observed:
+def observe(model: Model, inputs: Inputs, say: Count = ignore, first: int = 0) -> Observed:
     """Run model inputs, float32 [1, ...], and count the values of every activation; first: number of the first one.
 
     Neither extremes nor counts depend on the order of the images, unlike a moving average; memory does not grow with
     their number. Raises DataError when an activation is NaN or infinite.
     """
     seen: dict[str, Histogram] = {}
-    for name, values in activations(tflite, graph, inputs, say, first):
+    for name, values in activations(model, inputs, say, first):
         now = histogram(values)
         seen[name] = merge((seen[name], now)) if name in seen else now
     return Observed(tuple(seen), tuple(seen.values()))
 
 
-def observe_halves(tflite: Path, graph: Model, inputs: Sequence[NDArray[np.float32]], *, say: Say) -> Observed:
+def observe_halves(model: Model, inputs: Sequence[NDArray[np.float32]], say: Count = ignore) -> Observed:
     """observe() by two processes, half of the inputs each, where there are two cores; the same histograms.
 
     Neither the interpreter nor the counting gains from threads: both wait for Python's lock.
     """
     if len(os.sched_getaffinity(0)) < 2 or len(inputs) < _WORTH_A_PROCESS:
-        return observe(tflite, graph, inputs, say=say)
+        return observe(model, inputs, say=say)
     half = len(inputs) // 2
     with concurrent.futures.ThreadPoolExecutor(1) as waiting:
-        rest = waiting.submit(run_isolated, observe, tflite, graph, inputs[half:], _quiet, half, timeout_s=_LONGEST_S)
-        first = observe(tflite, graph, inputs[:half], say=lambda done: say(2 * done))
+        rest = waiting.submit(run_isolated, observe, model, inputs[half:], ignore, half, timeout_s=_LONGEST_S)
+        first = observe(model, inputs[:half], say=lambda done: say(2 * done))
         second: Observed = rest.result().unwrap("calibration")
     pairs = zip(first.histograms, second.histograms)
     return Observed(first.names, tuple(merge(pair) for pair in pairs))
 
 
-def _quiet(done: int) -> None:
-    """Progress of a process that has no terminal."""
-
-
-def observe_channels(tflite: Path, graph: Model, inputs: Inputs, *, say: Say) -> dict[str, NDArray[np.float32]]:
+def observe_channels(model: Model, inputs: Inputs, say: Count = ignore) -> dict[str, NDArray[np.float32]]:
     """The lowest and highest value in each channel of every activation: name to float32 [2, C]; else as observe()."""
     seen: dict[str, NDArray[np.float32]] = {}
-    for name, values in activations(tflite, graph, inputs, say):
+    for name, values in activations(model, inputs, say):
         rows = values.reshape(-1, values.shape[-1] if values.shape else 1)
         low, high = seen.get(name, (rows[0], rows[0]))
         seen[name] = np.stack([np.minimum(low, rows.min(0)), np.maximum(high, rows.max(0))])
     return seen
 
 
-def observe_means(tflite: Path, graph: Model, inputs: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
+def observe_means(model: Model, inputs: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
     """The mean over images of every activation, float64 [...] by name; else as observe()."""
     sums: dict[str, NDArray[np.float64]] = {}
-    for name, values in activations(tflite, graph, inputs, lambda done: None):
+    for name, values in activations(model, inputs):
         sums[name] = sums.get(name, 0.0) + values.astype(np.float64)
     return {name: values / len(inputs) for name, values in sums.items()}
 

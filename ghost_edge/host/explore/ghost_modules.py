@@ -212,6 +212,6 @@ def convert_int8(model: keras.Model, path: Path) -> None:
     write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert(), path)
     noise = np.random.default_rng(0).normal(size=(4, *model.input_shape)).astype(np.float32)
     graph = read_model(path)
-    ranges = ESTIMATORS["minmax"](observe(path, graph, noise, say=lambda done: None), graph)
+    ranges = ESTIMATORS["minmax"](observe(graph, noise), graph)
     int8 = QUANTIZERS["int8"]
-    write_bytes(int8.quantize(int8.options(), path, ranges), path)
+    write_bytes(int8.quantize(int8.options(), graph, ranges), path)

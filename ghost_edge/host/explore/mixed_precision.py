@@ -35,7 +35,8 @@ from ghost_edge.host.quantization.mixed import PRECISIONS, Mixed, Span, quantize
 from ghost_edge.host.quantization.refine import Refinement, find_refinements, hold_back, keep_better
 from ghost_edge.host.recipe.schema import Calibration, Choice, Recipe, require
 from ghost_edge.host.report.summary import COLUMNS, accuracy_cells
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.activations import predict_content
+from ghost_edge.host.tflite.graph import Model, read_model
 
 Judge = Callable[[Path], Accuracy]
 REPORT = "mixed.json"
@@ -155,9 +156,9 @@ class _Bench:
     folder: Path
     precision: str
 
-    @property
-    def source(self) -> Path:
-        return self.work.path(self.work.names.source)
+    @functools.cached_property
+    def source(self) -> Model:
+        return read_model(self.work.path(self.work.names.source))
 
     @property
     def everything(self) -> Plan:
@@ -188,10 +189,10 @@ class _Bench:
         return path
 
 
-def estimate(work: Work, source: Path) -> Ranges:
+def estimate(work: Work, source: Model) -> Ranges:
     """Return the ranges that the recipe's estimator chooses from the observed histograms."""
     options: Calibration = require(work.recipe.calibration, "calibration", "convert")
-    return ESTIMATORS[options.ranges](load_observed(work.path(work.names.ranges)), read_model(source))
+    return ESTIMATORS[options.ranges](load_observed(work.path(work.names.ranges)), source)
 
 
 def held_back(work: Work) -> Sequence[Image]:
@@ -204,10 +205,10 @@ def _open_benches(work: Work, folder: Path) -> list[_Bench]:
 
     float32 is none on a Cortex-A9 (see docs/how-to/board.md).
     """
-    source = work.path(work.names.source)
+    source = read_model(work.path(work.names.source))
     images, options = choose_images(work.recipe, work.places).images, work.recipe.quantization.options
     steps = find_refinements(source, images, work.recipe.preprocess, options, part(work.tell, 0.0, 0.5))
-    parts = segments(read_model(source))
+    parts = segments(source)
     precisions = PRECISIONS[1:] if work.recipe.target == "zynq7000" else PRECISIONS
     benches = [_Bench(work, estimate(work, source), steps, parts, folder, each) for each in precisions]
     times = alternate([bench.make(bench.everything) for bench in benches], rounds=_ROUNDS)
@@ -248,7 +249,7 @@ def _noises(bench: _Bench) -> Iterator[float]:
     """Power of the logits' noise with no segment in int8, then with each alone."""
     count, preprocess = len(bench.parts), bench.work.recipe.preprocess
     images = held_back(bench.work)[:_IMAGES]
-    reference = predict(bench.source, images, preprocess)
+    reference = predict_content(bench.source.content, images, preprocess)
     for alone in range(-1, count):
         logits = predict(bench.make(tuple(number != alone for number in range(count))), images, preprocess)
         bench.work.tell(_SEARCH / 2 * (1 + (alone + 2) / (count + 1)), f"noise of segment {alone + 1} of {count}")

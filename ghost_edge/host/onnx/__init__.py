@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ghost_edge.core.metadata import NAME
 from ghost_edge.host.onnx import int8
 from ghost_edge.host.onnx.float import OnnxFloat
 from ghost_edge.host.onnx.float import export as export_float
+from ghost_edge.host.tflite.graph import Model
 
 
 class Exporter(NamedTuple):
@@ -19,14 +19,14 @@ class Exporter(NamedTuple):
     """
 
     options: type[Any]
-    export: Callable[[Any, Path], bytes]
+    export: Callable[[Model, Any], bytes]
     suffix: str
     source: str
 
 
 EXPORTERS: dict[str, Exporter] = {
     "onnx_float": Exporter(OnnxFloat, export_float, "_float.onnx", "float"),
-    "onnx_int8": Exporter(int8.OnnxInt8, int8.export, "_int8.onnx", "quantized"),
+    "onnx_int8": Exporter(int8.OnnxInt8, int8.to_onnx, "_int8.onnx", "quantized"),
 }
 
 

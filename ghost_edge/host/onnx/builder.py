@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import collections
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from ghost_edge.core.errors import ArtifactError, ConversionError
-from ghost_edge.host.tflite.edit import unpack
-from ghost_edge.host.tflite.graph import Model, Operation, read_model
+from ghost_edge.core.errors import ConversionError
+from ghost_edge.host.tflite.graph import Model, Operation
 
-_ACTIVATIONS = {value: name for name, value in vars(schema.ActivationFunctionType).items() if not name.startswith("_")}
 _LIMITS = {"NONE": (-np.inf, np.inf), "RELU": (0, np.inf), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}
 _SHIFTS = {"int8": 128, "uint8": 0}  # from a stored value to the twin's: ONNX Runtime is fast with uint8 alone
 Shape = Sequence[int]
@@ -54,11 +50,8 @@ class Draft:
     in arguments are the .tflite's.
     """
 
-    def __init__(self, tflite: Path) -> None:
-        self.file, self.graph = tflite.name, read_model(tflite)
-        self._model = unpack(tflite.read_bytes())
-        operators = zip(self.graph.operations, self._model.subgraphs[0].operators, strict=True)
-        self._options = {op.outputs: operator.builtinOptions for op, operator in operators}
+    def __init__(self, model: Model) -> None:
+        self.file, self.graph = Path(model.name).name, model
         self.ends, self.names = tensor_names(self.graph), twin_names(self.graph)
         self._numbers = {name: index for index, name in enumerate(self.names)}
         self.padded: dict[int, tuple[int, NDArray[Any]]] = {}  # output of a PAD that convolutions do: source, paddings
@@ -84,29 +77,19 @@ class Draft:
         """Where an axis, from the end if negative, is in the twin."""
         return TO_NHWC[axis % 4] if rank == 4 else axis % rank
 
-    def options(self, op: Operation) -> Any:
-        """The flatbuffer's own."""
-        return self._options[op.outputs]
-
     def values(self, op: Operation, place: int) -> NDArray[Any]:
-        """An input that must be a constant."""
+        """Return an input that must be a constant, dtype [shape]."""
         tensor = self.graph.tensors[op.inputs[place]]
-        if not tensor.constant:
+        if tensor.values is None:
             raise self.refusal(op, f"takes {tensor.name}, which is computed, where the twin needs a constant")
-        data = self._model.buffers[self._model.subgraphs[0].tensors[tensor.index].buffer].data
-        stored = np.asarray(data, np.uint8)
-        if stored.size != math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize:
-            raise ArtifactError(
-                f"{self.file} is damaged ({tensor.name} has {stored.size} bytes); copy or convert it again"
-            )
-        return stored.view(tensor.dtype).reshape(tensor.shape)
+        return tensor.values
 
     def scales(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Scales and zero points of a tensor as the .tflite has them: one, or one a channel."""
-        tensor, stored = self.graph.tensors[index], self._model.subgraphs[0].tensors[index].quantization
-        if tensor.dtype not in _SHIFTS or stored is None or stored.scale is None or len(stored.scale) == 0:
+        tensor = self.graph.tensors[index]
+        if tensor.dtype not in _SHIFTS or len(tensor.scale) == 0:
             raise ConversionError(f"{self.file}: {tensor.name} is {tensor.dtype}, expected int8 or uint8 with a scale")
-        return np.array(stored.scale, np.float32), np.array(stored.zeroPoint, np.int64)
+        return tensor.scale, tensor.zero_point
 
     def end_scale(self, index: int) -> tuple[float, int]:
         """Scale and zero point of an input or output as the file's own; 0 for a float one, as in TensorSpec."""
@@ -170,7 +153,7 @@ class Draft:
         own, name = self.shape(index), self.names[index]
         target = tuple(shape) or own
         if self.graph.tensors[index].constant:
-            values = self.values(Operation("", (index,), ()), 0).reshape(target)
+            values = self.graph.values(index).reshape(target)
             return self.constant(f"{name}:{len(target)}d", in_twin(values))
         return name if target == own else self.chain(name, self.reshape(own, target), f"{name}:{list(target)}")
 
@@ -196,7 +179,7 @@ class Draft:
 
     def limits(self, op: Operation, activation: str = "") -> tuple[int, int]:
         """Lowest and highest stored value that the fused or the given activation leaves."""
-        activation = activation or _ACTIVATIONS[getattr(self.options(op), "fusedActivationFunction", 0)]
+        activation = activation or op.activation
         if activation not in _LIMITS:
             raise self.refusal(op, f"has {activation} behind it, expected {', '.join(_LIMITS)}")
         scale, zero_point = self.scale(op.outputs[0])

@@ -5,20 +5,20 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 import onnx
 import onnxruntime
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.device.runtimes.model import one_line
 from ghost_edge.device.runtimes.onnx import PRECISE, refusals
 from ghost_edge.host.onnx.builder import in_twin, tensor_names, twin_names
-from ghost_edge.host.tflite.graph import Model, read_model
+from ghost_edge.host.tflite.activations import open_interpreter
+from ghost_edge.host.tflite.graph import Model
 
 # what rounding explains: the exporter leaves no more than 1 % of the values to the second rounding of TFLite's products
 # (onnx_products), if they are spread evenly; random inputs are not, and some more are seen
@@ -55,18 +55,17 @@ def _least(share: float, values: int) -> float:
     return share - 3 * math.sqrt(share * (1 - share) / values)
 
 
-def compare_ops(tflite: Path, onnx_content: bytes, inputs: Iterable[NDArray[Any]]) -> list[OpDistance]:
+def compare_ops(graph: Model, onnx_content: bytes, inputs: Iterable[NDArray[Any]]) -> list[OpDistance]:
     """Run each operation of both files on the same bytes, those that TFLite's reference kernels make of the inputs.
 
     onnx_content: of onnx_int8.export(), or of a file with its tensor names. inputs: of the .tflite's shape and dtype,
     one array an image. Returns the operations in the order of the graph; one that the twin does within another (a PAD
     in front of a convolution) is left out. Raises ArtifactError where the files do not fit, DataError without inputs.
     """
-    graph = read_model(tflite)
-    interpreter = _open(tflite)
+    interpreter = open_interpreter(graph, "reference")
     session = _open_cut(onnx_content, graph)
     made = [output.name.removesuffix(_MADE) for output in session.get_outputs()]
-    steps = _steps(graph, interpreter)
+    steps = _steps(graph)
     lsb: dict[str, list[NDArray[np.float64]]] = {name: [] for name in made}
     for values in inputs:
         interpreter.set_tensor(graph.inputs[0], values)
@@ -76,7 +75,7 @@ def compare_ops(tflite: Path, onnx_content: bytes, inputs: Iterable[NDArray[Any]
             apart = np.abs(found.astype(np.float64) - expected[name]) / steps.get(name, 1.0)
             lsb[name].append(np.array([np.rint(apart).max(initial=0), np.sum(apart < 0.5), apart.size]))
     if not all(lsb.values()):
-        raise DataError(f"{tflite.name} cannot be compared without inputs; give one array at least")
+        raise DataError(f"{graph.name} cannot be compared without inputs; give one array at least")
     return [_distance(*row, np.array(lsb[row[2]])) for row in _rows(graph) if row[2] in lsb]
 
 
@@ -103,28 +102,13 @@ def _rows(graph: Model) -> Iterator[tuple[int, str, str]]:
     yield from ((len(graph.operations), "OUTPUT", ends[index]) for index in graph.outputs)
 
 
-def _steps(graph: Model, interpreter: Interpreter) -> dict[str, float]:
-    """The size of a step in float outputs; in integers it is one."""
-    scales = {each["index"]: each["quantization"][0] for each in interpreter.get_tensor_details()}
+def _steps(graph: Model) -> dict[str, float]:
+    """Return the size of one LSB of each float output; in integers it is one."""
     ends, inner, steps = tensor_names(graph), twin_names(graph), dict[str, float]()
     for op in graph.operations:
         if op.name == "DEQUANTIZE":
-            steps[ends[op.outputs[0]]] = steps[inner[op.outputs[0]]] = scales[op.inputs[0]]
+            steps[ends[op.outputs[0]]] = steps[inner[op.outputs[0]]] = graph.tensors[op.inputs[0]].spec.scale
     return steps
-
-
-def _open(tflite: Path) -> Interpreter:
-    try:
-        interpreter = Interpreter(
-            str(tflite),
-            experimental_preserve_all_tensors=True,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_REF,  # the same bytes on every machine
-            num_threads=1,
-        )
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise ArtifactError(f"{tflite} is refused by LiteRT: {one_line(error)}") from error
-    return interpreter
 
 
 def _expected(graph: Model, interpreter: Interpreter) -> Values:

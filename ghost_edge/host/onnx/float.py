@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import tempfile
 import warnings
 import zlib
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ghost_edge.core.errors import ConversionError, RecipeError
+from ghost_edge.host.tflite.graph import Model
 
 if TYPE_CHECKING:
     import onnx
@@ -38,23 +40,35 @@ class OnnxFloat:
             raise RecipeError(f"[[export]] opset is {self.opset}; tf2onnx writes 13 to 18")
 
 
-def export(options: OnnxFloat, float_tflite: Path) -> bytes:
-    """Convert to ONNX; the bytes depend on the .tflite alone. Raises ConversionError where tf2onnx refuses."""
+def export(source: Model, options: OnnxFloat = OnnxFloat()) -> bytes:
+    """Convert a float .tflite to ONNX; the bytes depend on it and its name alone.
+
+    Raises ConversionError where tf2onnx refuses.
+    """
     import onnx  # here, because they import TensorFlow
-    from tf2onnx import optimizer, tfonnx
+    from tf2onnx import optimizer
 
     _mend_tf2onnx()
     passes = {name: optimizer._get_optimizers()[name] for name in _PASSES}
     try:
         with warnings.catch_warnings(action="ignore"):  # tf2onnx uses TensorFlow's deprecated interpreter
-            graph = tfonnx.process_tf_graph(None, tflite_path=str(float_tflite), opset=options.opset)
+            graph = _read(source, options.opset)
         graph = optimizer.optimize_graph(graph, catch_errors=False, optimizers=passes)
-        model = rename(graph.make_model(float_tflite.stem))
+        model = rename(graph.make_model(Path(source.name).stem))
         onnx.checker.check_model(model, full_check=True)
     except (ValueError, KeyError, RuntimeError, onnx.checker.ValidationError) as error:
-        raise ConversionError(f"{float_tflite.name} could not be written as ONNX: {error}") from error
+        raise ConversionError(f"{Path(source.name).name} could not be written as ONNX: {error}") from error
     content: bytes = model.SerializeToString(deterministic=True)
     return content
+
+
+def _read(source: Model, opset: int) -> Any:
+    from tf2onnx import tfonnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "float.tflite"
+        path.write_bytes(source.content)
+        return tfonnx.process_tf_graph(None, tflite_path=str(path), opset=opset)
 
 
 def _mend_tf2onnx() -> None:

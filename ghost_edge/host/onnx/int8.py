@@ -13,7 +13,7 @@ from ghost_edge.device.runtimes.model import one_line
 from ghost_edge.device.runtimes.onnx import SCALES
 from ghost_edge.host.onnx.builder import Draft
 from ghost_edge.host.onnx.operations import OPS
-from ghost_edge.host.tflite.graph import Operation
+from ghost_edge.host.tflite.graph import Model, Operation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,14 +27,14 @@ class OnnxInt8:
             raise RecipeError(f"[[export]] opset is {self.opset}; the int8 twin is written in 17 to 21")
 
 
-def export(options: OnnxInt8, tflite: Path) -> bytes:
-    """The twin of an int8 or uint8 .tflite; same file, same bytes.
+def to_onnx(model: Model, options: OnnxInt8 = OnnxInt8()) -> bytes:
+    """Write an int8 or uint8 .tflite as ONNX with the same scales; same file, same bytes.
 
     Activations are uint8 (an int8 one with its zero point + 128), weights and biases the .tflite's bytes, all scales
     its own. A 4-D tensor is NCHW but at the ends of the graph. Raises ArtifactError where the file is damaged,
     ConversionError where an operation or a dtype has no twin.
     """
-    draft = Draft(tflite)
+    draft = Draft(model)
     for index in draft.graph.inputs:
         draft.bridge(index, inward=True)
     for op in draft.graph.operations:

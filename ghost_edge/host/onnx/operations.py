@@ -58,7 +58,7 @@ def _mul(draft: Draft, op: Operation) -> None:
 
 def _leaky_relu(draft: Draft, op: Operation) -> None:
     """Its two halves have a multiplier each; that of the negative one is small."""
-    source, made, alpha = op.inputs[0], op.outputs[0], np.float32(draft.options(op).alpha)
+    source, made, alpha = op.inputs[0], op.outputs[0], np.float32(op.options.alpha)
     distance = rounding_distance(draft, op, alpha * draft.scale(source)[0] / draft.scale(made)[0])
     real, name = draft.real(source), draft.names[made]
     if not distance:
@@ -71,8 +71,8 @@ def _leaky_relu(draft: Draft, op: Operation) -> None:
 
 
 def _softmax(draft: Draft, op: Operation) -> None:
-    if draft.options(op).beta != 1:
-        raise draft.refusal(op, f"has beta {draft.options(op).beta}, expected 1")
+    if op.options.beta != 1:
+        raise draft.refusal(op, f"has beta {op.options.beta}, expected 1")
     draft.finish(op, "Softmax", [draft.real(op.inputs[0])], axis=draft.axis(-1, len(draft.shape(op.outputs[0]))))
 
 
@@ -89,7 +89,7 @@ def _requantize(draft: Draft, op: Operation) -> None:
 
 def _concatenation(draft: Draft, op: Operation) -> None:
     made = op.outputs[0]
-    axis = draft.axis(draft.options(op).axis, len(draft.shape(made)))
+    axis = draft.axis(op.options.axis, len(draft.shape(made)))
     if all(draft.scale(index) == draft.scale(made) for index in op.inputs):
         inputs = [draft.stored(index) for index in op.inputs]
         joined = draft.node("Concat", inputs, f"{draft.names[made]}:joined", axis=axis)
@@ -153,7 +153,7 @@ def _max_pool(draft: Draft, op: Operation) -> None:
 
 
 def _window(draft: Draft, op: Operation) -> dict[str, Any]:
-    kernel = draft.options(op).filterHeight, draft.options(op).filterWidth
+    kernel = op.options.filterHeight, op.options.filterWidth
     return {"kernel_shape": kernel, "strides": op.stride, "pads": pads(draft, op, kernel)}
 
 
@@ -177,7 +177,7 @@ def _split(draft: Draft, op: Operation) -> None:
 
 
 def _strided_slice(draft: Draft, op: Operation) -> None:
-    source, options = op.inputs[0], draft.options(op)
+    source, options = op.inputs[0], op.options
     begin, end, step = (draft.values(op, place).ravel().tolist() for place in (1, 2, 3))
     if options.ellipsisMask or options.newAxisMask or min(step) < 0:
         raise draft.refusal(op, "has an ellipsis, a new axis or a negative step, expected begin, end and step")
@@ -210,7 +210,7 @@ _PLACES = {
 
 
 def _resize(draft: Draft, op: Operation) -> None:
-    options, made = draft.options(op), op.outputs[0]
+    options, made = op.options, op.outputs[0]
     place, nearest = _PLACES[bool(options.alignCorners), bool(options.halfPixelCenters)]
     name, shape = draft.names[made], draft.shape(made)
     sizes = ["", "", draft.constant(f"{name}:sizes", np.array([shape[axis] for axis in TO_NCHW]))]
@@ -220,7 +220,7 @@ def _resize(draft: Draft, op: Operation) -> None:
 
 def _resize_bilinear(draft: Draft, op: Operation) -> None:
     """As two products with constant matrices: TFLite has places in 1/1024 of a pixel, which ONNX's Resize has not."""
-    options, (source, made) = draft.options(op), (op.inputs[0], op.outputs[0])
+    options, (source, made) = op.options, (op.inputs[0], op.outputs[0])
     rows, columns = (
         _interpolation(
             draft.shape(source)[axis], draft.shape(made)[axis], options.alignCorners, options.halfPixelCenters

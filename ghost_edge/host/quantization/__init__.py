@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ghost_edge.core.dataset import Image
-from ghost_edge.core.errors import DataError
+from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.options import pick
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Say, part, silent
+from ghost_edge.device.evaluate import match_input
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import Observed, Ranges, observe_images
-from ghost_edge.host.quantization import float_activations, int8, int16x8, io_dtypes, mixed
+from ghost_edge.host.quantization import float_activations, int8, int16x8, io_dtypes, mixed, refine
 from ghost_edge.host.quantization.equalization import equalize_for
-from ghost_edge.host.quantization.refine import refine
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.graph import Model, parse_model, read_model
 from ghost_edge.host.tflite.verify import Dtypes
 
 
@@ -28,7 +27,7 @@ class Quantizer(NamedTuple):
     """
 
     options: type[Any]
-    quantize: Callable[[Any, Path, Ranges], bytes]
+    quantize: Callable[[Any, Model, Ranges], bytes]
     dtypes: Dtypes
     finish: Callable[[bytes, Preprocess], bytes] | None = None
 
@@ -69,24 +68,31 @@ def quantize(
 
     images: the representative dataset, uint8 [H, W, 1 or 3]; preprocess: from an image to the model's input. scheme:
     options of a row of QUANTIZERS, such as Int8(); ranges: a key of ESTIMATORS. Raises RecipeError for unknown ranges,
-    DataError without images, or when an activation is NaN or infinite, ConversionError where the network has no
-    quantized form.
+    DataError without images, or when an activation is NaN or infinite, ArtifactError where the file does not take such
+    images as float32, ConversionError where the network has no quantized form.
     """
     pick(ESTIMATORS, ranges, kind="ranges")
     if len(images) == 0:
         raise DataError("there are no calibration images; give some hundred that look like those in use")
-    with tempfile.TemporaryDirectory() as folder:
-        source = float_tflite
-        if scheme.equalize:
-            source = Path(folder) / float_tflite.name
-            source.write_bytes(equalize_for(float_tflite, images, preprocess, part(say, 0.0, 0.2)))
-        observed = observe_images(source, read_model(source), images, preprocess, part(say, 0.2, 0.4))
-        say = part(say, 0.6, 0.4)
-        return quantize_observed(source, observed, images, preprocess, scheme, ranges=ranges, say=say)
+    source = read_model(float_tflite)
+    preprocess = _match_float_input(source, preprocess)
+    if scheme.equalize:
+        source = parse_model(equalize_for(source, images, preprocess, part(say, 0.0, 0.2)), source.name)
+    observed = observe_images(source, images, preprocess, part(say, 0.2, 0.4))
+    return quantize_observed(source, observed, images, preprocess, scheme, ranges=ranges, say=part(say, 0.6, 0.4))
+
+
+def _match_float_input(source: Model, preprocess: Preprocess) -> Preprocess:
+    """Return the preprocessing in the input's layout; ArtifactError unless there is one input, a float32 image."""
+    given = [source.tensors[index] for index in source.inputs]
+    if [each.dtype for each in given] != ["float32"]:
+        found = ", ".join(f"{each.dtype} {list(each.shape)}" for each in given)
+        raise ArtifactError(f"{source.name} takes {found}; give a float .tflite with one image as input")
+    return match_input(Path(source.name), given[0].spec, preprocess)
 
 
 def quantize_observed(
-    source: Path,
+    source: Model,
     observed: Observed,
     images: Sequence[Image],
     preprocess: Preprocess,
@@ -95,11 +101,11 @@ def quantize_observed(
     ranges: str,
     say: Say,
 ) -> bytes:
-    """Quantize a float .tflite, equalized if the scheme asks for it, by the histograms of its activations.
+    """Quantize a float model, equalized if the scheme asks for it, by the histograms of its activations.
 
     The arguments and errors are those of quantize(); observed: what observe_images() counted in `source`.
     """
     row = next(each for each in QUANTIZERS.values() if each.options is type(scheme))
-    content = row.quantize(scheme, source, ESTIMATORS[ranges](observed, read_model(source)))
-    content = refine(content, source, images, preprocess, scheme, say)
+    content = row.quantize(scheme, source, ESTIMATORS[ranges](observed, source))
+    content = refine.refine(content, source, images, preprocess, scheme, say)
     return row.finish(content, preprocess) if row.finish else content

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +11,11 @@ from ghost_edge.core.dataset import Image, spread
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.progress import Say, count
-from ghost_edge.device.evaluate import predict
 from ghost_edge.host.calibration.observe import enough, observe_channels
 from ghost_edge.host.calibration.shared_scales import Ties, one_scale
-from ghost_edge.host.tflite.edit import WEIGHTED, Flat, Op
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.activations import predict_content
+from ghost_edge.host.tflite.edit import replace_values
+from ghost_edge.host.tflite.graph import WEIGHTED, Model, Operation
 
 Classes = Mapping[int, NDArray[np.int64]]
 _FIXED = 0  # the class whose factor is 1
@@ -29,19 +27,15 @@ _PROOF = 16  # images on which the equalized model must answer as before
 _TOLERANCE = 1e-4  # float32 sums of other magnitudes: 2e-6 for the shipped models
 
 
-def equalize_for(tflite: Path, images: Sequence[Image], preprocess: Preprocess, say: Say) -> bytes:
+def equalize_for(model: Model, images: Sequence[Image], preprocess: Preprocess, say: Say) -> bytes:
     """Return a float .tflite equalized for the channel ranges that calibration images, uint8 [H, W, C], show.
 
     Raises ConversionError where the answers change, DataError when an activation is NaN or infinite.
     """
-    graph, few, proof = read_model(tflite), enough(images, _EQUALIZED, preprocess.size), spread(images, _PROOF)
+    few, proof = enough(images, _EQUALIZED, preprocess.size), spread(images, _PROOF)
     inputs = (prepare(image, preprocess) for image in few)
-    channels = observe_channels(tflite, graph, inputs, say=count(say, len(few)))
-    content = equalize(tflite.read_bytes(), channels, one_scale(graph))
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "equalized.tflite"
-        made.write_bytes(content)
-        check_equalized(*(predict(path, proof, preprocess) for path in (made, tflite)))
+    content = equalize(model, observe_channels(model, inputs, count(say, len(few))), one_scale(model))
+    check_equalized(*(predict_content(each, proof, preprocess) for each in (content, model.content)))
     return content
 
 
@@ -55,18 +49,17 @@ def check_equalized(logits: NDArray[np.float32], reference: NDArray[np.float32])
         )
 
 
-def equalize(content: bytes, channels: Mapping[str, NDArray[np.float32]], groups: Sequence[Sequence[str]]) -> bytes:
-    """A float .tflite that computes the same, with channels of small range raised towards the widest.
+def equalize(model: Model, channels: Mapping[str, NDArray[np.float32]], groups: Sequence[Sequence[str]]) -> bytes:
+    """Return a float .tflite that computes the same, with channels of small range raised towards the widest.
 
     channels: lowest and highest value of each channel, float32 [2, C] by tensor name; groups: names that share a scale.
-    After Nagel et al., ICCV 2019, section 4.1, but over the whole graph: through concatenations, residual sums and
-    gates, and by the room that the tensor's scale leaves instead of pairs of layers; an unknown operation fixes its
-    channels. The square root halves, in bits, what is moved: the next layer's weights pay for all of it.
+    After Nagel et al. (ICCV 2019, section 4.1, arXiv 1906.04721), but over the whole graph: through concatenations,
+    residual sums and gates, and by the room that the tensor's scale leaves instead of pairs of layers; an unknown
+    operation fixes its channels. The square root halves, in bits, what is moved: the next layer's weights pay for it.
     """
-    flat = Flat(content)
-    classes = _classes(flat)
+    classes = _classes(model)
     room = np.full(1 + max((int(each.max()) for each in classes.values()), default=0), np.inf)
-    number = {flat.name(index): index for index in flat.activations}
+    number = {model.tensors[index].name: index for index in classes}
     for group in groups:
         lowest, highest = min(channels[name][0].min() for name in group), max(channels[name][1].max() for name in group)
         for name in group:
@@ -75,96 +68,107 @@ def equalize(content: bytes, channels: Mapping[str, NDArray[np.float32]], groups
             down = np.divide(lowest, low, out=np.full_like(low, np.inf), where=low < 0)
             np.minimum.at(room, classes[number[name]], np.minimum(up, down))
     room[_FIXED] = 1
-    return _scaled(flat, classes, np.sqrt(np.where(np.isfinite(room), np.clip(room, 1, _LIMIT), 1)))
+    return _scaled(model, classes, np.sqrt(np.where(np.isfinite(room), np.clip(room, 1, _LIMIT), 1)))
 
 
-def _classes(flat: Flat) -> Classes:
-    """Class of every channel of every activation, int64 [C] by tensor.
+def _classes(model: Model) -> Classes:
+    """Return the class of every channel of every float activation, int64 [C] by tensor index, ascending.
 
-    Channels are in one class where an operation hands them on unchanged; weights break the tie.
+    Channels are in one class where an operation hands them on unchanged; weights separate classes.
     """
     ties = Ties()
-    for index in {*map(int, flat.graph.inputs), *map(int, flat.graph.outputs)}:
-        _fix(ties, flat, index)
-    for op in flat.ops:
-        pairs = _pairs(flat, op)
+    for index in {*model.inputs, *model.outputs}:
+        _fix(ties, model, index)
+    for op in model.operations:
+        pairs = _pairs(model, op)
         if op.activation not in ("NONE", "RELU"):
-            _fix(ties, flat, op.output)
-        for index in op.inputs + op.outputs if pairs is None else ():
-            _fix(ties, flat, index)
+            _fix(ties, model, op.output)
+        for index in op.given + op.outputs if pairs is None else ():
+            _fix(ties, model, index)
         for index, first in pairs or ():
-            for channel in range(_channels(flat, index)):
+            for channel in range(_channels(model, index)):
                 ties.tie((index, channel), (op.output, first + channel))
-        if op.name == "MUL" and len(_moving(flat, op)) == 2:
-            _fix(ties, flat, _gate(flat, op))
+        if op.name == "MUL" and len(_moving(model, op)) == 2:
+            _fix(ties, model, _gate(model, op))
     numbers = {ties.root(_ONE): _FIXED}
     return {
-        index: np.array(
-            [numbers.setdefault(ties.root((index, c)), len(numbers)) for c in range(_channels(flat, index))]
+        each.index: np.array(
+            [
+                numbers.setdefault(ties.root((each.index, channel)), len(numbers))
+                for channel in range(_channels(model, each.index))
+            ]
         )
-        for index in sorted(flat.activations)
+        for each in model.tensors
+        if each.is_float_activation
     }
 
 
-def _fix(ties: Ties, flat: Flat, index: int) -> None:
-    if index in flat.activations:
-        for channel in range(_channels(flat, index)):
+def _fix(ties: Ties, model: Model, index: int) -> None:
+    if model.tensors[index].is_float_activation:
+        for channel in range(_channels(model, index)):
             ties.tie((index, channel), _ONE)
 
 
-def _channels(flat: Flat, index: int) -> int:
-    return flat.shape(index)[-1]
+def _shape(model: Model, index: int) -> tuple[int, ...]:
+    """Return a tensor's shape; a scalar counts as one channel."""
+    return model.tensors[index].shape or (1,)
 
 
-def _moving(flat: Flat, op: Op) -> list[int]:
-    return [index for index in op.inputs if index in flat.activations]
+def _channels(model: Model, index: int) -> int:
+    return _shape(model, index)[-1]
 
 
-def _gate(flat: Flat, op: Op) -> int:
-    """The smaller factor of a product: the weights before the other one can take a scale, a sigmoid cannot."""
-    return min(_moving(flat, op), key=lambda index: int(np.prod(flat.shape(index))))
+def _moving(model: Model, op: Operation) -> list[int]:
+    return [index for index in op.given if model.tensors[index].is_float_activation]
 
 
-def _pairs(flat: Flat, op: Op) -> list[tuple[int, int]] | None:
-    """(input, its first channel in the output) for each input tied to the output; None: nothing is known, fix all."""
-    moving, wide, rank = _moving(flat, op), _channels(flat, op.output), len(flat.shape(op.output))
-    same = [index for index in moving if _channels(flat, index) == wide]
+def _gate(model: Model, op: Operation) -> int:
+    """Return the smaller factor of a product: the weights before the other one can take a scale, a sigmoid cannot."""
+    return min(_moving(model, op), key=lambda index: int(np.prod(_shape(model, index))))
+
+
+def _pairs(model: Model, op: Operation) -> list[tuple[int, int]] | None:
+    """Return (input, its first channel in the output) for each input tied to the output; None: unknown, fix all."""
+    moving, wide, rank = _moving(model, op), _channels(model, op.output), len(_shape(model, op.output))
+    same = [index for index in moving if _channels(model, index) == wide]
     if op.name in WEIGHTED:
-        return [] if _may_change(flat, op) else None
+        return [] if _may_change(model, op) else None
     if op.name == "CONCATENATION" and op.options.axis in (-1, rank - 1) and len(moving) == len(op.inputs):
-        starts = np.cumsum([0, *(_channels(flat, index) for index in op.inputs)])
+        starts = np.cumsum([0, *(_channels(model, index) for index in op.inputs)])
         return list(zip(op.inputs, map(int, starts)))
-    if op.name == "MEAN" and (flat.values(op.inputs[1]) % (last := len(flat.shape(op.inputs[0]))) == last - 1).any():
-        return None  # over the channels themselves
+    if op.name == "MEAN":
+        axes, rank = model.values(op.inputs[1]), len(_shape(model, op.inputs[0]))
+        if (axes % rank == rank - 1).any():
+            return None  # over the channels themselves
     if op.name in _SAME_CHANNELS and len(same) == 1:
         return [(same[0], 0)]
-    if op.name == "ADD" and len(same) == 2 and flat.shape(same[0]) == flat.shape(same[1]):
+    if op.name == "ADD" and len(same) == 2 and _shape(model, same[0]) == _shape(model, same[1]):
         return [(index, 0) for index in same]
     if op.name == "MUL" and len(moving) == len(same) and len(set(moving)) == len(moving):
-        return [(index, 0) for index in same if len(moving) == 1 or index != _gate(flat, op)]
+        return [(index, 0) for index in same if len(moving) == 1 or index != _gate(model, op)]
     return None
 
 
-def _may_change(flat: Flat, op: Op) -> bool:
-    """Whether weights and bias belong to this operation alone, with a column for each input channel."""
-    enters, leaves = _channels(flat, op.inputs[0]), _channels(flat, op.output)
-    readers = [flat.graph.tensors[index].buffer for other in flat.ops for index in other.inputs]
+def _may_change(model: Model, op: Operation) -> bool:
+    """Return True where weights and bias belong to this operation alone, with a column for each input channel."""
+    enters, leaves = _channels(model, op.inputs[0]), _channels(model, op.output)
+    readers = [model.tensors[index].buffer for other in model.operations for index in other.given]
     own = all(
-        index not in flat.activations
-        and (readers.count(flat.graph.tensors[index].buffer) == 1 or not flat.values(index).any())
-        for index in op.inputs[1:]
+        not model.tensors[index].is_float_activation
+        and (readers.count(model.tensors[index].buffer) == 1 or not model.values(index).any())
+        for index in op.given[1:]
     )
-    return own and _channels(flat, op.inputs[1]) == enters and (op.name != "DEPTHWISE_CONV_2D" or enters == leaves)
+    return own and _channels(model, op.inputs[1]) == enters and (op.name != "DEPTHWISE_CONV_2D" or enters == leaves)
 
 
-def _scaled(flat: Flat, classes: Classes, factors: NDArray[np.float64]) -> bytes:
-    """The file with each channel multiplied by the factor of its class, and weights and biases to match."""
-    for op in flat.ops:
-        if op.name in WEIGHTED and _may_change(flat, op):
+def _scaled(model: Model, classes: Classes, factors: NDArray[np.float64]) -> bytes:
+    """Return the file with each channel multiplied by the factor of its class, and weights and biases to match."""
+    made: dict[int, NDArray[np.float64]] = {}
+    for op in model.operations:
+        if op.name in WEIGHTED and _may_change(model, op):
             enters, leaves = factors[classes[op.inputs[0]]], factors[classes[op.output]]
-            weights = flat.values(op.inputs[1])
+            weights = model.values(op.inputs[1])
             row = leaves if op.name == "DEPTHWISE_CONV_2D" else leaves.reshape(-1, *[1] * (weights.ndim - 1))
-            weights[:] = weights * row / enters
-            for index in op.inputs[2:]:
-                flat.values(index)[:] = flat.values(index) * leaves
-    return bytes(flat.content)
+            made[op.inputs[1]] = weights * row / enters
+            made.update({index: model.values(index) * leaves for index in op.given[2:]})
+    return replace_values(model, made)

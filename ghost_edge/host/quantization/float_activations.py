@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import ClassVar
 
 from litert_quantizer import recipe
@@ -11,6 +10,7 @@ from litert_quantizer.recipe_manager import AlgorithmName, RecipeManager
 
 from ghost_edge.host.calibration.observe import Ranges
 from ghost_edge.host.quantization.tool import apply
+from ghost_edge.host.tflite.graph import Model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Float16(FloatActivations):
     """[quantization] with kind = "float16": float16 weights."""
 
 
-def dynamic(options: FloatActivations, float_tflite: Path, ranges: Ranges) -> bytes:
+def dynamic(options: FloatActivations, source: Model, ranges: Ranges) -> bytes:
     """int8 weights a scale a channel; kernels quantize their inputs as they run. Raises as apply()."""
-    return apply(recipe.dynamic_wi8_afp32(), float_tflite, ranges)
+    return apply(recipe.dynamic_wi8_afp32(), source, ranges)
 
 
-def float16(options: FloatActivations, float_tflite: Path, ranges: Ranges) -> bytes:
+def float16(options: FloatActivations, source: Model, ranges: Ranges) -> bytes:
     """float16 weights, each behind a DEQUANTIZE that XNNPACK runs once, when it opens the file. Raises as apply()."""
     scheme = RecipeManager()
     scheme.add_weight_only_config(".*", "*", 16, algorithm_key=AlgorithmName.FLOAT_CASTING)
-    return apply(scheme.get_quantization_recipe(), float_tflite, ranges)
+    return apply(scheme.get_quantization_recipe(), source, ranges)

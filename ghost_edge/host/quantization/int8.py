@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 from litert_quantizer import recipe
 
 from ghost_edge.host.calibration.observe import Ranges
 from ghost_edge.host.quantization.tool import apply
+from ghost_edge.host.tflite.graph import Model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,6 @@ class Uint8Io(Int8):
     """[quantization] with kind = "uint8_io": the int8 model with uint8 input and output, normalisation inside."""
 
 
-def quantize(options: Int8, float_tflite: Path, ranges: Ranges) -> bytes:
+def quantize(options: Int8, source: Model, ranges: Ranges) -> bytes:
     """Asymmetric int8 activations (Jacob et al., CVPR 2018, section 3); raises as apply()."""
-    return apply(recipe.static_wi8_ai8(), float_tflite, ranges)
+    return apply(recipe.static_wi8_ai8(), source, ranges)

@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from ai_edge_litert import schema_py_generated as schema
 from litert_quantizer import recipe
@@ -17,7 +16,7 @@ from ghost_edge.host.quantization.int8 import Int8
 from ghost_edge.host.quantization.int16x8 import free_scales
 from ghost_edge.host.quantization.tool import apply
 from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
-from ghost_edge.host.tflite.graph import Model, Operation, read_model
+from ghost_edge.host.tflite.graph import Model, Operation
 
 Span = tuple[int, int]
 PRECISIONS = ("float32", "int16")
@@ -50,18 +49,18 @@ class Mixed(Int8):
                 )
 
 
-def quantize(options: Mixed, float_tflite: Path, ranges: Ranges) -> bytes:
+def quantize(options: Mixed, source: Model, ranges: Ranges) -> bytes:
     """Quantize as Int8 does, with DEQUANTIZE and QUANTIZE where a span begins and ends.
 
     Raises RecipeError for a span that is not in the file, and what apply() raises.
     """
-    graph, rules = read_model(float_tflite), recipe.static_wi8_ai8()
-    for operation in _inside(graph, options.float32):
-        rules.append({**_scope(graph, operation), "algorithm_key": "no_quantize", "op_config": {}})
-    for operation in _inside(graph, options.int16):
-        rules.append({**recipe.static_wi8_ai16()[0], **_scope(graph, operation)})
-    wide = {graph.tensors[index].name for operation in _inside(graph, options.int16) for index in operation.outputs}
-    made = apply(rules, float_tflite, ranges.unclipped(wide))
+    rules = recipe.static_wi8_ai8()
+    for operation in _inside(source, options.float32):
+        rules.append({**_scope(source, operation), "algorithm_key": "no_quantize", "op_config": {}})
+    for operation in _inside(source, options.int16):
+        rules.append({**recipe.static_wi8_ai16()[0], **_scope(source, operation)})
+    wide = {source.tensors[index].name for operation in _inside(source, options.int16) for index in operation.outputs}
+    made = apply(rules, source, ranges.unclipped(wide))
     return _widen_through_float(free_scales(made)) if wide else made
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from ghost_edge.core.accuracy import sqnr_db
 from ghost_edge.core.dataset import Image
 from ghost_edge.core.preprocess import Preprocess, prepare
-from ghost_edge.core.progress import Say, part
-from ghost_edge.device.evaluate import predict
+from ghost_edge.core.progress import Say, count, part
 from ghost_edge.host.calibration.observe import enough, observe_means
 from ghost_edge.host.quantization.adaptive_rounding import adapt_rounding, observe_covariances
 from ghost_edge.host.quantization.bias_correction import correct_biases
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.activations import predict_content
+from ghost_edge.host.tflite.graph import Model, parse_model
 
 Refinement = tuple[str, Callable[[bytes], bytes]]  # a name for messages, and the quantized file to the refined one
 _HELD_BACK = 4  # every fourth calibration image
@@ -35,11 +33,11 @@ class Options(Protocol):
 
 
 def refine(
-    content: bytes, source: Path, images: Sequence[Image], preprocess: Preprocess, options: Options, say: Say
+    content: bytes, source: Model, images: Sequence[Image], preprocess: Preprocess, options: Options, say: Say
 ) -> bytes:
     """Return a quantized .tflite with the refinements that raise its SQNR on images held back.
 
-    content: the quantized file; source: the float .tflite that it was made of; images: calibration images, uint8
+    content: the quantized file; source: the float model that it was made of; images: calibration images, uint8
     [H, W, C], of which every fourth is held back and the others are fitted to.
     """
     steps = find_refinements(source, images, preprocess, options, part(say, 0.0, 0.5))
@@ -52,7 +50,7 @@ def hold_back(images: Sequence[Image]) -> Sequence[Image]:
 
 
 def find_refinements(
-    source: Path, images: Sequence[Image], preprocess: Preprocess, options: Options, say: Say
+    source: Model, images: Sequence[Image], preprocess: Preprocess, options: Options, say: Say
 ) -> list[Refinement]:
     """Return the refinements that the options ask for, in order, fitted to images that are not held back.
 
@@ -61,19 +59,18 @@ def find_refinements(
     rest = [index for index in range(len(images)) if index % _HELD_BACK]
     fitted = [prepare(images[index], preprocess) for index in enough(rest, _FITTED, preprocess.size)]
     steps: list[Refinement] = []
-    before = source.read_bytes()
     if options.adapt_rounding and fitted:
-        seen = observe_covariances(source, fitted, lambda done: say(done / len(fitted), "inputs of the layers"))
-        steps.append(("adaptive rounding", lambda content: adapt_rounding(before, content, seen)))
+        seen = observe_covariances(source, fitted, count(say, len(fitted)))
+        steps.append(("adaptive rounding", lambda content: adapt_rounding(source, parse_model(content), seen)))
     if options.correct_bias and fitted:
-        means = observe_means(source, read_model(source), fitted)
-        steps.append(("bias correction", lambda content: correct_biases(before, content, means)))
+        means = observe_means(source, fitted)
+        steps.append(("bias correction", lambda content: correct_biases(source, parse_model(content), means)))
     return steps
 
 
 def keep_better(
     content: bytes,
-    source: Path,
+    source: Model,
     steps: Sequence[Refinement],
     held: Sequence[Image],
     preprocess: Preprocess,
@@ -82,13 +79,10 @@ def keep_better(
     """Apply refinements one by one and keep each that raises the SQNR of the logits on images held back."""
     if not steps:
         return content
-    reference = predict(source, held, preprocess)
+    reference = predict_content(source.content, held, preprocess)
 
     def measure_db(made: bytes) -> float:
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch) / "made.tflite"
-            path.write_bytes(made)
-            return sqnr_db(reference, predict(path, held, preprocess))
+        return sqnr_db(reference, predict_content(made, held, preprocess))
 
     best_db = measure_db(content)
     for number, (name, apply) in enumerate(steps, start=1):

@@ -1,36 +1,73 @@
-"""Run a float .tflite and keep every activation."""
+"""Run a .tflite in this process and keep every tensor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from ghost_edge.core.errors import DataError
+from ghost_edge.core.dataset import Image
+from ghost_edge.core.errors import ArtifactError, DataError
+from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.device.evaluate import predict
+from ghost_edge.device.runtimes.model import one_line
 from ghost_edge.host.tflite.graph import Model
 
 Inputs = Iterable[NDArray[np.float32]]
-Say = Callable[[int], None]
+Count = Callable[[int], None]  # hears how many images are done
+_KERNELS = {
+    # with a delegate, tensors inside its partition keep stale values: another range, and no error
+    "optimised": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    "reference": OpResolverType.BUILTIN_REF,  # the same bytes on every machine
+}
+
+
+def ignore(done: int) -> None:
+    """Be a Count that nobody listens to."""
+
+
+def open_interpreter(model: Model, kernels: str = "optimised") -> Interpreter:
+    """Return an allocated interpreter that keeps all tensors; ArtifactError where LiteRT refuses the file.
+
+    kernels: "optimised" or "reference".
+    """
+    try:
+        interpreter = Interpreter(
+            model_content=model.content,
+            experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=_KERNELS[kernels],
+            num_threads=1,  # two wait for each other on a busy core: slower, and float sums in another order
+        )
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ArtifactError(f"{model.name} is refused by LiteRT: {one_line(error)}") from error
+    return interpreter
+
+
+def predict_content(content: bytes, images: Sequence[Image], preprocess: Preprocess) -> NDArray[np.float32]:
+    """Return the answers of a .tflite that is no file yet, float32 [N, classes]; arguments and errors: predict()."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "made.tflite"
+        path.write_bytes(content)
+        return predict(path, images, preprocess)
 
 
 def activations(
-    tflite: Path, graph: Model, inputs: Inputs, say: Say, first: int = 0
+    model: Model, inputs: Inputs, say: Count = ignore, first: int = 0
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Name and values of each float activation, image after image; the values live until the next is asked for."""
-    interpreter = Interpreter(
-        str(tflite),
-        experimental_preserve_all_tensors=True,
-        # with a delegate, tensors inside its partition keep stale values: another range, and no error
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        num_threads=1,  # two wait for each other when a core is busy: measured slower, and float sums in another order
-    )
-    interpreter.allocate_tensors()
-    watched = [tensor for tensor in graph.tensors if tensor.dtype == "float32" and not tensor.constant]
+    """Yield name and values of each float activation, image after image; values live until the next are asked for.
+
+    inputs: of the float model, float32 [1, ...]; first: number of the first one, for messages. Raises DataError when an
+    activation is NaN or infinite.
+    """
+    interpreter = open_interpreter(model)
+    watched = [tensor for tensor in model.tensors if tensor.is_float_activation]
     for number, image in enumerate(inputs, first):
-        interpreter.set_tensor(graph.inputs[0], image)
+        interpreter.set_tensor(model.inputs[0], image)
         interpreter.invoke()
         for tensor in watched:
             values = interpreter.get_tensor(tensor.index)

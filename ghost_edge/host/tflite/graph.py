@@ -81,6 +81,11 @@ class Operation:
         """The first output, which is the only one but for SPLIT, UNPACK and their like."""
         return self.outputs[0]
 
+    @property
+    def given(self) -> tuple[int, ...]:
+        """The inputs without those that are left out."""
+        return tuple(index for index in self.inputs if index >= 0)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Model:

@@ -26,9 +26,9 @@ def run(work: Work) -> tuple[Path, ...]:
     )
     is_equalized = source != tflite
     if is_equalized:
-        write_bytes(equalize_for(tflite, images, preprocess, part(work.tell, 0.0, 0.3)), source)
+        write_bytes(equalize_for(read_model(tflite), images, preprocess, part(work.tell, 0.0, 0.3)), source)
     say = part(work.tell, 0.3, 0.7) if is_equalized else work.tell
-    save_observed(observe_images(source, read_model(source), images, preprocess, say), ranges)
+    save_observed(observe_images(read_model(source), images, preprocess, say), ranges)
     return (source, ranges) if is_equalized else (ranges,)
 
 

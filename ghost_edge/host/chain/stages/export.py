@@ -12,6 +12,7 @@ from ghost_edge.core.metadata import Card, card_text
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets import class_names
 from ghost_edge.host.onnx import EXPORTERS, add_card
+from ghost_edge.host.tflite.graph import read_model
 
 
 def run(work: Work) -> tuple[Path, ...]:
@@ -24,7 +25,7 @@ def run(work: Work) -> tuple[Path, ...]:
     for export, name in zip(work.recipe.exports, work.names.exports, strict=True):
         row, source = EXPORTERS[export.kind], work.path(work.names.models[EXPORTERS[export.kind].source])
         try:
-            content = row.export(export.options, source)
+            content = row.export(read_model(source), export.options)
         except ConversionError as error:
             if not work.recipe.has_default_exports:
                 raise ConversionError(

@@ -20,16 +20,16 @@ _LEAST, _MOST, _PIXELS = 6, 16, 200_000  # images, and pixels of them all: refer
 def run(work: Work) -> tuple[Path, ...]:
     """Write layers.json, in the order of the operations."""
     names = work.names
-    plain, source, quantized = (work.path(name) for name in (names.float_tflite, names.source, names.quantized))
-    preprocess, graph = work.recipe.preprocess, read_model(source)  # and of plain: equalization changes values alone
+    source, quantized = (read_model(work.path(name)) for name in (names.source, names.quantized))
+    preprocess = work.recipe.preprocess
     count = max(_LEAST, min(_MOST, _PIXELS // preprocess.size**2))
     few = spread(choose_images(work.recipe, work.places).images, count)
     before = {}
-    if source != plain:
-        inputs = (prepare(image, preprocess) for image in few)
-        before = observe_channels(plain, graph, inputs, say=lambda done: None)
+    if names.source != names.float_tflite:
+        plain = read_model(work.path(names.float_tflite))
+        before = observe_channels(plain, (prepare(image, preprocess) for image in few))
     work.tell(0.2, "channels of the float file")
-    seen = measure(source, graph, quantized, few, preprocess)
-    rows = examine(graph, read_model(quantized), seen, load_observed(work.path(names.ranges)), before)
+    seen = measure(source, quantized, few, preprocess)
+    rows = examine(source, quantized, seen, load_observed(work.path(names.ranges)), before)
     write_json([dataclasses.asdict(row) for row in rows], work.path(names.layers))
     return (work.path(names.layers),)

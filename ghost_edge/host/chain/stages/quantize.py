@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import tempfile
 from pathlib import Path
 
 from ghost_edge.core.errors import ConversionError
@@ -18,13 +17,14 @@ from ghost_edge.host.onnx import EXPORTERS
 from ghost_edge.host.quantization import quantize_observed
 from ghost_edge.host.recipe.schema import Calibration, require
 from ghost_edge.host.tflite.edit import add_card
+from ghost_edge.host.tflite.graph import parse_model, read_model
 
 
 def run(work: Work) -> tuple[Path, ...]:
     """Write <name>_<scheme>.tflite by the recipe's scheme, with its metadata."""
     options: Calibration = require(work.recipe.calibration, "calibration", "convert")
     content = quantize_observed(
-        work.path(work.names.source),
+        read_model(work.path(work.names.source)),
         load_observed(work.path(work.names.ranges)),
         choose_images(work.recipe, work.places).images,
         work.recipe.preprocess,
@@ -43,11 +43,8 @@ def _card(work: Work, content: bytes) -> Card:
     twins = [each for each in work.recipe.exports if EXPORTERS[each.kind].source == "quantized"]
     if not twins:
         return card
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / work.names.quantized
-        path.write_bytes(content)
-        try:
-            made = EXPORTERS[twins[0].kind].export(twins[0].options, path)
-        except ConversionError:  # the stage export says so, when this file is there
-            return card
+    try:
+        made = EXPORTERS[twins[0].kind].export(parse_model(content, work.names.quantized), twins[0].options)
+    except ConversionError:  # the stage export says so, when this file is there
+        return card
     return dataclasses.replace(card, twin_sha256=hashlib.sha256(made).hexdigest())
