@@ -67,9 +67,7 @@ def test_a_comment_stands_above_a_line_that_is_too_long(work: Path) -> None:
 
 
 def test_what_is_a_proposal_is_said(work: Path) -> None:
-    assert (
-        "target and [training] flip are proposals: look at both before you train" in make_recipe(Path("digits")).found
-    )
+    assert "target and [training] flip are proposals; check both before you train" in make_recipe(Path("digits")).found
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -170,7 +168,7 @@ def test_train_and_test_folders_are_not_mixed(work: Path) -> None:
 def test_which_of_three_sets_are_used_is_said(work: Path) -> None:
     for start, name in enumerate(("train", "test", "val")):
         write_digits(work / "both" / name, start=start * EACH)
-    assert "used: train to learn from, test to judge; not used: val" in make_recipe(Path("both")).found
+    assert "used: train for training, test for evaluation; not used: val" in make_recipe(Path("both")).found
 
 
 def test_a_test_image_among_those_to_train_with_judges_alone(work: Path) -> None:
@@ -184,7 +182,7 @@ def test_train_and_test_of_other_classes_are_refused(work: Path) -> None:
     write_digits(work / "both" / "train")
     write_digits(work / "both" / "test", start=EACH, count=3)
     (work / "both" / "test" / "digit9").rename(work / "both" / "test" / "nine")
-    with pytest.raises(DataError, match="train and test are not of the same classes: digit9, nine"):
+    with pytest.raises(DataError, match="train and test differ in their classes: digit9, nine"):
         make_recipe(Path("both"))
 
 

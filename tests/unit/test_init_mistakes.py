@@ -116,7 +116,7 @@ MISTAKES = {
         RecipeError,
         "converted already; `ghost-edge parity`",
     ),
-    "a text": (lambda path: path.write_bytes(b"x"), "a.txt", RecipeError, "a.txt is nothing that init knows"),
+    "a text": (lambda path: path.write_bytes(b"x"), "a.txt", RecipeError, "a.txt is of no kind that init reads"),
     "an empty folder": (empty, "a", DataError, "put the images of each class into a folder of its own"),
     "no class folders": (no_class_folders, "a", DataError, "put the images of each class into a folder of its own"),
     "one class": (one_class, "a", DataError, "a has one class, 'digit0'; a network tells two or more apart"),
@@ -214,4 +214,4 @@ def test_files_that_are_not_read_are_counted(work: Path) -> None:
 
 def test_a_limit_that_lets_almost_anything_pass_is_warned_of(work: Path) -> None:
     (told,) = [line for line in make_recipe(Path("digits")).found if line.startswith("warning: ")]
-    assert "20 evaluation images see no drop under 35 points" in told
+    assert "20 evaluation images resolve no drop under 35 points" in told

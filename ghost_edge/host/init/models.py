@@ -1,4 +1,4 @@
-"""What a trained model's own file says of its [network]."""
+"""The [network] table of a trained model, read from its own file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ CHECKPOINTS = (".pth", ".pt", ".tar", ".safetensors")
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """The kind and keys of [network] but those that name files; size in pixels; how many classes it answers."""
+    """A trained model: the kind and keys of [network] without those that name files, and its input and classes.
+
+    size: of the input, in pixels.
+    """
 
     kind: str
     keys: Mapping[str, Any]
@@ -28,9 +31,10 @@ class Model:
 
 
 def read_model(path: Path, size: int | None) -> Model:
-    """Recognise a .keras file or a checkpoint, and build it, so that convert will; size: pixels, where it takes any.
+    """Recognise a .keras file or a checkpoint, and build its network to prove that convert can.
 
-    Raises ArtifactError for a damaged file, RecipeError for one that the chain cannot take as it is.
+    size: of the input in pixels, for a network that takes any. Raises ArtifactError for a damaged file, RecipeError
+    for a network that the chain does not support.
     """
     return _keras(path, size) if path.suffix == KERAS else _checkpoint(path, size or 224)
 
@@ -63,9 +67,10 @@ def _checkpoint(path: Path, size: int) -> Model:
 
 
 def recognise(shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, dict[str, Any]]:
-    """Kind and keys of [network] by the shapes of a state dict (authors', timm's); ValueError where it is no GhostNet.
+    """Return kind and keys of [network] by the shapes of a state dict with the authors' or timm's names.
 
-    The width is that of the last convolution's input, 960 channels in the paper.
+    The width is that of the last convolution's input, 960 channels in the paper (arXiv 1911.11907, table 1). Raises
+    ValueError where the tensors are not those of a GhostNet.
     """
     wanted = {"conv_stem.weight": 4, "conv_head.weight": 4, "classifier.weight": 2}
     stem, head, classifier = (shapes.get(name, ()) for name in wanted)

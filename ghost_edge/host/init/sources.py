@@ -1,4 +1,4 @@
-"""Where a source's images are, in the words of a recipe."""
+"""The images of a source, as the tables of a recipe name them."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from ghost_edge.host.datasets import DATASETS
 from ghost_edge.host.datasets.folder import SUFFIXES, not_read
 from ghost_edge.host.datasets.places import Places, is_utf8, unreadable
 
-_LEARN, _JUDGE = ("train", "training"), ("test", "testing", "val", "validation", "valid")
+_TRAINING, _EVALUATION = ("train", "training"), ("test", "testing", "val", "validation", "valid")
 _ARRAYS = "images and labels, x_train and y_train, or <split>_bytes as in a packed set"
 
 
 @dataclasses.dataclass(frozen=True)
 class Images:
-    """Keys of a recipe's tables but `kind`: images to learn from, and those that judge (None: one set, to be split).
+    """Keys of a recipe's tables, without `kind`: training images, and evaluation images (None: to be split off).
 
-    path is absolute. used: which of several sets these are, and which others are there.
+    path is absolute. used: a sentence on which of several sets are used; empty where there is no choice.
     """
 
     kind: str
-    learn: Mapping[str, str]
-    judge: Mapping[str, str] | None = None
+    training: Mapping[str, str]
+    evaluation: Mapping[str, str] | None = None
     used: str = ""
 
     def unread(self) -> list[str]:
-        """Of each set, which files in its class folders are no images to us."""
-        tables = filter(None, (self.learn, self.judge))
+        """List, for each set, the kinds and numbers of files in its class folders that are not read as images."""
+        tables = filter(None, (self.training, self.evaluation))
         return [not_read(Path(table["path"])) if self.kind == "folder" else "" for table in tables]
 
     def load(self) -> list[Dataset]:
-        """The one set, or both; raises DataError where they are empty, damaged, or not of the same classes."""
+        """Open the one set, or both; raises DataError where they are empty, damaged, or of different classes."""
         row = DATASETS[self.kind]
-        tables = [self.learn] if self.judge is None else [self.learn, self.judge]
+        tables = [self.training] if self.evaluation is None else [self.training, self.evaluation]
         sets = [row.load(from_table(row.options, table, "init"), Places((Path(),))) for table in tables]
         for one in sets:
             if one.class_names != sets[0].class_names:
                 other = sorted({*one.class_names} ^ {*sets[0].class_names})
-                raise DataError(f"{sets[0].name} and {one.name} are not of the same classes: {', '.join(other)}")
+                raise DataError(f"{sets[0].name} and {one.name} differ in their classes: {', '.join(other)}")
             if not len(one) or not 0 <= one.labels.min() <= one.labels.max() < max(len(one), len(one.class_names)):
                 raise DataError(f"{one.name} has no images of classes that count from 0; check its labels")
         return sets
@@ -63,7 +63,7 @@ def check_source(path: Path, suffixes: Sequence[str]) -> None:
     if path.suffix in (".tflite", ".onnx"):
         raise RecipeError(f"{path} is converted already; `ghost-edge parity`, `export` and `bench` take it as it is")
     if not path.is_dir() and path.suffix not in suffixes:
-        what = "one image" if path.suffix.lower() in SUFFIXES else "nothing that init knows"
+        what = "one image" if path.suffix.lower() in SUFFIXES else "of no kind that init reads"
         raise RecipeError(f"{path} is {what}; {wanted}")
 
 
@@ -74,7 +74,10 @@ def check_encodable(path: Path) -> None:
 
 
 def find_images(path: Path) -> Images:
-    """Look at an absolute path of a folder or .npz; DataError where it is damaged, or its images have no classes."""
+    """Find the images in a folder or .npz, by absolute path.
+
+    Raises DataError where the source is damaged or its images have no classes.
+    """
     try:
         return _in_folder(path) if path.is_dir() else _in_npz(path)
     except OSError as error:
@@ -88,11 +91,11 @@ def _in_folder(path: Path) -> Images:
     if not folders:
         raise DataError(f"{path} has no folders in it; put the images of each class into a folder of its own")
     with_classes = [name for name in folders if any(entry.is_dir() for entry in (path / name).iterdir())]
-    learn, judge = _first(_LEARN, with_classes), _first(_JUDGE, with_classes)
-    if learn is None:
+    train, test = _first(_TRAINING, with_classes), _first(_EVALUATION, with_classes)
+    if train is None:
         return Images("folder", {"path": str(path)})
-    judges = {"path": str(path / judge)} if judge else None
-    return Images("folder", {"path": str(path / learn)}, judges, _used(learn, judge, with_classes))
+    evaluation = {"path": str(path / test)} if test else None
+    return Images("folder", {"path": str(path / train)}, evaluation, _used(train, test, with_classes))
 
 
 def _in_npz(path: Path) -> Images:
@@ -104,8 +107,8 @@ def _in_npz(path: Path) -> Images:
         raise DataError(f"{path} is not a readable .npz file ({error}); make or fetch it again") from error
     used, splits = "", sorted(key.removesuffix("_bytes") for key in keys if key.endswith("_bytes"))
     if splits:
-        learn, judge = _first(_LEARN, splits), _first(_JUDGE, splits)
-        tables = [{"split": split} for split in ((learn, judge) if learn and judge else (learn or splits[0],))]
+        train, test = _first(_TRAINING, splits), _first(_EVALUATION, splits)
+        tables = [{"split": split} for split in ((train, test) if train and test else (train or splits[0],))]
         kind, used = "packed", _used(tables[0]["split"], tables[1]["split"] if tables[1:] else None, splits)
     else:
         pairs = (("images", "labels"), ("x_train", "y_train"), ("x_test", "y_test"))
@@ -117,9 +120,9 @@ def _in_npz(path: Path) -> Images:
     return Images(kind, sets[0], sets[1] if sets[1:] else None, used)
 
 
-def _used(learn: str, judge: str | None, there: Iterable[str]) -> str:
-    others = sorted(name.encode(errors="replace").decode() for name in {*there} - {learn, judge})
-    told = f"{learn} to learn from, {judge} to judge" if judge else f"{learn} alone, dealt out"
+def _used(train: str, test: str | None, there: Iterable[str]) -> str:
+    others = sorted(name.encode(errors="replace").decode() for name in {*there} - {train, test})
+    told = f"{train} for training, {test} for evaluation" if test else f"{train} alone, split"
     return f"used: {told}" + (f"; not used: {', '.join(others)}" if others else "")
 
 

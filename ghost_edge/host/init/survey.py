@@ -1,4 +1,4 @@
-"""Look once at every image, and deal the distinct ones into lists."""
+"""Survey of the images of a source, and the lists that its distinct images are dealt into."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ghost_edge.host.init.sources import Images
 
 PARTS = ("training", "calibration", "evaluation")
 _SEED = 0
-_JUDGES = 0.2  # share of the images that evaluate, where there is no set of its own for that
+_EVALUATION = 0.2  # share of the images that is split off where the source has no evaluation images
 _DIGITS = 4  # of mean and std
 
 Indices = NDArray[np.int64]
@@ -29,15 +29,15 @@ _CALIBRATION = (50, 300)  # images: fewer say little of ranges, more cost time
 _STEP = 0.005  # of max_drop
 FEW = 100  # evaluation images: with fewer, a max_drop that they can see passes almost anything
 ONE_POINT = 700  # evaluation images that see a drop of 0.01
-_TESTS = 5  # of the gate against a baseline: top-1 of float, int8 and its twin, agreement of the latter two
+_TESTS = 5  # of the gate against a baseline: top-1 of the float, int8 and int8 ONNX model, agreement of the last two
 
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """A data set, image by image.
+    """Measurements of each image of a data set.
 
-    sides: the shorter one, in pixels [N]; moments: float64 [N, 2, 3], means of pixel / 255 and of its square by
-    channel; grey: all channels of every image are the same.
+    sides: the shorter one, in pixels [N]. moments: float64 [N, 2, 3], means of pixel / 255 and of its square by
+    channel. grey: all channels of every image are equal.
     """
 
     digests: tuple[str, ...]
@@ -48,7 +48,7 @@ class Survey:
 
 
 def look(dataset: Dataset, say: Callable[[float, str], None]) -> Survey:
-    """Decode every image once; raises DataError naming one that is unreadable."""
+    """Decode and measure every image once; raises DataError that names an unreadable image."""
     digests, sides, moments, grey = [], [], [], True
     for index, image in enumerate(map(check_image, dataset.images)):
         side = min(image.shape[:2])
@@ -64,7 +64,10 @@ def look(dataset: Dataset, say: Callable[[float, str], None]) -> Survey:
 
 
 def distinct(surveys: Sequence[Survey]) -> list[Indices]:
-    """Positions in each survey without copies: the last one keeps an image, and one of two classes is nowhere."""
+    """Return the positions in each survey without copies.
+
+    The last survey that holds an image keeps it; an image with two different labels is dropped.
+    """
     classes = defaultdict(set)
     for survey in surveys:
         for digest, label in zip(survey.digests, survey.labels):
@@ -82,7 +85,7 @@ def distinct(surveys: Sequence[Survey]) -> list[Indices]:
 def deal(
     labels: Indices, pool: Indices, share: float, rng: np.random.Generator, *, least: int = 1
 ) -> tuple[Indices, Indices]:
-    """Split positions [N] into about `share` of each class, at most half of it, and the others; both in order."""
+    """Split positions [N] into about `share` of each class, at most half of it, and the rest; both in order."""
     taken = []
     for label in np.unique(labels[pool]):
         members = rng.permutation(pool[labels[pool] == label])
@@ -93,14 +96,14 @@ def deal(
 
 
 def calibration_share(count: int, pool: int) -> float:
-    """The share of a pool of images that gives a tenth of `count` of them, but 50 to 300."""
+    """Return the share of a pool of images that gives a tenth of `count` images, but 50 to 300."""
     return min(max(count / 10, _CALIBRATION[0]), _CALIBRATION[1]) / pool
 
 
 def check_classes(dataset: Dataset, labels: Indices, *, least: int, unread: str = "") -> None:
-    """Raise DataError where there is one class, or one of fewer images than there are lists to fill.
+    """Raise DataError where there is only one class, or a class has fewer images than there are lists to fill.
 
-    unread: what lies beside the images and may have been meant as such.
+    unread: files beside the images that may have been meant as images.
     """
     counts = np.bincount(labels, minlength=len(dataset.class_names))
     names = dataset.class_names or [str(label) for label in range(len(counts))]
@@ -116,14 +119,14 @@ def check_classes(dataset: Dataset, labels: Indices, *, least: int, unread: str 
 
 
 def best_size(side: int) -> int:
-    """The largest usual input size that images of this side fill, in pixels."""
+    """Return the largest usual input size that images of this side fill, in pixels."""
     return next((size for size in _SIZES if size <= side), _SIZES[-1])
 
 
 def visible_drop(images: int) -> float:
-    """The smallest max_drop, in steps of 0.005, that so many images can see when 1 % of them turn right or wrong.
+    """Return the smallest max_drop, a multiple of 0.005, that this many images resolve when 1 % of the answers change.
 
-    Against the float model by its margin, and against a baseline by what the paired tests put down to chance.
+    Both limits count: the margin against the float model, and the paired tests against a baseline.
     """
     index, changed = np.arange(images), math.ceil(images / 100)
     was_wrong, is_wrong = index < changed // 2, (index >= changed // 2) & (index < changed)
@@ -134,10 +137,11 @@ def visible_drop(images: int) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Dealt:
-    """Digests by list, in the order of the tables; names and number of the classes; how many copies are in no list.
+    """Images dealt into lists: digests by list, in the order of the tables.
 
-    side: median of the shorter sides, in pixels; size: the input that suits it. mean, std: of pixel / 255 by channel.
-    unread: the kinds and numbers of files that are no images to us.
+    names, classes: names and number of the classes. copies: how many images are in no list. unread: kinds and numbers
+    of files that are not read as images. side: median of the shorter sides, in pixels; size: the input that suits it.
+    mean, std: of pixel / 255 by channel.
     """
 
     images: Images
@@ -154,10 +158,10 @@ class Dealt:
 
 
 def deal_images(images: Images, *, learns: bool, say: Callable[[float, str], None]) -> Dealt:
-    """Three lists to train with, or without `learns` (the network is trained) two, of which most images judge.
+    """Deal images into the lists training, calibration and evaluation; without `learns` (a trained network) into two.
 
-    Raises DataError: an image is unreadable, there is one class, a class has fewer images than there are lists, or
-    there is nothing to learn from, for a channel is the same everywhere.
+    Raises DataError where an image is unreadable, there is only one class, a class has fewer images than there are
+    lists, or a channel has one value everywhere.
     """
     sets = images.load()
     surveys = [look(one, say) for one in sets]
@@ -189,17 +193,17 @@ def deal_images(images: Images, *, learns: bool, say: Callable[[float, str], Non
 
 
 def _deal(first: Survey, kept: Sequence[Indices], *, learns: bool) -> tuple[Indices, Indices, Indices]:
-    """Positions by list, in the order of PARTS, of what is kept of one set or two."""
+    """Return the positions by list, in the order of PARTS; kept: positions of one set or two."""
     rng, rest, evaluation = np.random.default_rng(_SEED), kept[0], kept[-1]
     if learns and len(kept) == 1:
-        evaluation, rest = deal(first.labels, rest, _JUDGES, rng)
+        evaluation, rest = deal(first.labels, rest, _EVALUATION, rng)
     share = calibration_share(len(kept[0]), len(rest))
     calibration, rest = deal(first.labels, rest, share, rng, least=int(learns))
     return rest, calibration, evaluation if learns or len(kept) == 2 else rest
 
 
 def _moments(survey: Survey, positions: Indices, *, channels: int) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation by channel; every image counts alike, however large it is."""
+    """Return mean and standard deviation by channel; every image has the same weight, whatever its size."""
     mean, square = survey.moments[positions, :, :channels].mean(axis=0)
     deviation = np.sqrt(np.maximum(square - mean**2, 0))  # rounding may leave less than nothing
     return mean.round(_DIGITS).tolist(), deviation.round(_DIGITS).tolist()

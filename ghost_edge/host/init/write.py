@@ -1,4 +1,4 @@
-"""A first recipe and its lists: where they go, what is in them, and what is said of them."""
+"""A first recipe and the lists of its images: where they are written, and what the user is told."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MUST_FIT = "MUST BE WHAT THE MODEL WAS TRAINED WITH: input = (pixel / divide_by
 
 @dataclasses.dataclass(frozen=True)
 class FirstRecipe:
-    """The files that were written, the recipe last; what was found, a line each; the commands that come next."""
+    """A recipe that was written. files: the recipe last; found: lines on the source; commands: the next ones to run."""
 
     files: tuple[Path, ...]
     found: tuple[str, ...]
@@ -45,15 +45,16 @@ def make_recipe(
     force: bool = False,
     say: Callable[[float, str], None] = lambda share, told: None,
 ) -> FirstRecipe:
-    """Write a recipe for a source, and lists of its images: distinct, stratified by class, disjoint, of seed 0.
+    """Write a recipe for a source, with disjoint lists of its distinct images, stratified by class (seed 0).
 
-    out: the recipe; <name>.toml if not given. images: those of a trained model. size: pixels of the network's input.
-    Raises RecipeError for a source, a name or a place that will not do, DataError and ArtifactError for what is in it.
+    source: a folder or .npz of images, a .keras file or a checkpoint. out: the recipe's path, <name>.toml if not
+    given. images: for a trained model. size: of the network's input, in pixels. force: write over files.
+    Raises RecipeError for a source, name or path that cannot be used, DataError and ArtifactError for its content.
     """
     check_source(source, _SUFFIXES)
     is_model = source.suffix in (KERAS, *CHECKPOINTS) and source.is_file()
     if images and not is_model:
-        raise RecipeError(f"--images goes with a trained model, and {source} is none; leave it out")
+        raise RecipeError(f"--images goes with a trained model, and {source} is not one; leave it out")
     name, recipe = _choose_place(source, out, name, force=force)
     where = images if is_model else source
     found = _find(where, recipe) if where else None
@@ -61,7 +62,7 @@ def make_recipe(
     dealt = deal_images(found, learns=not model, say=say) if found else None
     if model and dealt and dealt.classes > model.classes:
         raise DataError(
-            f"{where} has {dealt.classes} classes, {source} answers {model.classes}: give images of its own"
+            f"{where} has {dealt.classes} classes, {source} has {model.classes}; give images of the model's classes"
         )
     files = _compose(model, source.resolve(), dealt, size, recipe, name)
     for path, content in files.items():  # the recipe last: there is none without its lists
@@ -70,7 +71,7 @@ def make_recipe(
 
 
 def _choose_place(source: Path, out: Path | None, name: str, *, force: bool) -> tuple[str, Path]:
-    """Name and path of the recipe, before minutes of work; RecipeError where it cannot be written there."""
+    """Return name and path of the recipe; RecipeError where it cannot be written there, before minutes of work."""
     own = source.resolve().name if source.is_dir() else re.sub(r"(\.pth)?\.\w+$", "", source.name)
     name = name or re.sub(r"[^A-Za-z0-9_-]+", "_", out.stem if out else own)[:_LONGEST]
     if len(name) > _LONGEST:
@@ -97,10 +98,10 @@ def _list_path(recipe: Path, name: str, part: str) -> Path:
 
 
 def _find(where: Path, recipe: Path) -> Images:
-    """The images; RecipeError where the recipe would lie in a folder of classes, or in that of a class."""
+    """Find the images; RecipeError where the recipe would lie among the folders of the classes, or in one."""
     check_source(where, (".npz",))
     found = find_images(where.resolve())
-    for table in filter(None, (found.learn, found.judge)):
+    for table in filter(None, (found.training, found.evaluation)):
         classes = Path(table["path"])
         if classes in recipe.resolve().parents and not (classes / "labels.csv").is_file():
             instead = Path(os.path.relpath(classes.parent), recipe.name)
@@ -114,7 +115,7 @@ def _find(where: Path, recipe: Path) -> Images:
 def _compose(
     model: Model | None, source: Path, dealt: Dealt | None, size: int | None, recipe: Path, name: str
 ) -> dict[Path, bytes]:
-    """Contents by path: the lists, and the recipe that names them and has been read as convert will."""
+    """Return contents by path: the lists, and the recipe that names them, parsed once as a check."""
     lists = {part: _list(name, part, digests) for part, digests in dealt.lists.items()} if dealt else {}
     toml = text.head(name, f"of {source.name!a}")
     folder = recipe.resolve().parent
@@ -137,7 +138,7 @@ def _compose(
 
 
 def _of_model(model: Model, source: Path, folder: Path) -> str:
-    """[network] and [preprocess] of a trained model."""
+    """Return [network] and [preprocess] of a trained model."""
     path = _seen_from(folder, source)
     channels = {1: "GRAY", 3: "RGB"}.get(model.channels)
     if channels is None:
@@ -161,16 +162,16 @@ def _list(name: str, part: str, digests: tuple[str, ...]) -> bytes:
 
 
 def _table(dealt: Dealt, part: str, listing: Path, content: bytes) -> dict[str, str]:
-    """The keys of a recipe's table that name its images."""
+    """Return the keys of a recipe's table that name its images."""
     images = dealt.images
-    keys = images.judge if part == "evaluation" and images.judge else images.learn
+    keys = images.evaluation if part == "evaluation" and images.evaluation else images.training
     path = {"path": _seen_from(listing.resolve().parent, Path(keys["path"]))}
     sha256 = hashlib.sha256(content).hexdigest()
     return {"kind": images.kind, **keys, **path, "list": listing.name, "list_sha256": sha256}
 
 
 def _seen_from(folder: Path, path: Path) -> str:
-    """An absolute path as a recipe in this folder names it: relative where it lies in or beside the folder."""
+    """Return an absolute path as a recipe in this folder names it: relative if it lies in or beside the folder."""
     return os.path.relpath(path, folder) if folder.parent in path.parents else str(path)
 
 
@@ -178,10 +179,10 @@ def _found(model: Model | None, dealt: Dealt | None) -> Iterator[str]:
     if model:
         keys = {**model.keys, "classes": model.classes}
         yield f"{model.kind}: {', '.join(f'{key} {value}' for key, value in keys.items())}"
-        yield "[preprocess] is a guess: write what the model was trained with"
-        yield "target is a proposal: look at it before you convert"
+        yield "[preprocess] is a guess; write what the model was trained with"
+        yield "target is a proposal; check it before you convert"
     if not dealt:
-        yield "convert needs images, and there are none: --images FOLDER --force, or [calibration] in the recipe"
+        yield "convert needs images, and there are none; give --images FOLDER --force, or add [calibration]"
         return
     counts = {part: len(digests) for part, digests in dealt.lists.items()}
     told = ", ".join(f"{count:,} {part}" for part, count in counts.items())
@@ -192,11 +193,13 @@ def _found(model: Model | None, dealt: Dealt | None) -> Iterator[str]:
         yield f"not read: {dealt.unread}"
     if dealt.copies:
         yield f"{dealt.copies:,} copies, and images in two classes, are in no list"
-    if (judges := counts["evaluation"]) < FEW:
-        seen = f"see no drop under {100 * visible_drop(judges):g} points, and max_drop lets as much pass"
-        yield f"warning: {judges} evaluation images {seen}; {ONE_POINT} see one point"
+    if (few := counts["evaluation"]) < FEW:
+        yield (
+            f"warning: {few} evaluation images resolve no drop under {100 * visible_drop(few):g} points, and max_drop "
+            f"is set to that; {ONE_POINT} images resolve one point"
+        )
     if not model:
-        yield "target and [training] flip are proposals: look at both before you train"
+        yield "target and [training] flip are proposals; check both before you train"
 
 
 def _next(recipe: Path, name: str, model: Model | None, dealt: Dealt | None) -> Iterator[str]:
