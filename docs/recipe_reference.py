@@ -17,8 +17,7 @@ from ghost_edge.core.tasks import TASKS
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.datasets import DATASETS, DataTable
 from ghost_edge.host.networks import NETWORKS
-from ghost_edge.host.networks.ghostnet import PADDINGS
-from ghost_edge.host.networks.ghostnet_tf2 import HARD_SIGMOIDS
+from ghost_edge.host.networks.ghostnet import HARD_SIGMOIDS, PADDINGS
 from ghost_edge.host.onnx import EXPORTERS
 from ghost_edge.host.quantization import QUANTIZERS
 from ghost_edge.host.recipe.schema import Calibration, Evaluation, Training

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.host.networks import ghostnet_tf2
+from ghost_edge.host.networks import ghostnet
 from ghost_edge.host.networks.blocks import HARD_SIGMOIDS, GBNeck, GhostModule, SEModule
 
 pytestmark = pytest.mark.slow
@@ -144,4 +144,4 @@ def test_blocks_survive_a_keras_file(tmp_path: Path) -> None:
 
 
 def test_a_recipe_knows_the_hard_sigmoids_that_the_layers_know() -> None:
-    assert tuple(HARD_SIGMOIDS) == ghostnet_tf2.HARD_SIGMOIDS
+    assert tuple(HARD_SIGMOIDS) == ghostnet.HARD_SIGMOIDS

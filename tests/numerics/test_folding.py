@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.explore.untrained import convert_untrained
-from ghost_edge.host.networks import ghostnet, ghostnet_tf2
+from ghost_edge.host.networks import ghostnet
 from ghost_edge.host.networks.fold_hard_sigmoid import fold_gates
 from ghost_edge.host.tflite.graph import read_model
 
@@ -21,8 +21,8 @@ STAGES = ((3, 16, 16, 0, 1), (5, 72, 40, 0.25, 2), (5, 120, 40, 0.25, 1))
 OPTIONS = {"input_size": 32, "classes": 10, "width": 0.5, "head_channels": 32, "stages": STAGES}
 NETWORKS = {
     "ghostnet": lambda: ghostnet.build(ghostnet.GhostNet(**OPTIONS)),
-    "ghostnet_tf2": lambda: ghostnet_tf2.build(ghostnet_tf2.GhostNetTF2(**OPTIONS)),
-    "keras2": lambda: ghostnet_tf2.build(ghostnet_tf2.GhostNetTF2(**OPTIONS, hard_sigmoid="keras2")),
+    "ghostnet_tf2": lambda: ghostnet.build_tf2(ghostnet.GhostNetTF2(**OPTIONS)),
+    "keras2": lambda: ghostnet.build_tf2(ghostnet.GhostNetTF2(**OPTIONS, hard_sigmoid="keras2")),
 }
 
 

@@ -98,9 +98,6 @@ OWED = (
     "ghost_edge/host/explore/memory_budget.py",
     "ghost_edge/host/explore/mixed_precision.py",
     "ghost_edge/host/explore/planner.py",
-    "ghost_edge/host/networks/layers.py",
-    "ghost_edge/host/networks/options.py",
-    "ghost_edge/host/networks/torch_file.py",
     "ghost_edge/host/onnx/builder.py",
     "ghost_edge/host/onnx/compare.py",
     "ghost_edge/host/onnx/int8.py",
@@ -125,11 +122,9 @@ OWED = (
     "ghost_edge/host/tflite/verify.py",
     "ghost_edge/host/tflite/zynq7000.py",
     "ghost_edge/host/tflite_micro/arena.py",
-    "ghost_edge/host/tflite_micro/arena_chart.py",
     "ghost_edge/host/tflite_micro/feed.py",
     "ghost_edge/host/tflite_micro/kit.py",
     "ghost_edge/host/tflite_micro/operations.py",
-    "ghost_edge/host/training/import_weights.py",
 )
 
 

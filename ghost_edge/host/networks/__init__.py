@@ -1,4 +1,4 @@
-"""Networks that a recipe can name: one row each."""
+"""Networks that a recipe can name: NETWORKS, a row for each kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.networks import ghostnet, ghostnet_tf2, options, shufflenet_v2, user_model
+from ghost_edge.host.networks import ghostnet, options, shufflenet_v2, user_model
 from ghost_edge.host.networks.keras_applications import build as build_keras
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Network(NamedTuple):
-    """The schema of [network] and the function that builds a keras.Model from it.
+    """A row of NETWORKS: the schema of [network] and the function that builds a keras.Model from it.
 
-    source: the file that decides the network where that is not our own code; it may hold weights too.
+    source: finds the file that decides the network where that is not our own code; it may hold weights too.
     """
 
     options: type[Any]
@@ -28,7 +28,7 @@ class Network(NamedTuple):
 NETWORKS: dict[str, Network] = {
     "ghostnet": Network(ghostnet.GhostNet, lambda table, places: ghostnet.build(table)),
     "ghostnet_v2": Network(ghostnet.GhostNetV2, lambda table, places: ghostnet.build(table)),
-    "ghostnet_tf2": Network(ghostnet_tf2.GhostNetTF2, lambda table, places: ghostnet_tf2.build(table)),
+    "ghostnet_tf2": Network(ghostnet.GhostNetTF2, lambda table, places: ghostnet.build_tf2(table)),
     "mobilenet_v1": Network(options.Scalable, lambda table, places: build_keras("MobileNet", table)),
     "mobilenet_v2": Network(options.Scalable, lambda table, places: build_keras("MobileNetV2", table)),
     "mobilenet_v3_small": Network(options.Scalable, lambda table, places: build_keras("MobileNetV3Small", table)),

@@ -11,7 +11,7 @@ import keras
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.options import pick
 
-# written alike, so that the additions melt into the convolution before and the sixth into the one after
+# in one form, so that the addition is folded into the convolution before and the sixth into the one after
 HARD_SIGMOIDS: dict[str, Callable[[Any], Any]] = {
     "keras2": lambda x: keras.ops.relu6(1.2 * x + 3.0) / 6.0,  # clip(0.2 x + 0.5, 0, 1)
     "keras3": lambda x: keras.ops.relu6(x + 3.0) / 6.0,
@@ -30,18 +30,18 @@ def _depthwise(kernel: int, strides: int, multiplier: int, name: str) -> keras.l
 
 
 class _Block(keras.layers.Layer):
-    """A layer made of others; Keras saves what __init__ takes by itself, if the last argument is called kwargs."""
+    """A layer made of others; Keras saves the arguments of __init__ by itself if the last one is called kwargs."""
 
     def build(self, input_shape: Any) -> None:
-        """Make the weights of the layers inside, under this one's name, by calling them once without values."""
+        """Make the weights of the inner layers, under this layer's name, by calling them once without values."""
         keras.Operation.compute_output_spec(self, keras.KerasTensor(input_shape))
 
 
 @_serializable
 class SEModule(_Block):
-    """Squeeze and excite: float32 [N, H, W, filters] times a weight a channel, from two 1x1 convolutions without bias.
+    """Squeeze and excite: float32 [N, H, W, filters] times a weight for each channel, by two 1x1 convolutions.
 
-    hard_sigmoid: "keras3" is relu6(x + 3) / 6, "keras2" (TensorFlow up to 2.15) is clip(0.2 x + 0.5, 0, 1).
+    No bias. hard_sigmoid: "keras3" is relu6(x + 3) / 6, "keras2" (TensorFlow up to 2.15) is clip(0.2 x + 0.5, 0, 1).
     """
 
     def __init__(self, filters: int, ratio: int, *, hard_sigmoid: str = "keras3", **kwargs: Any) -> None:
@@ -60,7 +60,7 @@ class SEModule(_Block):
         super().build(input_shape)
 
     def call(self, inputs: Any) -> Any:
-        """Weigh the channels."""
+        """Multiply each channel by its weight."""
         squeezed = keras.ops.relu(self.conv1(self.pool(inputs)))
         return inputs * self._gate(self.conv2(squeezed))
 
@@ -69,7 +69,7 @@ class SEModule(_Block):
 class GhostModule(_Block):
     """Convolution to ceil(out / ratio) channels, depthwise for the rest: float32 [N, H, W, C] to [N, H, W, out].
 
-    No bias, no batch normalisation between (arXiv 1911.11907, equation 3, as the tutorials have it).
+    No bias and no batch normalisation in between: arXiv 1911.11907, equation 3, as the tutorials write it.
     """
 
     def __init__(self, out: int, ratio: int = 2, convkernel: int = 1, dwkernel: int = 3, **kwargs: Any) -> None:
@@ -81,7 +81,7 @@ class GhostModule(_Block):
         self.depthwise = _depthwise(dwkernel, 1, ratio - 1, "depthwise") if ratio > 1 else None
 
     def call(self, inputs: Any) -> Any:
-        """Intrinsic maps, then as many ghosts of them as are missing."""
+        """Return the intrinsic maps followed by as many ghosts as are missing."""
         intrinsic = self.conv(inputs)
         if self.depthwise is None:
             return intrinsic
@@ -131,7 +131,7 @@ class GBNeck(_Block):
         self.shortcut = [shortcut, norm(name="norm4"), _conv(out, 1, "shortcut_conv"), norm(name="norm5")]
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Main path plus shortcut; Keras hands training on to the layers inside."""
+        """Add the main path and the shortcut; Keras passes `training` on to the inner layers."""
         main = shortcut = inputs
         for layer in self.main:
             main = layer(main)

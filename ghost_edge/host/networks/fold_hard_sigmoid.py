@@ -40,7 +40,7 @@ def _inputs(node: Any) -> list[str]:
 
 
 def _factor(node: Any, nodes: dict[str, Any]) -> float | None:
-    """1/6 where the node is relu6(...) / 6 or relu6(...) * (1/6), None for any other node."""
+    """Return 1/6 where the node is relu6(...) / 6 or relu6(...) * (1/6), None for any other node."""
     if node.op not in ("RealDiv", "Mul"):
         return None
     gate, value = (nodes[name] for name in _inputs(node))
@@ -51,7 +51,7 @@ def _factor(node: Any, nodes: dict[str, Any]) -> float | None:
 
 
 def _kernels(node: Any, nodes: dict[str, Any], readers: dict[str, list[Any]]) -> list[Any]:
-    """The constants to scale: kernels of every convolution that reads a product with node; empty where one cannot."""
+    """Return the kernels to scale, of every convolution that reads a product with node; empty if one cannot be."""
     shifted = nodes[_inputs(nodes[node.input[0]])[0]]
     kernels = []
     for product in readers[node.name]:
@@ -62,7 +62,7 @@ def _kernels(node: Any, nodes: dict[str, Any], readers: dict[str, list[Any]]) ->
             if path and path[0].op == "Identity":  # of a frozen variable
                 path.append(nodes[_inputs(path[0])[0]])
             if not path or path[-1].op != "Const" or any(len(readers[each.name]) > 1 for each in path):
-                return []  # no convolution, or its kernel is read by another operation too
+                return []  # no convolution, or another operation reads its kernel too
             kernels.append(path[-1])
     return kernels
 

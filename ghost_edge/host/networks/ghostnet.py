@@ -1,4 +1,7 @@
-"""GhostNet (Han et al., CVPR 2020, arXiv 1911.11907) and GhostNetV2 (Tang et al., NeurIPS 2022, arXiv 2211.12905)."""
+"""GhostNet (Han et al., CVPR 2020, arXiv 1911.11907), GhostNetV2 (Tang et al., NeurIPS 2022, arXiv 2211.12905).
+
+And the first as the TensorFlow 2 tutorials write it: their blocks in the paper's table.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,12 @@ if TYPE_CHECKING:
     from ghost_edge.host.networks.layers import Layers
 
 PADDINGS = ("explicit", "same")
+HARD_SIGMOIDS = ("keras2", "keras3")  # functions of blocks.py, which needs Keras
 
 
 @dataclasses.dataclass(frozen=True)
 class GhostNet(GhostStages):
-    """[network] with kind = "ghostnet": everything that changes the graph.
+    """[network] with kind = "ghostnet".
 
     padding: "explicit" pads both sides alike, as PyTorch does (needed for published checkpoints, one PAD op for each
         strided convolution); "same" is TensorFlow's, without PAD ops.
@@ -40,9 +44,24 @@ class GhostNet(GhostStages):
 
 @dataclasses.dataclass(frozen=True)
 class GhostNetV2(GhostNet):
-    """[network] with kind = "ghostnet_v2": the same options; all but the first two bottlenecks attend."""
+    """[network] with kind = "ghostnet_v2": the options of ghostnet; all but the first two bottlenecks attend."""
 
     attends_from: ClassVar[float] = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class GhostNetTF2(GhostStages):
+    """[network] with kind = "ghostnet_tf2"; a squeeze ratio over 0 in stages asks for an SEModule.
+
+    hard_sigmoid: "keras2" for weights trained with TensorFlow up to 2.15, whose hard sigmoid was another function.
+    """
+
+    hard_sigmoid: str = "keras3"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hard_sigmoid not in HARD_SIGMOIDS:
+            raise RecipeError(f"[network] hard_sigmoid {self.hard_sigmoid!r}; write one of {', '.join(HARD_SIGMOIDS)}")
 
 
 def build(options: GhostNet) -> keras.Model:
@@ -67,7 +86,7 @@ def build(options: GhostNet) -> keras.Model:
 
 
 def _stage_names(stages: Sequence[Sequence[float]]) -> list[str]:
-    """Names "<stage>.<block>": the authors put a strided block in a stage of its own, and a run of others in one."""
+    """Name blocks "<stage>.<block>": the authors give a strided block a stage of its own, and a run of others one."""
     names: list[str] = []
     stage, block, was_strided = -1, 0, True
     for *_, stride in stages:
@@ -81,7 +100,7 @@ def _stage_names(stages: Sequence[Sequence[float]]) -> list[str]:
 
 
 def _bottleneck(net: Layers, x: Any, name: str, row: Sequence[float], *, width: float, attention: bool) -> Any:
-    """Ghost bottleneck (figure 3): expand by a ghost module, (stride, squeeze-and-excite), project by another, add."""
+    """Add a ghost bottleneck (figure 3): a ghost module to expand, stride and squeeze-and-excite, one to project."""
     from ghost_edge.host.networks.layers import scale_row
 
     kernel, expanded, output, squeeze, stride = scale_row(row, width)
@@ -96,3 +115,23 @@ def _bottleneck(net: Layers, x: Any, name: str, row: Sequence[float], *, width: 
         x = net.norm(net.depthwise(x, f"{name}.shortcut.0", kernel, stride), f"{name}.shortcut.1")
         x = net.norm(net.conv(x, f"{name}.shortcut.2", output, 1), f"{name}.shortcut.3")
     return net.add(y, x, f"{name}.add")
+
+
+def build_tf2(options: GhostNetTF2) -> keras.Model:
+    """Build the tutorials' network: float32 [1, size, size, channels], normalised, to logits float32 [1, classes]."""
+    import keras
+
+    from ghost_edge.host.networks.blocks import GBNeck
+    from ghost_edge.host.networks.layers import Layers, scale_row
+
+    net = Layers()
+    image, x = net.stem(options)
+    for number, row in enumerate(options.stages):
+        kernel, expanded, output, squeeze, stride = scale_row(row, options.width)
+        neck = GBNeck(
+            *(kernel, stride, expanded, output, options.ratio, squeeze > 0),
+            hard_sigmoid=options.hard_sigmoid,
+            name=f"blocks.{number}",
+        )
+        x = neck(x)
+    return keras.Model(image, net.head(x, f"blocks.{len(options.stages)}", options), name="ghostnet_tf2")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def build(function: str, options: Light) -> keras.Model:
     """Build by a function of keras.applications: float32 [1, size, size, channels], normalised, to logits [1, classes].
 
-    What Keras puts before the first convolution is left out, for [preprocess] does it.
+    Keras' own preprocessing before the first convolution is left out, for [preprocess] does it.
     """
     import keras  # here, so that reading a recipe does not cost seconds
 
@@ -26,7 +26,7 @@ def build(function: str, options: Light) -> keras.Model:
         extra["include_preprocessing"] = False
     make = getattr(keras.applications, function)
     model = make(weights=None, input_tensor=image, classes=options.classes, classifier_activation=None, **extra)
-    # EfficientNet's Rescaling and Normalization cannot be turned off, but cut off
+    # EfficientNet's Rescaling and Normalization have no switch, so they are cut off
     start = model.get_layer("stem_conv_pad").input if function.startswith("EfficientNet") else image
     model = keras.Model(start, model.output, name=function)
     keras.saving.register_keras_serializable("ghost_edge")(_hard_swish)
@@ -39,9 +39,9 @@ def build(function: str, options: Light) -> keras.Model:
 
 
 def _hard_swish(x: Any) -> Any:
-    """x * relu6(x + 3) / 6 (arXiv 1905.02244, section 5.2), in operations that XNNPACK takes in int8.
+    """Compute x * relu6(x + 3) / 6 (arXiv 1905.02244, section 5.2) in operations that XNNPACK takes in int8.
 
-    Of a division by 6 the converter makes HARD_SWISH, which XNNPACK takes in float32 alone: on x86, MobileNetV3 took
+    The converter turns a division by 6 into HARD_SWISH, which XNNPACK takes in float32 alone: on x86, MobileNetV3 took
     2.9 (large) and 3.8 (small) times as long in int8, and 6 and 8 % less in float32.
     """
     import keras

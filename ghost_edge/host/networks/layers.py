@@ -21,24 +21,24 @@ def make_divisible(value: float, divisor: int = 4) -> int:
 
 
 def scale_row(row: Sequence[float], width: float) -> tuple[int, int, int, float, int]:
-    """A row of [network] stages after the width multiplier: kernel, expanded, output, squeeze ratio, stride."""
+    """Apply the width multiplier to a row of stages: kernel, expanded, output, squeeze ratio, stride."""
     kernel, expanded, output, squeeze, stride = row
     return int(kernel), make_divisible(expanded * width), make_divisible(output * width), squeeze, int(stride)
 
 
 def image_input(options: Light) -> Any:
-    """The input of a network: float32 [1, size, size, channels]."""
+    """Return the input of a network: float32 [1, size, size, channels]."""
     return keras.Input((options.input_size, options.input_size, options.input_channels), batch_size=1, name="image")
 
 
 class Layers:
-    """Layers that share a network's options; each call names what it adds."""
+    """Layers that share a network's options; every method adds layers of the given name and returns their output."""
 
     def __init__(self, *, ratio: int = 2, kernel: int = 1, cheap_kernel: int = 3, padding: str = "same") -> None:
         self._ratio, self._kernel, self._cheap_kernel, self._padding = ratio, kernel, cheap_kernel, padding
 
     def conv(self, x: Any, name: str, filters: int, kernel: int, stride: int = 1, *, bias: bool = False) -> Any:
-        """A convolution, without activation."""
+        """Add a convolution, without activation."""
         x, padding = self._pad(x, name, kernel, stride)
         layer = keras.layers.Conv2D(
             filters, kernel, stride, padding=padding, use_bias=bias, kernel_initializer="lecun_normal", name=name
@@ -46,7 +46,7 @@ class Layers:
         return layer(x)
 
     def depthwise(self, x: Any, name: str, kernel: Any, stride: int = 1, *, multiplier: int = 1) -> Any:
-        """A depthwise convolution without bias; kernel: one size or (height, width); `multiplier` outputs a channel."""
+        """Add a depthwise convolution without bias; kernel: size or (height, width); multiplier: outputs a channel."""
         x, padding = self._pad(x, name, kernel, stride)
         height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
         layer = keras.layers.DepthwiseConv2D(
@@ -63,12 +63,12 @@ class Layers:
         return layer(x)
 
     def norm(self, x: Any, name: str, *, relu: bool = False) -> Any:
-        """Batch normalisation with PyTorch's epsilon, then ReLU where asked for."""
+        """Add batch normalisation with PyTorch's epsilon, and with relu=True a ReLU."""
         x = keras.layers.BatchNormalization(momentum=0.9, epsilon=BATCH_NORM_EPSILON, name=name)(x)
         return keras.layers.ReLU(name=f"{name}.relu")(x) if relu else x
 
     def ghost_module(self, x: Any, name: str, filters: int, *, relu: bool) -> Any:
-        """Intrinsic maps by a convolution, ghosts of them by a depthwise one (section 3.1, equation 3)."""
+        """Add a ghost module: a convolution makes intrinsic maps, a depthwise one their ghosts (section 3.1, eq. 3)."""
         ratio, cheap = self._ratio, f"{name}.cheap_operation"
         intrinsic = math.ceil(filters / ratio)
         primary = self.conv(x, f"{name}.primary_conv.0", intrinsic, self._kernel)
@@ -81,7 +81,7 @@ class Layers:
         return both if both.shape[-1] == filters else both[..., :filters]
 
     def attend(self, x: Any, y: Any, name: str) -> Any:
-        """DFC attention (arXiv 2211.12905, section 3.2): y times a gate of half its size, made of x."""
+        """Add DFC attention (arXiv 2211.12905, section 3.2): y times a gate of half its size, made of x."""
         height, width, filters = y.shape[1:]
         if min(height, width) < 2:
             raise RecipeError(f"[network] {name} attends over {height} x {width} pixels, needs 2 x 2: raise input_size")
@@ -91,13 +91,13 @@ class Layers:
         return _times_upsampled(y, keras.layers.Activation("sigmoid", name=f"{name}.gate")(gate))
 
     def stem(self, options: GhostStages) -> tuple[Any, Any]:
-        """The input and what the first bottleneck takes (table 7, first row)."""
+        """Return the network's input and the input of the first bottleneck (table 7, first row)."""
         image = image_input(options)
         x = self.conv(image, "conv_stem", make_divisible(options.stem_channels * options.width), 3, options.stem_stride)
         return image, self.norm(x, "bn1", relu=True)
 
     def head(self, x: Any, name: str, options: GhostStages) -> Any:
-        """From the last bottleneck to the logits, float32 [N, classes] (table 7, last rows)."""
+        """Add the layers from the last bottleneck to the logits, float32 [N, classes] (table 7, last rows)."""
         _, expanded, *_ = scale_row(options.stages[-1], options.width)
         x = self.norm(self.conv(x, f"{name}.conv", expanded, 1), f"{name}.bn1", relu=True)
         x = keras.layers.GlobalAveragePooling2D(keepdims=True, name="global_pool")(x)
@@ -107,7 +107,7 @@ class Layers:
         return keras.layers.Flatten(name="flatten")(keras.layers.Conv2D(options.classes, 1, name="classifier")(x))
 
     def squeeze_excite(self, x: Any, name: str, squeeze: float) -> Any:
-        """Channel attention with a hard sigmoid, relu6(x + 3) / 6 (section 4.1)."""
+        """Add channel attention with a hard sigmoid, relu6(x + 3) / 6 (section 4.1)."""
         channels = x.shape[-1]
         gate = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}.pool")(x)
         gate = self.conv(gate, f"{name}.conv_reduce", make_divisible(channels * squeeze), 1, bias=True)
@@ -117,7 +117,7 @@ class Layers:
         return keras.layers.Multiply(name=f"{name}.scale")([x, gate])
 
     def add(self, x: Any, y: Any, name: str) -> Any:
-        """The sum of two branches."""
+        """Add two branches."""
         return keras.layers.Add(name=name)([x, y])
 
     def _pad(self, x: Any, name: str, kernel: Any, stride: int) -> tuple[Any, str]:
@@ -127,14 +127,14 @@ class Layers:
 
 
 def _half(x: Any) -> Any:
-    """Mean of 2 x 2 pixels, an odd last row or column left out; as MEAN, for XNNPACK takes no int8 AVERAGE_POOL_2D."""
+    """Average 2 x 2 pixels without an odd last row or column; as MEAN, for XNNPACK takes no int8 AVERAGE_POOL_2D."""
     height, width, channels = x.shape[1] // 2, x.shape[2] // 2, x.shape[3]
     even = x if x.shape[1:3] == (2 * height, 2 * width) else x[:, : 2 * height, : 2 * width]
     return keras.ops.mean(keras.ops.reshape(even, (-1, height, 2, width, 2, channels)), axis=(2, 4))
 
 
 def _times_upsampled(y: Any, gate: Any) -> Any:
-    """y [N, H, W, C] times gate [N, H // 2, W // 2, C], each value for its nearest pixels, as PyTorch counts them.
+    """Multiply y [N, H, W, C] by gate [N, H // 2, W // 2, C], whose values serve the nearest pixels as in PyTorch.
 
     A product over [N, H/2, 2, W * C], the gate's rows written twice in width only: no RESIZE_NEAREST_NEIGHBOR, which
     XNNPACK does not take, cuts the int8 network in parts, and no broadcast over more than 4 dimensions, which stops

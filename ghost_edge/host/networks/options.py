@@ -1,4 +1,4 @@
-"""What the [network] tables of a recipe have in common."""
+"""Options that several kinds of [network] share."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Scalable(Light):
 
 @dataclasses.dataclass(frozen=True)
 class GhostStages(Scalable):
-    """What every [network] of ghost bottlenecks has.
+    """[network] of a network made of ghost bottlenecks.
 
     stages: rows of (kernel, expanded channels, output channels, squeeze ratio, stride) before the width multiplier.
     """

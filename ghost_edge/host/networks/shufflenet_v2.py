@@ -57,7 +57,7 @@ def build(options: ShuffleNetV2) -> keras.Model:
 
 
 def _unit(net: Layers, x: Any, name: str, filters: int, *, stride: int) -> Any:
-    """A unit of figure 3 (c), or with stride 2 of figure 3 (d): two branches of half the channels, then the shuffle."""
+    """Add a unit of figure 3 (c), or (d) with stride 2: two branches of half the channels, then the shuffle."""
     import keras
 
     half = filters // 2
@@ -74,8 +74,8 @@ def _unit(net: Layers, x: Any, name: str, filters: int, *, stride: int) -> Any:
 def _shuffle(x: Any) -> Any:
     """Interleave the two halves of the channels of x, float32 [N, H, W, C] (figure 3).
 
-    By a transpose of rank 4; XNNPACK takes rank 3 and 5 too, at the same speed. As one CONCATENATION along a new last
-    axis, int8 ShuffleNetV2 took 1.9 times as long.
+    A transpose of rank 4 does it; XNNPACK takes rank 3 and 5 too, at equal speed. With one CONCATENATION along a new
+    last axis instead, int8 ShuffleNetV2 took 1.9 times as long.
     """
     import keras
 

@@ -22,11 +22,11 @@ State = Mapping[str, NDArray[Any]]
 _TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".bin", ".ckpt")
 _TORCH_TIMEOUT_S = 60.0
 _PREFIXES = re.compile(r"^(module\.|_orig_mod\.)+")  # of nn.DataParallel and of torch.compile
-_COUNTERS = ("num_batches_tracked", "total_ops", "total_params")  # of batches, and of a profiler: no weights
+_COUNTERS = ("num_batches_tracked", "total_ops", "total_params")  # of batches and of a profiler, which are no weights
 
 
 def read_checkpoint(path: Path) -> State:
-    """Names and arrays of a .safetensors file or a PyTorch checkpoint, without "module." in front and without counters.
+    """Read names and arrays of a .safetensors file or a PyTorch checkpoint, without "module." prefixes and counters.
 
     Raises ArtifactError for a file that is damaged, of another kind, or that wants to run code.
     """
@@ -50,7 +50,7 @@ def read_checkpoint(path: Path) -> State:
 
 
 def load_weights(model: keras.Model, path: Path, *, without: str = "") -> None:
-    """Fill a network from a checkpoint with the authors' keys; every key is accounted for.
+    """Fill a network from a checkpoint with the authors' keys; every key must find its weight.
 
     without: prefix of weights that may be missing and then stay as they are, such as "classifier.".
     Raises ArtifactError for a damaged file, and for keys that are missing, unknown or of another shape.
@@ -64,12 +64,12 @@ def save_weights(model: keras.Model, path: Path) -> None:
 
 
 def network_state(model: keras.Model) -> dict[str, NDArray[np.float32]]:
-    """All weights, by the authors' keys and in PyTorch's layout (convolutions OIHW)."""
+    """Return all weights by the authors' keys, in PyTorch's layout (convolutions OIHW)."""
     return {key: np.ascontiguousarray(_to_torch(axes, variable)) for key, axes, variable in _variables(model)}
 
 
 def assign_state(model: keras.Model, state: State, *, source: str, without: str = "") -> None:
-    """Assign every weight of the network from a state dict; raises ArtifactError that lists what does not match."""
+    """Assign every weight of the network from a state dict; ArtifactError lists the keys that do not match."""
     wanted = {key: (axes, variable) for key, axes, variable in _variables(model)}
     shapes = {key: list(_to_torch(*wanted[key]).shape) for key in wanted if key in state}
     given = {key: list(state[key].shape) for key in shapes}
@@ -81,10 +81,10 @@ def assign_state(model: keras.Model, state: State, *, source: str, without: str 
         ],
         "has NaN or infinity in": [key for key in shapes if not np.isfinite(state[key]).all()],
     }
-    told = "; ".join(f"{what} {len(keys)} weights ({_few(keys)})" for what, keys in problems.items() if keys)
-    if told:
+    mismatches = "; ".join(f"{what} {len(keys)} weights ({_few(keys)})" for what, keys in problems.items() if keys)
+    if mismatches:
         raise ArtifactError(
-            f"{source} {told}: it belongs to another network, or its training diverged; "
+            f"{source} {mismatches}: it belongs to another network, or its training diverged; "
             "check [network] kind, width, stages and classes"
         )
     for key in shapes:
@@ -110,7 +110,7 @@ _DEPTHWISE_AXES = (2, 3, 0, 1)  # [C, M, H, W] of [H, W, C, M]; both libraries o
 
 
 def _variables(model: keras.Model) -> Iterator[tuple[str, tuple[int, ...], Any]]:
-    """(key, PyTorch's order of its axes, variable) for each weight."""
+    """Yield (key, PyTorch's order of its axes, variable) for each weight."""
     for layer in model._flatten_layers(include_self=False):  # also those inside layers and models of a user's own
         for variable in layer._trainable_variables + layer._non_trainable_variables:
             depthwise = variable.name == "kernel" and isinstance(layer, keras.layers.DepthwiseConv2D)

@@ -1,4 +1,4 @@
-"""Tensors of a PyTorch checkpoint (.pth, .pt, .pth.tar), read without PyTorch and without running its pickle's code."""
+"""Reader of PyTorch checkpoints (.pth, .pt, .pth.tar) that needs no PyTorch and runs no code of the pickle."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Tensor(NamedTuple):
 
 
 def read_torch(path: Path) -> dict[str, NDArray[Any]]:
-    """The state dict in a checkpoint: the object itself, or its "state_dict" or "model"; names to arrays.
+    """Read the state dict of a checkpoint (the object itself, or its "state_dict" or "model"): names to arrays.
 
     Only the callables that tensors are made of are known (as torch.load(weights_only=True) does): a pickle that asks
     for any other is refused before anything runs. Memory is bounded by the file's size: no compressed members, no
@@ -69,7 +69,7 @@ def read_torch(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _open_zip(file: BinaryIO) -> tuple[Any, dict[str, bytes]]:
-    """The pickled object, and the bytes of each storage by its key."""
+    """Return the pickled object and the bytes of each storage by its key."""
     archive = zipfile.ZipFile(file)
     members = archive.infolist()
     pickles = [member.filename for member in members if member.filename.split("/")[1:] == ["data.pkl"]]
@@ -88,7 +88,7 @@ def _open_zip(file: BinaryIO) -> tuple[Any, dict[str, bytes]]:
 
 
 def _open_legacy(file: BinaryIO) -> tuple[Any, dict[str, bytes]]:
-    """The same of a file in which one pickle follows another, and the storages follow them."""
+    """Return object and storages of an older file: pickles one after the other, then the storages."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if _unpickle(file)[0] != _LEGACY_MAGIC:
@@ -106,7 +106,7 @@ def _open_legacy(file: BinaryIO) -> tuple[Any, dict[str, bytes]]:
 
 
 def _unpickle(file: BinaryIO) -> tuple[Any, dict[str, str]]:
-    """The next pickle of a file, checked before it is loaded, and the type of each storage it names, by key."""
+    """Check and load the next pickle of a file; return it and the type of each storage that it names, by key."""
     start = file.tell()
     content = io.BytesIO(file.read(_PICKLE_LIMIT_BYTES))
     for opcode, argument, _ in pickletools.genops(content):
@@ -121,14 +121,14 @@ def _unpickle(file: BinaryIO) -> tuple[Any, dict[str, str]]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows what tensors are made of, and nothing else."""
+    """Unpickler that knows the parts of tensors and nothing else."""
 
     def __init__(self, content: BinaryIO) -> None:
         super().__init__(content)
         self.kinds: dict[str, str] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """One of the known callables, or the name of a storage type; UnpicklingError for anything else."""
+        """Return a known callable or the name of a storage type; UnpicklingError for anything else."""
         if (module, name) in _KNOWN:
             return _KNOWN[module, name]
         if module == "torch" and name in _DTYPES:
@@ -136,7 +136,7 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it asks to call {module}.{name}, which is no part of a state dict: do not trust")
 
     def persistent_load(self, pid: Any) -> tuple[str, str]:
-        """Kind and key of a storage by its ("storage", type, key, location, count, ...)."""
+        """Return kind and key of a storage, given its ("storage", type, key, location, count, ...)."""
         what, kind, key = pid[:3]
         if what != "storage" or kind not in _DTYPES:
             raise pickle.UnpicklingError(f"it refers to {what!r} of {kind!r}")
@@ -151,14 +151,14 @@ def _rebuild_tensor(storage: tuple[str, str], offset: int, shape: Any, strides: 
 _KNOWN: Mapping[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("collections", "Counter"): collections.Counter,  # of a learning rate's schedule
-    ("argparse", "Namespace"): argparse.Namespace,  # training scripts save their options beside; it holds values only
+    ("argparse", "Namespace"): argparse.Namespace,  # training scripts save their options too; it holds values only
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
 }
 
 
 def _state_dict(content: Any) -> dict[str, _Tensor]:
-    """The tensors by name; ValueError where the object is no state dict and holds none."""
+    """Return the tensors by name; ValueError where the object is no state dict and holds none."""
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -171,7 +171,7 @@ def _state_dict(content: Any) -> dict[str, _Tensor]:
 
 
 def _view(tensor: _Tensor, storage: bytes) -> NDArray[Any]:
-    """The tensor's values; ValueError where it reaches outside its storage or repeats values."""
+    """Return the tensor's values; ValueError where it reaches outside its storage or repeats values."""
     values = np.frombuffer(storage, _DTYPES[tensor.kind])
     if min((*tensor.shape, *tensor.strides, tensor.offset), default=0) < 0:
         raise ValueError("a tensor has a negative size")

@@ -1,4 +1,4 @@
-"""A user's own Keras model: a .keras file, or a function that makes one."""
+"""A user's own Keras model: a .keras file, or a function that returns one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class OwnModel:
 
 
 def find_source(options: OwnModel, places: Places) -> Path:
-    """The .keras file, or the file of the module; ArtifactError or RecipeError where there is none."""
+    """Return the .keras file, or the file of the module; ArtifactError or RecipeError where there is none."""
     if options.path.endswith(".keras"):
         try:
             return places.find(options.path)
@@ -54,7 +54,7 @@ def find_source(options: OwnModel, places: Places) -> Path:
 
 
 def build(options: OwnModel, places: Places) -> keras.Model:
-    """The model with its batch fixed to 1: float32 [1, size, size, channels] to one output.
+    """Return the model with its batch fixed to 1: float32 [1, size, size, channels] to one output.
 
     Raises ArtifactError for a file that Keras refuses, RecipeError where the model takes other images.
     """
@@ -77,7 +77,7 @@ def build(options: OwnModel, places: Places) -> keras.Model:
 
 
 def load_keras(path: Path) -> keras.Model:
-    """A model from a .keras file, its own code (Lambda) not run; ArtifactError where Keras refuses it."""
+    """Load a .keras file without running code in it (Lambda); ArtifactError where Keras refuses it."""
     import keras
 
     importlib.import_module("ghost_edge.host.networks.blocks")  # registers its layers
@@ -92,11 +92,11 @@ def load_keras(path: Path) -> keras.Model:
 
 
 def _call(source: Path, name: str, function: str) -> keras.Model:
-    sys.path.insert(0, str(source.parent))  # for what the module imports from beside it
+    sys.path.insert(0, str(source.parent))  # the module may import files beside it
     importlib.invalidate_caches()
     try:
         loaded = sys.modules.get(name)
-        if loaded is not None and loaded.__file__ != str(source):  # one of the same name, from another folder
+        if loaded is not None and loaded.__file__ != str(source):  # a namesake from another folder
             del sys.modules[name]
         module = importlib.import_module(name)
     except (ImportError, SyntaxError) as error:

@@ -1,1 +1,1 @@
-"""Training, and weights from elsewhere."""
+"""Training of a network, and import of weights from elsewhere."""

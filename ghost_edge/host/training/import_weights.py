@@ -1,4 +1,4 @@
-"""Checkpoints from elsewhere to our weights file, and back."""
+"""Conversion of checkpoints from elsewhere into our weights file, and back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLASSIFIER = "classifier."
 
 
 def network_table(network: str, settings: tuple[str, ...]) -> NetworkTable:
-    """The [network] of a recipe file, or of a kind with KEY=VALUE settings; raises RecipeError."""
+    """Return the [network] of a recipe file, or of a kind with KEY=VALUE settings; raises RecipeError."""
     if network.endswith(".toml"):
         if settings:
             raise RecipeError(f"--set changes a kind; {network} is a recipe: change its [network] instead")
@@ -39,9 +39,8 @@ def import_weights(
 ) -> dict[str, Any]:
     """Write the checkpoint as .safetensors, float32, with the authors' keys, and return the network's options.
 
-    Where the network has its kind's default number of classes, the checkpoint's is taken. drop_classifier: leave the
-    classifier out, for `train` to make a new one.
-    Raises ArtifactError that lists keys that are missing, unknown or of another shape.
+    The checkpoint's number of classes replaces the kind's default one. drop_classifier: leave the classifier out, for
+    `train` to make a new one. Raises ArtifactError that lists keys that are missing, unknown or of another shape.
     """
     from safetensors.numpy import save
 
@@ -64,7 +63,7 @@ def import_weights(
 
 
 def export_weights(source: Path, out: Path, places: Places) -> int:
-    """Write a recipe's or a .keras file's weights as .safetensors with the authors' keys; returns how many."""
+    """Write the weights of a recipe or .keras file as .safetensors with the authors' keys; return their number."""
     from ghost_edge.host.chain.stages.build import find_weights
     from ghost_edge.host.networks.state_dict import load_weights, network_state, save_weights
     from ghost_edge.host.networks.user_model import load_keras
@@ -97,7 +96,7 @@ def _with_classes(options: Any, state: Mapping[str, Any]) -> Any:
 
 
 def _width_hint(options: Any, state: Mapping[str, Any]) -> str:
-    """What the checkpoint's last convolution says about its width, where that is not the one asked for."""
+    """Return the width by the checkpoint's last convolution, as a hint, where it is not the width asked for."""
     head = state.get("conv_head.weight")
     if head is None or head.ndim != 4 or not hasattr(options, "stages"):
         return ""

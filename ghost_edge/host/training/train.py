@@ -1,4 +1,4 @@
-"""Fit a network on a dataset: AdamW, cosine schedule with warm-up, label smoothing, crops and flips."""
+"""Training of a network: AdamW, cosine schedule with warm-up, label smoothing, crops and flips."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import sha256_file, write_bytes
 from ghost_edge.core.preprocess import Preprocess, fit_image, normalise
+from ghost_edge.core.progress import Say
 from ghost_edge.host.accuracy.evaluate import check_labels
 from ghost_edge.host.datasets import DataTable, fingerprint, open_dataset
 from ghost_edge.host.datasets.places import Places
@@ -28,12 +29,11 @@ from ghost_edge.host.networks.state_dict import load_weights, save_weights
 from ghost_edge.host.recipe.model_card import ImageCount, ModelCard, read_model_card, write_model_card
 from ghost_edge.host.recipe.schema import NetworkTable, Recipe, Training, require
 
-Progress = Callable[[float, str], None]
 _DATA_KEYS = {field.name for field in dataclasses.fields(DataTable)}
 SETTINGS = tuple(field.name for field in dataclasses.fields(Training) if field.name not in _DATA_KEYS)
 
 
-def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None, say: Progress) -> ModelCard:
+def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None, say: Say) -> ModelCard:
     """Train the recipe's network; write the weights (.safetensors) and the model card beside them.
 
     epochs: in place of the recipe's number. say: called with the share that is done (0..1) and a few words. A run that
@@ -103,7 +103,7 @@ def _fit(model: keras.Model, batches: Batches, epochs: int, checkpoint: Path, re
 
 
 def _made_of(recipe: Recipe, places: Places) -> str:
-    """SHA-256 of all that decides the weights."""
+    """Return the SHA-256 of everything that decides the weights."""
     options: Training = require(recipe.training, "training", "train")
     settings = {
         "network": recipe.network,
@@ -117,7 +117,7 @@ def _made_of(recipe: Recipe, places: Places) -> str:
 
 
 def _claim(checkpoint: Path, weights: Path, settings: Mapping[str, Any]) -> None:
-    """Tie the checkpoint folder to what is being trained; RecipeError where it holds the start of something else."""
+    """Note the settings in the checkpoint folder; RecipeError where it holds a stopped run with other settings."""
     if weights.is_dir():
         raise RecipeError(f"{weights} is a folder; --out names the weights file")
     note, text = checkpoint / "settings.json", json.dumps(settings, default=dataclasses.asdict, sort_keys=True)
@@ -130,7 +130,7 @@ def _claim(checkpoint: Path, weights: Path, settings: Mapping[str, Any]) -> None
 
 
 def _build(network: NetworkTable, places: Places, *, seed: int, start: str) -> keras.Model:
-    """The network with its batch left open, from seeded random weights or from the file to start from."""
+    """Build the network with an open batch, from seeded random weights or from the file to start from."""
     keras.utils.set_random_seed(seed)
     one = NETWORKS[network.kind].build(network.options, places)
     model = keras.models.clone_model(one, input_tensors=keras.Input(one.input_shape[1:], name="image"))
@@ -141,7 +141,7 @@ def _build(network: NetworkTable, places: Places, *, seed: int, start: str) -> k
 
 
 class Batches(keras.utils.PyDataset):
-    """Shuffled, augmented, normalised batches; every image of epoch e is the same in every run with this seed."""
+    """Shuffled, augmented, normalised batches; the images of epoch e are equal in every run with this seed."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], recipe: Recipe, *, classes: int) -> None:
         super().__init__()
@@ -175,28 +175,28 @@ class Batches(keras.utils.PyDataset):
 
 
 class Report(keras.callbacks.Callback):
-    """Says loss, accuracy and time left while training; keeps batches and dropout on the epoch that is resumed."""
+    """Progress of training (loss, accuracy, time left); puts batches and dropout on the epoch that is resumed."""
 
-    def __init__(self, batches: Batches, epochs: int, evaluation: tuple[Any, Any], say: Progress) -> None:
+    def __init__(self, batches: Batches, epochs: int, evaluation: tuple[Any, Any], say: Say) -> None:
         super().__init__()
         self._batches, self._epochs, self._evaluation, self._say = batches, epochs, evaluation, say
         self._seconds: list[float] = []
         self._started = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Put the batches on this epoch, and what is dropped in it: a checkpoint holds no state of the dice."""
+        """Seed the batches and the dropout of this epoch: a checkpoint holds no state of random generators."""
         self._batches.epoch, self._started = epoch, time.perf_counter()
         dropouts = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dropout) and layer.rate > 0]
         for number, layer in enumerate(dropouts):
             layer.seed_generator.state.assign([(self._batches.seed + number) % 2**32, epoch])
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Say how far the epoch is."""
+        """Report how far the epoch is, at every tenth batch."""
         if batch % 10 == 0:
             self._tell("training", self._batches.epoch + (batch + 1) / len(self._batches), logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Count top-1 on the evaluation images; it is shown, nothing is chosen by it."""
+        """Report top-1 on the evaluation images; it is shown, nothing is chosen by it."""
         if not math.isfinite(logs["loss"]):
             raise RecipeError(f"the loss is {logs['loss']} after epoch {epoch + 1}; lower [training] learning_rate")
         top1 = self.measure_top1(self.model)
@@ -204,20 +204,20 @@ class Report(keras.callbacks.Callback):
         self._tell(f"evaluation top-1 {top1:.2%}", epoch + 1, logs)
 
     def measure_top1(self, model: keras.Model) -> float:
-        """Top-1 on the evaluation images."""
+        """Return top-1 on the evaluation images, a fraction."""
         images, labels = self._evaluation
         logits = model.predict(images, batch_size=256, verbose=0)
         return float((logits.argmax(axis=1) == labels).mean())
 
     def _tell(self, what: str, done: float, logs: Any) -> None:
-        # the first epoch says nothing of the others: its first step is compiled, which can take longer than all of them
+        # without the first epoch: its first step is compiled, which can take longer than all other epochs
         left = f"  {(self._epochs - done) * np.median(self._seconds) / 60:.0f} min left" if self._seconds else ""
         found = f"loss {logs['loss']:.3f}  top-1 {logs['accuracy']:.1%}"
         self._say(done / self._epochs, f"epoch {math.ceil(done)}/{self._epochs}  {found}  {what}{left}")
 
 
 def stack(dataset: Dataset, preprocess: Preprocess) -> NDArray[np.uint8]:
-    """All images fitted to the model's input: uint8 [N, size, size, C]."""
+    """Fit all images to the model's input: uint8 [N, size, size, C]."""
     return np.stack([fit_image(image, preprocess) for image in dataset.images])
 
 
