@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.dataset import Dataset
+from ghost_edge.core.dataset import Dataset, check_labels
 from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.device.evaluate import RunOptions
-from ghost_edge.host.accuracy.evaluate import check_labels, evaluate_files, judge_all
+from ghost_edge.host.accuracy.evaluate import evaluate_files, judge_all
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.output import layout
 from ghost_edge.host.recipe.schema import parse_recipe

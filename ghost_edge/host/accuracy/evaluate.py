@@ -14,8 +14,8 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from ghost_edge.core.accuracy import sqnr_db
-from ghost_edge.core.dataset import Dataset, Image
-from ghost_edge.core.errors import ArtifactError, DataError
+from ghost_edge.core.dataset import Image, check_labels
+from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import read_npz, save_npz, sha256_file
 from ghost_edge.core.manifest import Accuracy
 from ghost_edge.core.progress import Progress, timed
@@ -66,13 +66,6 @@ def evaluate_files(
             }
         )
     return rows
-
-
-def check_labels(truth: NDArray[Any], *, classes: int, dataset: Dataset) -> None:
-    """Raise DataError where labels of the dataset are none of a model's classes."""
-    misfit = TASKS[CLASSIFICATION].misfit(truth, [np.empty((1, classes), np.float32)])
-    if misfit:
-        raise DataError(f"{dataset.name} has {misfit}; check [network] classes and [evaluation] label_offset")
 
 
 @dataclasses.dataclass(frozen=True)

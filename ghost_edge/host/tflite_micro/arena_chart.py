@@ -22,7 +22,7 @@ def draw_arena(plan: ArenaPlan, graph: Model) -> str:
         f'height="{_TOP + _HEIGHT + 50}">',
         f"<title>Arena head: {plan.head:,} bytes, tail: {plan.tail:,} bytes</title>",
         '<style>text{font:12px sans-serif}</style><rect width="100%" height="100%" fill="white"/>',
-        f'<text x="{_LEFT}" y="20">activations {plan.head:,} bytes, tail {plan.tail:,} bytes; '
+        f'<text x="{_LEFT}" y="20">arena head {plan.head:,} bytes, tail {plan.tail:,} bytes; '
         f"the peak is operation {plan.peak_step}, {html.escape(peak)}</text>",
         f'<rect x="{_LEFT + across * (plan.peak_step + 1):.1f}" y="{_TOP}" width="{across:.1f}" height="{_HEIGHT}" '
         'fill="#fbd3d3"/>',

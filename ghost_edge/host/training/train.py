@@ -16,12 +16,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import Dataset
+from ghost_edge.core.dataset import Dataset, check_labels
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import sha256_file, write_bytes
 from ghost_edge.core.preprocess import Preprocess, fit_image, normalise
 from ghost_edge.core.progress import Say
-from ghost_edge.host.accuracy.evaluate import check_labels
 from ghost_edge.host.datasets import DataTable, fingerprint, open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.networks import NETWORKS

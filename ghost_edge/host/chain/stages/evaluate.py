@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import image_digest
+from ghost_edge.core.dataset import check_labels, image_digest
 from ghost_edge.core.files import write_json
 from ghost_edge.core.manifest import Predictions, save_predictions
 from ghost_edge.device.evaluate import predict
-from ghost_edge.host.accuracy.evaluate import check_labels, judge_all, save_disagreements
+from ghost_edge.host.accuracy.evaluate import judge_all, save_disagreements
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.recipe.schema import Evaluation
