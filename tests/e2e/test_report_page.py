@@ -165,7 +165,7 @@ def test_the_page_says_what_the_manifest_says(browser: Any, pages: dict[str, Pat
     drop, margin = quantized.accuracy.drop * 100, quantized.accuracy.margin * 100
     assert f"a drop of {drop:.2f} ± {margin:.2f} points" in text
     assert page.inner_text("h1 + p") == "Gate: PASS"
-    assert "of 1,600 evaluation images as the float model does (at least 98.50% is asked for)" in text
+    assert "of 1,600 evaluation images as the float model does (limit: at least 98.50%)" in text
     assert "The weights were trained for 60 epochs on 3200 images." in text
     changed = round((1 - quantized.accuracy.agreement) * 1600)
     assert f"ghostnet_mnist_int8.tflite: {changed} of 1,600" in text
@@ -222,7 +222,11 @@ def test_nodes_have_a_number_for_each_operation(converted: Path) -> None:
     ("arguments", "message", "code"),
     [
         (("gone",), r"gone does not exist|gone/manifest\.json does not exist", 4),
-        (("RUN", "RUN"), "several folders make one page, and none of theirs; name it: -o comparison.html", 2),
+        (
+            ("RUN", "RUN"),
+            "several folders make one page that belongs to none of them; name it with -o comparison.html",
+            2,
+        ),
         (("bench.json",), "bench.json is a bench; name the folder of its models before it", 2),
     ],
 )

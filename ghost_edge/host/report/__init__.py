@@ -1,1 +1,1 @@
-"""report.html: one file that shows what a conversion did, and one that shows several side by side."""
+"""Reports of converted models: report.md, report.html, and several runs side by side."""

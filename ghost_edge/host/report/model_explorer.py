@@ -1,4 +1,4 @@
-"""Numbers by layer as node data that Model Explorer lays over the graph of the quantized file."""
+"""Node data for Model Explorer: numbers by operation, shown on the graph of the quantized model."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def write_nodes(values: Mapping[int, float], path: Path, *, more_is_worse: bool 
 
 
 def view(folder: Path) -> None:
-    """Open Model Explorer with the quantized file and both node files; returns when it is stopped.
+    """Open Model Explorer with the quantized model and both node files; return when it is stopped.
 
-    Raises ArtifactError where convert has not left them, MissingPackageError where Model Explorer is not installed.
+    Raises ArtifactError where a file is missing, MissingPackageError where Model Explorer is not installed.
     """
     manifest = read_manifest(folder)
     model = next(model for model in manifest.models if model.role == "quantized")
     files = [open_artifact(model.artifact, folder), folder / NODES_SQNR, folder / NODES_LATENCY]
     for file in files:
         if not file.is_file():
-            raise ArtifactError(f"{file} is not there; ghost-edge convert of this version writes it")
+            raise ArtifactError(f"{file} does not exist; run ghost-edge convert again, which writes it")
     if not optional_version("ai-edge-model-explorer"):
         raise MissingPackageError('Model Explorer is not installed; python -m pip install "ghost-edge[view]"')
     import model_explorer

@@ -1,4 +1,4 @@
-"""report.html of one run, and the page of several side by side: contents and plots put into templates."""
+"""The page: report.html of one run, or several runs side by side, rendered from templates without scripts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from ghost_edge.core.gate.regression import flatten
 from ghost_edge.core.latency import LatencyStats
 from ghost_edge.core.tables import Column, as_cells
 from ghost_edge.host.accuracy.evaluate import MOST
-from ghost_edge.host.accuracy.layers import LayerLoss, label
+from ghost_edge.host.accuracy.layers import COLUMNS as LAYERS
+from ghost_edge.host.accuracy.layers import label, layer_rows
 from ghost_edge.host.recipe.output import PAGE
 from ghost_edge.host.recipe.toml import as_toml
 from ghost_edge.host.report import plots
@@ -27,15 +28,6 @@ from ghost_edge.host.report.read import Bench, Run, read_run
 from ghost_edge.host.report.summary import COLUMNS, accuracy_cells, summary_rows, verdict
 
 _WORST, _HISTOGRAMS, _NAME = 10, 4, 80  # layers, plots, characters of a name before it is cut
-_LAYERS = (
-    Column("op", "place"),
-    Column("operation", "operation"),
-    Column("layer", "layer"),
-    Column("noise that enters", "noise", ".2%"),
-    Column("SQNR dB", "sqnr_db", ".1f"),
-    Column("own dB", "own_db", ".1f"),
-    Column("why", "why"),
-)
 _LATENCY = (
     Column("model", "model"),
     Column("median ms", "median_ms", ".3f"),
@@ -56,13 +48,13 @@ _SIDE_BY_SIDE = (
 
 
 def write_report(groups: Sequence[Sequence[Path]], out: Path | None) -> Path:
-    """Write the page of folders, each with benches of its files behind it, and return where.
+    """Write the page of one folder or several, and return its path.
 
-    out: report.html in the folder, where there is one and nothing is given. Raises RecipeError where it must be given,
-    and what read_run() raises.
+    groups: a folder that convert made, and paths of benches of its models. out: report.html in the folder if not
+    given. Raises RecipeError where several folders have no `out`, and as read_run().
     """
     if len(groups) > 1 and out is None:
-        raise RecipeError("several folders make one page, and none of theirs; name it: -o comparison.html")
+        raise RecipeError("several folders make one page that belongs to none of them; name it with -o comparison.html")
     first = groups[0][0]
     page = out or (first if first.is_dir() else first.parent) / PAGE
     write_bytes(render([read_run(folder, benches) for folder, *benches in groups]).encode(), page)
@@ -70,7 +62,7 @@ def write_report(groups: Sequence[Sequence[Path]], out: Path | None) -> Path:
 
 
 def render(runs: Sequence[Run]) -> str:
-    """The page of one run, or of several: HTML with all its images in it, without scripts."""
+    """Return the page of one run, or of several: HTML with all its images in it, without scripts."""
     context = _one(runs[0]) if len(runs) == 1 else _several(runs)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -96,7 +88,7 @@ def _one(run: Run) -> dict[str, Any]:
         "artifacts": table(summary_rows(run.manifest), COLUMNS),
         "noise": plots.draw_noise(run.layers, next(numbers)),
         "weights": plots.draw_weights(run.weights, next(numbers)) if run.weights else None,
-        "worst": table(_worst(run.layers), _LAYERS),
+        "worst": table(layer_rows(run.layers, _WORST), LAYERS),
         "histograms": list(_histograms(run, numbers)),
         "images": list(_images(run)),
         "changed": [
@@ -146,7 +138,7 @@ def _several(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 class _Side(NamedTuple):
-    """The quantized model of a run on one machine with so many threads: a row, and what plots show of it."""
+    """The quantized model of a run on one machine with a number of threads: a row, and its place in the plots."""
 
     label: str
     row: dict[str, Any]
@@ -172,39 +164,27 @@ def _sides(number: int, name: str, run: Run) -> Iterator[_Side]:
 
 
 def _summary(run: Run) -> Iterator[str]:
-    """Sentences under the verdict: what was kept, what was won."""
+    """Yield the sentences under the verdict: accuracy, size and latency."""
     reference, model = run.model("float"), run.model("quantized")
     if model.accuracy and reference.accuracy:
         drop = accuracy_cells(model.accuracy)["drop"]
         yield (
             f"{model.artifact.file} answers {model.accuracy.agreement:.2%} of {run.images:,} evaluation images as "
-            f"the float model does (at least {run.manifest.limits.min_agreement:.2%} is asked for); top-1 is "
-            f"{model.accuracy.top1:.2%} after {reference.accuracy.top1:.2%}, a drop of {drop} points (at most "
-            f"{run.manifest.limits.max_drop * 100:.2f})."
+            f"the float model does (limit: at least {run.manifest.limits.min_agreement:.2%}). Its top-1 is "
+            f"{model.accuracy.top1:.2%}, that of the float model {reference.accuracy.top1:.2%}: a drop of "
+            f"{drop} points (limit: at most {run.manifest.limits.max_drop * 100:.2f})."
         )
     size = model.artifact.size_bytes / reference.artifact.size_bytes
-    yield f"It has {model.artifact.size_bytes:,} bytes, {size:.2f} of float."
+    yield f"It has {model.artifact.size_bytes:,} bytes, {size:.2f} times the float model's."
     if model.median_ms and reference.median_ms:
         yield (
-            f"It takes {model.median_ms:.3f} ms where it was made ({run.benches[0].board}), "
-            f"{model.median_ms / reference.median_ms:.2f} of float."
+            f"One inference takes {model.median_ms:.3f} ms on the workstation ({run.benches[0].board}), "
+            f"{model.median_ms / reference.median_ms:.2f} times the float model's."
         )
-
-
-def _worst(layers: Sequence[LayerLoss]) -> list[dict[str, Any]]:
-    return [
-        {
-            **vars(row),
-            "place": "input" if row.index is None else row.index,
-            "layer": _cut(label(row.name)),
-            "why": "; ".join((*row.causes, *row.healed)) or None,
-        }
-        for row in sorted(layers, key=lambda row: -row.noise)[:_WORST]
-    ]
 
 
 def _histograms(run: Run, numbers: Iterator[int]) -> Iterator[dict[str, Any]]:
-    """Of the tensors in which most noise enters, that have a range."""
+    """Yield histograms of the tensors with a calibrated range in which most noise enters."""
     held = dict(zip(run.observed.names, run.observed.histograms))
     worst = sorted((row for row in run.layers if row.name in held), key=lambda row: -row.noise)
     for row in [row for row in worst if row.low is not None][:_HISTOGRAMS]:
@@ -250,7 +230,7 @@ def _bench(bench: Bench, numbers: Iterator[int]) -> dict[str, Any]:
 
 
 def _parity(run: Run) -> dict[str, Any]:
-    """The lower half of the matrix; shade: 0 to 4, the more outputs differ."""
+    """Return the lower half of the matrix; shade: 0 to 4, darker where more outputs differ."""
     parity, rows = run.parity, []
     for number, first in enumerate(parity.runs[1:], 1):
         pairs = [parity.pair(first, second) for second in parity.runs[:number]]
@@ -262,16 +242,16 @@ def _parity(run: Run) -> dict[str, Any]:
         rows.append({"name": first, "cells": cells, "empty": len(parity.runs) - 1 - number})
     lines = [*parity.refused]
     if parity.operations:
-        apart, equal = max(each.max_lsb for each in parity.operations), min(each.equal for each in parity.operations)
+        lsb, equal = max(each.max_lsb for each in parity.operations), min(each.equal for each in parity.operations)
         lines.append(
-            f"Operation by operation on equal bytes, all {len(parity.operations)} of the ONNX twin are the .tflite's "
-            f"own: at most {apart} step apart, {equal:.1%} of the values equal or more."
+            f"The int8 ONNX model, op by op on identical inputs: {len(parity.operations)} ops match within {lsb} LSB, "
+            f"with {equal:.1%} or more of the values equal."
         )
     return {"columns": parity.runs[:-1], "rows": rows, "images": parity.images, "lines": lines}
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> dict[str, Any]:
-    """Titles, cells as text, and which columns hold numbers."""
+    """Return titles, cells as text, and which columns hold numbers."""
     titles, *cells = as_cells(rows, columns)
     numeric = [bool(column.format) or column.key in ("drop", "interval") for column in columns]
     return {"titles": titles, "rows": cells, "numeric": numeric}

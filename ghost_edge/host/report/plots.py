@@ -39,20 +39,23 @@ _STYLE = {
 }
 
 _BINS = 96
-_SHOWN, _STRETCH = 99.0, 3.0  # percentile of the times, and times the largest median: the rest would press it flat
+_SHOWN, _STRETCH = (
+    99.0,
+    3.0,
+)  # percentile of the samples, times the largest median: the rest would press it flat
 _MARKED = 5  # layers
 _LABEL = 32  # characters
 _TICKS = 25  # numbers that fit side by side
 
 
 def draw_noise(rows: Sequence[LayerLoss], number: int) -> Markup:
-    """SQNR behind each operation, and of rounding its output alone; the worst are numbered."""
+    """Draw the SQNR after each operation, and of rounding its output alone; the worst operations have numbers."""
     noisy = [(_place(row), row.sqnr_db) for row in rows if row.sqnr_db is not None]
     rounded = [(_place(row), row.own_db) for row in rows if row.own_db is not None]
     worst = _apart(sorted((row for row in rows if row.sqnr_db is not None), key=lambda row: -row.noise), len(rows) / 20)
     with matplotlib.rc_context(style()):
         figure, axes = new_figure()
-        axes.plot(*_columns(noisy), color=COLOURS[0], label="all that is lost so far", linewidth=1.4)
+        axes.plot(*_columns(noisy), color=COLOURS[0], label="all noise so far", linewidth=1.4)
         axes.plot(*_columns(rounded), ".", color=COLOURS[1], label="rounding this output alone", markersize=4)
         for row in worst:
             place = _place(row), row.sqnr_db
@@ -69,7 +72,7 @@ def draw_noise(rows: Sequence[LayerLoss], number: int) -> Markup:
 
 
 def _apart(rows: Sequence[LayerLoss], distance: float) -> list[LayerLoss]:
-    """The first few that are so many operations from each other: numbers that can be read."""
+    """Choose the first few rows more than `distance` operations from each other, so that numbers can be read."""
     chosen: list[LayerLoss] = []
     for row in rows:
         if len(chosen) < _MARKED and all(abs(_place(row) - _place(other)) > distance for other in chosen):
@@ -82,7 +85,7 @@ def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float
 
 
 def draw_histogram(histogram: Histogram, low: float, high: float, name: str, number: int) -> Markup:
-    """What the calibration images made of a tensor, on a logarithmic scale, and what its integers reach."""
+    """Draw the values of a tensor over the calibration images, in log scale, and the range of its integers."""
     edges = np.arange(-HALF, HALF + 1) * 2.0**histogram.exponent
     used = np.flatnonzero(histogram.counts)
     first, last = int(used[0]), int(used[-1]) + 1
@@ -91,14 +94,14 @@ def draw_histogram(histogram: Histogram, low: float, high: float, name: str, num
     counts = np.add.reduceat(histogram.counts[:last], starts)
     with matplotlib.rc_context(style()):
         figure, axes = new_figure(4.4, 2.5, left=0.15)
-        axes.axvspan(low, high, color=COLOURS[2], alpha=0.18, linewidth=0, label="what its integers reach")
+        axes.axvspan(low, high, color=COLOURS[2], alpha=0.18, linewidth=0, label="range of its integers")
         axes.stairs(np.maximum(counts, 0.5), edges[[*starts, last]], fill=True, color=COLOURS[0], baseline=0.5)
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))  # 10k: 10^4 is mathematics, which is text here
-        axes.set(xlabel="value", ylabel="how many")
+        axes.set(xlabel="value", ylabel="values")
         add_legend(figure, axes)
     words = f"Values of {name} over the calibration images, {histogram.low:.3g} to {histogram.high:.3g}"
-    return as_svg(figure, f"{words}; its integers reach {low:.3g} to {high:.3g}", number)
+    return as_svg(figure, f"{words}; its integers cover {low:.3g} to {high:.3g}", number)
 
 
 def draw_weights(layers: Mapping[int, Sequence[NDArray[np.float32]]], number: int) -> Markup:
@@ -135,7 +138,7 @@ def draw_weights(layers: Mapping[int, Sequence[NDArray[np.float32]]], number: in
 
 
 def draw_latency(times: Sequence[tuple[str, LatencyStats]], number: int) -> Markup:
-    """The distribution of each one's times, every sample but the slowest, with the median and its interval."""
+    """Draw the distribution of each model's latency without the slowest samples, with the median and its interval."""
     height, letters = 0.9 + 0.5 * len(times), max(len(name[:_LABEL]) for name, _ in times)
     longest = _STRETCH * max(stats.median_ms for _, stats in times)
     with matplotlib.rc_context(style()):
@@ -155,11 +158,11 @@ def draw_latency(times: Sequence[tuple[str, LatencyStats]], number: int) -> Mark
         axes.set(xlabel="ms")
         axes.set_xlim(left=0)
     words = "; ".join(f"{name}: median {stats.median_ms:.3f} ms" for name, stats in times)
-    return as_svg(figure, f"Distributions of the times of single runs. {words}", number)
+    return as_svg(figure, f"Distributions of the latency of single runs. {words}", number)
 
 
 def draw_memory(alive: Mapping[str, Sequence[int]], number: int) -> Markup:
-    """Bytes of activations that are alive while each operation runs, by file."""
+    """Draw the bytes of activations that are alive while each operation runs, by file."""
     with matplotlib.rc_context(style()):
         figure, axes = new_figure()
         for (name, sizes), colour in zip(alive.items(), itertools.cycle(COLOURS)):
@@ -173,7 +176,7 @@ def draw_memory(alive: Mapping[str, Sequence[int]], number: int) -> Markup:
 
 
 class Point(NamedTuple):
-    """One run on one machine, label: its number; drop and its margin are fractions."""
+    """A run on one machine. label: its number. drop, margin: fractions."""
 
     label: str
     median_ms: float
@@ -182,7 +185,7 @@ class Point(NamedTuple):
 
 
 def draw_trade(points: Sequence[Point], number: int) -> Markup:
-    """Drop of top-1 with its margin over the median time."""
+    """Draw the drop of top-1, with its margin, over the median latency."""
     with matplotlib.rc_context(style()):
         figure, axes = new_figure()
         for point, colour in zip(points, itertools.cycle(COLOURS)):
@@ -196,7 +199,7 @@ def draw_trade(points: Sequence[Point], number: int) -> Markup:
         f"{each.label}: {each.median_ms:.3f} ms, drop {each.drop * 100:.2f} ± {each.margin * 100:.2f} points"
         for each in points
     )
-    return as_svg(figure, f"Accuracy lost against time taken. {words}", number)
+    return as_svg(figure, f"Accuracy drop over latency. {words}", number)
 
 
 def _place(row: LayerLoss) -> int:
@@ -204,7 +207,7 @@ def _place(row: LayerLoss) -> int:
 
 
 def new_figure(width: float = 5.4, height: float = 3.0, *, left: float = 0.12) -> tuple[Figure, Any]:
-    """A figure of so many inches with one pair of axes. matplotlib.rc_context(style()) has to be around it."""
+    """Return a figure with one pair of axes, sizes in inches; call it inside matplotlib.rc_context(style())."""
     figure = Figure(figsize=(width, height))
     axes = figure.add_subplot()
     figure.subplots_adjust(left=left, right=0.96, bottom=0.17, top=0.9)
@@ -212,7 +215,7 @@ def new_figure(width: float = 5.4, height: float = 3.0, *, left: float = 0.12) -
 
 
 def add_legend(figure: Figure, axes: Any) -> None:
-    """Above the axes, where it hides nothing; the figure grows by its lines."""
+    """Put the legend above the axes, where it hides nothing; the figure grows by its lines."""
     _, names = axes.get_legend_handles_labels()
     columns = max(1, min(3, _LETTERS // max(map(len, names), default=1)))
     lines, height = -(-len(names) // columns), figure.get_figheight()
@@ -225,12 +228,12 @@ def add_legend(figure: Figure, axes: Any) -> None:
 
 
 def style() -> dict[str, Any]:
-    """What rc_context() takes."""
+    """Return the settings for matplotlib.rc_context()."""
     return dict(_STYLE)
 
 
 def as_svg(figure: Figure, description: str, number: int) -> Markup:
-    """An <svg> element that is as wide as its place; number: tells its ids from those of other plots on the page."""
+    """Return an <svg> element as wide as its place; number: makes its ids unlike those of other plots on the page."""
     content = io.BytesIO()
     with matplotlib.rc_context(_STYLE):
         figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
