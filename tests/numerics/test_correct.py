@@ -21,7 +21,7 @@ from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.quantization import refine
 from ghost_edge.host.quantization.bias_correction import correct_biases, mean_output
-from ghost_edge.host.quantization.int8 import Int8
+from ghost_edge.host.quantization.schemes import Int8
 from ghost_edge.host.recipe.schema import Recipe, load_recipe
 from ghost_edge.host.tflite.edit import replace_values
 from ghost_edge.host.tflite.graph import WEIGHTED, Model, read_model

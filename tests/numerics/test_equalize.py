@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.calibration.observe import observe_channels
-from ghost_edge.host.calibration.shared_scales import one_scale
+from ghost_edge.host.calibration.shared_scales import scale_groups
 from ghost_edge.host.quantization.equalization import check_equalized, equalize
 from ghost_edge.host.tflite.edit import replace_values
 from ghost_edge.host.tflite.graph import WEIGHTED, Model, parse_model, read_model
@@ -83,7 +83,7 @@ def network(path: Path, block: Callable[[object], object]) -> Path:
 
 def equalized(path: Path, inputs: list[np.ndarray]) -> bytes:
     model = read_model(path)
-    return equalize(model, observe_channels(model, inputs), one_scale(model))
+    return equalize(model, observe_channels(model, inputs), scale_groups(model))
 
 
 def answers(path: Path, inputs: list[np.ndarray]) -> np.ndarray:
@@ -144,7 +144,7 @@ def test_a_dead_channel_is_left_alone(tmp_path: Path) -> None:
         name: values * [[0, 1, 1, 1, 1, 1, 1, 1]] if values.shape[1] == 8 else values
         for name, values in channels.items()
     }
-    after = parse_model(equalize(before, dead, one_scale(before)))
+    after = parse_model(equalize(before, dead, scale_groups(before)))
     first = next(op for op in before.operations if op.name == "CONV_2D")
     assert_array_equal(before.values(first.inputs[1])[0], after.values(first.inputs[1])[0])
 

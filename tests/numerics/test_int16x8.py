@@ -14,9 +14,7 @@ from litert_quantizer import recipe
 from ghost_edge.core.errors import DeviceError
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.calibration.observe import Ranges
-from ghost_edge.host.quantization.int8 import Int8
-from ghost_edge.host.quantization.int16x8 import quantize
-from ghost_edge.host.quantization.tool import apply
+from ghost_edge.host.quantization.schemes import Int16x8, apply, int16x8
 from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
@@ -45,7 +43,7 @@ def powers_of_two(tflite: Path) -> Ranges:
 
 def test_scales_that_are_powers_of_two_add_up(addition: Path, tmp_path: Path) -> None:
     path = tmp_path / "int16.tflite"
-    path.write_bytes(quantize(Int8(), read_model(addition), powers_of_two(addition)))
+    path.write_bytes(int16x8(Int16x8(), read_model(addition), powers_of_two(addition)))
     model = open_model(path)
     values = np.random.default_rng(0).integers(-8000, 8000, (1, 4, 4, 2), np.int16)
     model.set_inputs([values])

@@ -15,7 +15,7 @@ from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.chain.stages.calibrate import choose_images
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.quantization import QUANTIZERS, quantize
-from ghost_edge.host.quantization.int8 import Int8, Uint8Io
+from ghost_edge.host.quantization.schemes import Int8, Uint8Io
 from ghost_edge.host.recipe.schema import load_recipe
 from ghost_edge.host.tflite.edit import add_card
 

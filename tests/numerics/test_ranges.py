@@ -21,7 +21,7 @@ from ghost_edge.host.calibration.observe import (
     observe_means,
     save_observed,
 )
-from ghost_edge.host.calibration.shared_scales import one_scale
+from ghost_edge.host.calibration.shared_scales import scale_groups
 from ghost_edge.host.tflite.graph import Model, Operation, Tensor, read_model
 
 pytestmark = pytest.mark.slow
@@ -166,7 +166,7 @@ def test_what_moves_values_keeps_their_range(name: str) -> None:
 
 
 def test_other_operations_share_nothing() -> None:
-    assert one_scale(concat(("ADD", (0, 1), (2,)))) == (("a",), ("b",), ("c",), ("d",), ("e",))
+    assert scale_groups(concat(("ADD", (0, 1), (2,)))) == (("a",), ("b",), ("c",), ("d",), ("e",))
 
 
 @pytest.mark.parametrize("estimate", ESTIMATORS.values(), ids=ESTIMATORS.keys())

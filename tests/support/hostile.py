@@ -13,7 +13,7 @@ from keras import layers
 from ghost_edge.host.chain.stages import calibrate, quantize
 from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.quantization.int8 import Int8
+from ghost_edge.host.quantization.schemes import Int8
 from ghost_edge.host.recipe.schema import parse_recipe
 
 SIZE, CLASSES, NOISE = 12, 10, 1.4

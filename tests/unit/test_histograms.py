@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from ghost_edge.host.calibration import entropy, minmax, mse, percentile
+from ghost_edge.host.calibration.estimators import divergence, entropy, minmax, mse, percentile, squared_errors
 from ghost_edge.host.calibration.histogram import HALF, MIDDLES, Histogram, histogram, merge
 
 RNG = np.random.default_rng(0)
@@ -58,20 +58,20 @@ def test_minmax_keeps_a_rare_outlier_and_mse_and_percentile_clip_it() -> None:
     normal = histogram(NORMAL)
     common = dataclasses.replace(normal, counts=normal.counts * 100)  # one in 4.8 million
     seen = merge((common, histogram(np.full((1, 1), 20.0, np.float32))))
-    assert minmax.choose(seen)[1] == 20
+    assert minmax(seen)[1] == 20
     # between the normal values' 4.7 and the least share that is tried, 6
-    assert mse.choose(seen)[1] < 8
-    assert percentile.choose(seen)[1] < 5
-    assert entropy.choose(seen)[1] < 20
+    assert mse(seen)[1] < 8
+    assert percentile(seen)[1] < 5
+    assert entropy(seen)[1] < 20
 
 
 def test_mse_and_percentile_keep_an_outlier_that_is_not_rare() -> None:
     seen = merge((histogram(NORMAL), histogram(np.full((1, 1), 20.0, np.float32))))
-    assert mse.choose(seen)[1] > 15
-    assert percentile.choose(seen)[1] == 20
+    assert mse(seen)[1] > 15
+    assert percentile(seen)[1] == 20
 
 
-@pytest.mark.parametrize("choose", [minmax.choose, mse.choose, percentile.choose, entropy.choose])
+@pytest.mark.parametrize("choose", [minmax, mse, percentile, entropy])
 def test_no_estimator_leaves_what_was_seen(choose: object) -> None:
     for part in PARTS:
         low, high = choose(histogram(part))  # type: ignore[operator]
@@ -82,9 +82,9 @@ def test_the_divergence_is_none_where_every_bin_has_its_own_step() -> None:
     values = np.arange(-100, 101, dtype=np.float32) / 128
     seen = histogram(np.repeat(values, 1 + np.arange(201) % 7)[:, None])
     # 201 values on a grid of 1/128 under 255 steps over [-1, 1]: no two share a step
-    assert entropy.divergence(seen, -255 / 256, 255 / 256) == pytest.approx(0, abs=1e-6)
+    assert divergence(seen, -255 / 256, 255 / 256) == pytest.approx(0, abs=1e-6)
     # half of the range lumps the outer half into two bins
-    assert entropy.divergence(seen, -0.4, 0.4) > 0.5
+    assert divergence(seen, -0.4, 0.4) > 0.5
 
 
 def test_mse_has_less_error_than_minmax_on_the_values_themselves() -> None:
@@ -93,7 +93,7 @@ def test_mse_has_less_error_than_minmax_on_the_values_themselves() -> None:
         return float(np.square(np.clip(np.rint((NORMAL - low) / step), 0, 255) * step + low - NORMAL).mean())
 
     seen = histogram(NORMAL)
-    assert error(*mse.choose(seen)) < 0.9 * error(*minmax.choose(seen))  # 0.88 for a normal distribution
+    assert error(*mse(seen)) < 0.9 * error(*minmax(seen))  # 0.88 for a normal distribution
 
 
 def test_the_error_of_a_range_is_that_of_quantizing_to_it() -> None:
@@ -101,7 +101,7 @@ def test_the_error_of_a_range_is_that_of_quantizing_to_it() -> None:
         step = (high - low) / 255
         real = np.square(np.clip(np.rint((NORMAL - low) / step), 0, 255) * step + low - NORMAL).mean()
         # bins are some hundredths of a step wide; the bin from zero is left out
-        assert mse.squared_errors(histogram(NORMAL), np.array(low), np.array(high)) == pytest.approx(real, rel=0.03)
+        assert squared_errors(histogram(NORMAL), np.array(low), np.array(high)) == pytest.approx(real, rel=0.03)
 
 
 def test_merging_writes_into_nothing() -> None:

@@ -21,7 +21,7 @@ from ghost_edge.core.tensor import TensorSpec, dequantize, quantize
 from ghost_edge.device.evaluate import stored_input
 from ghost_edge.host.calibration.histogram import HALF, Histogram
 from ghost_edge.host.calibration.observe import Observed
-from ghost_edge.host.calibration.shared_scales import one_scale
+from ghost_edge.host.calibration.shared_scales import scale_groups
 from ghost_edge.host.tflite.activations import activations, open_interpreter
 from ghost_edge.host.tflite.graph import Model, Operation
 
@@ -113,7 +113,7 @@ def examine(
     observed: of the source. before: lowest and highest value by channel in the file that was equalized, if one was.
     """
     rows, noise = list[LayerLoss](), dict[int, float]()
-    groups = {name: group for group in one_scale(source) for name in group}
+    groups = {name: group for group in scale_groups(source) for name in group}
     held = dict(zip(observed.names, observed.histograms))
     after = {name: each.peak for name, each in seen.items()}
     old = {name: np.abs(each).max(0) for name, each in before.items()}

@@ -1,4 +1,4 @@
-"""Histogram of a tensor, of the same size and the same for whatever order and number of images."""
+"""Histogram of a tensor's values: its size is fixed, and the order and number of images do not change it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _DEEPEST_SHIFT = 62  # int64
 
 @dataclasses.dataclass(frozen=True)
 class Histogram:
-    """Bins of width 2**exponent, int64 [2 * HALF], the middle edge at zero; the lowest and highest value, exact."""
+    """Counts of values, int64 [2 * HALF], in bins of width 2**exponent; the middle edge is zero.
+
+    low, high: the exact extremes.
+    """
 
     exponent: int
     counts: NDArray[np.int64]
@@ -25,7 +28,7 @@ class Histogram:
 
 
 def histogram(values: NDArray[np.float32]) -> Histogram:
-    """Of one finite array [..., C]; the width is the least power of two with which the bins hold it.
+    """Count one finite array [..., C] in bins whose width is the least power of two that holds it.
 
     Of a large array every n-th position is counted, n-fold.
     """
@@ -39,7 +42,7 @@ def histogram(values: NDArray[np.float32]) -> Histogram:
 
 
 def merge(parts: Iterable[Histogram]) -> Histogram:
-    """All values together: bins melt into the wider ones exactly and counts are integers, so order is of no account."""
+    """Add histograms: bins melt exactly into the wider ones and counts are integers, so the order does not matter."""
     parts = tuple(parts)
     exponent = max(part.exponent for part in parts)
     counts = np.zeros(2 * HALF, np.int64)

@@ -1,4 +1,4 @@
-"""One pass over a float .tflite with every tensor kept: what each activation holds."""
+"""Observe the activations of a float model: histograms, channel ranges and means over images."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Observed:
 
 @dataclasses.dataclass(frozen=True)
 class Ranges:
-    """Names of activation tensors with the lowest and highest value that int8 shall hold, float32 [tensors].
+    """Activation ranges by tensor name: the lowest and highest value that int8 shall hold, float32 [tensors].
 
-    lowest, highest: that were seen in any tensor that has the same scale. 16 bits hold them all without loss.
+    lowest, highest: the extremes of all tensors that share the scale; 16 bits hold them all without loss.
     """
 
     names: tuple[str, ...]
@@ -47,7 +47,7 @@ class Ranges:
     highest: NDArray[np.float32]
 
     def unclipped(self, names: Collection[str]) -> Ranges:
-        """The same, but holding all that was seen in tensors of these names."""
+        """Return ranges that clip nothing in tensors of these names."""
         wide = np.isin(self.names, list(names))
         return dataclasses.replace(
             self, low=np.where(wide, self.lowest, self.low), high=np.where(wide, self.highest, self.high)
@@ -85,7 +85,7 @@ def observe(model: Model, inputs: Inputs, say: Count = ignore, first: int = 0) -
 
 
 def observe_halves(model: Model, inputs: Sequence[NDArray[np.float32]], say: Count = ignore) -> Observed:
-    """observe() by two processes, half of the inputs each, where there are two cores; the same histograms.
+    """Observe half of the inputs in each of two processes, where there are two cores; the histograms do not change.
 
     Neither the interpreter nor the counting gains from threads: both wait for Python's lock.
     """
@@ -101,7 +101,10 @@ def observe_halves(model: Model, inputs: Sequence[NDArray[np.float32]], say: Cou
 
 
 def observe_channels(model: Model, inputs: Inputs, say: Count = ignore) -> dict[str, NDArray[np.float32]]:
-    """The lowest and highest value in each channel of every activation: name to float32 [2, C]; else as observe()."""
+    """Return the lowest and highest value in each channel of every activation, float32 [2, C] by tensor name.
+
+    Arguments and errors are those of observe().
+    """
     seen: dict[str, NDArray[np.float32]] = {}
     for name, values in activations(model, inputs, say):
         rows = values.reshape(-1, values.shape[-1] if values.shape else 1)
@@ -111,7 +114,7 @@ def observe_channels(model: Model, inputs: Inputs, say: Count = ignore) -> dict[
 
 
 def observe_means(model: Model, inputs: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
-    """The mean over images of every activation, float64 [...] by name; else as observe()."""
+    """Return the mean over images of every activation, float64 [...] by tensor name; errors as in observe()."""
     sums: dict[str, NDArray[np.float64]] = {}
     for name, values in activations(model, inputs):
         sums[name] = sums.get(name, 0.0) + values.astype(np.float64)
@@ -119,7 +122,7 @@ def observe_means(model: Model, inputs: Sequence[NDArray[np.float32]]) -> dict[s
 
 
 def save_observed(observed: Observed, path: Path) -> None:
-    """Write ranges.npz, byte for byte the same for the same histograms (no time stamps)."""
+    """Write ranges.npz, without time stamps: equal histograms give equal bytes."""
     arrays = {
         field: np.asarray([getattr(each, field) for each in observed.histograms])
         for field in ("exponent", "counts", "low", "high")

@@ -14,16 +14,16 @@ from ghost_edge.core.progress import Say, part, silent
 from ghost_edge.device.evaluate import match_input
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import Observed, Ranges, observe_images
-from ghost_edge.host.quantization import float_activations, int8, int16x8, io_dtypes, mixed, refine
+from ghost_edge.host.quantization import io_dtypes, mixed, refine, schemes
 from ghost_edge.host.quantization.equalization import equalize_for
 from ghost_edge.host.tflite.graph import Model, parse_model, read_model
 from ghost_edge.host.tflite.verify import Dtypes
 
 
 class Quantizer(NamedTuple):
-    """The schema of [quantization], the function that makes the .tflite, and the dtypes that may be in it.
+    """A row of QUANTIZERS: the schema of [quantization], the function that makes the .tflite, and its dtypes.
 
-    finish: the last step, once biases are corrected.
+    finish: the last change of the file, after refinement.
     """
 
     options: type[Any]
@@ -32,26 +32,24 @@ class Quantizer(NamedTuple):
     finish: Callable[[bytes, Preprocess], bytes] | None = None
 
 
-_INT8, _FLOAT32 = frozenset({"int8"}), frozenset({"float32"})
-_UINT8 = frozenset({"uint8"})
+_INT8, _FLOAT32, _UINT8 = frozenset({"int8"}), frozenset({"float32"}), frozenset({"uint8"})
 _INTEGERS = _INT8 | {"int32"}
 _WIDE = _INTEGERS | {"int16", "int64"}
+_FULL, _FLOAT_IO, _BYTE_IO = (Dtypes(outside, _INTEGERS, "int8") for outside in (_INT8, _FLOAT32, _UINT8))
+_INT16 = Dtypes(frozenset({"int16"}), _WIDE, "int8")
+_MIXED = Dtypes(_INT8 | _FLOAT32 | {"int16"}, _WIDE | _FLOAT32, "int8")
+_DYNAMIC, _FLOAT16 = (
+    Dtypes(_FLOAT32, _FLOAT32 | inside, needed)
+    for inside, needed in ((_INTEGERS, "int8"), (frozenset({"float16", "int32"}), "float16"))
+)
 QUANTIZERS: dict[str, Quantizer] = {
-    "int8": Quantizer(int8.Int8, int8.quantize, Dtypes(_INT8, _INTEGERS, "int8")),
-    "int8_float_io": Quantizer(
-        int8.Int8FloatIo, int8.quantize, Dtypes(_FLOAT32, _INTEGERS, "int8"), io_dtypes.float_ends
-    ),
-    "uint8_io": Quantizer(int8.Uint8Io, int8.quantize, Dtypes(_UINT8, _INTEGERS, "int8"), io_dtypes.byte_ends),
-    "int16x8": Quantizer(int16x8.Int16x8, int16x8.quantize, Dtypes(frozenset({"int16"}), _WIDE, "int8")),
-    "mixed": Quantizer(mixed.Mixed, mixed.quantize, Dtypes(_INT8 | _FLOAT32 | {"int16"}, _WIDE | _FLOAT32, "int8")),
-    "dynamic": Quantizer(
-        float_activations.Dynamic, float_activations.dynamic, Dtypes(_FLOAT32, _INTEGERS | _FLOAT32, "int8")
-    ),
-    "float16": Quantizer(
-        float_activations.Float16,
-        float_activations.float16,
-        Dtypes(_FLOAT32, _FLOAT32 | {"float16", "int32"}, "float16"),
-    ),
+    "int8": Quantizer(schemes.Int8, schemes.int8, _FULL),
+    "int8_float_io": Quantizer(schemes.Int8FloatIo, schemes.int8, _FLOAT_IO, io_dtypes.float_ends),
+    "uint8_io": Quantizer(schemes.Uint8Io, schemes.int8, _BYTE_IO, io_dtypes.byte_ends),
+    "int16x8": Quantizer(schemes.Int16x8, schemes.int16x8, _INT16),
+    "mixed": Quantizer(mixed.Mixed, mixed.quantize, _MIXED),
+    "dynamic": Quantizer(schemes.Dynamic, schemes.dynamic, _DYNAMIC),
+    "float16": Quantizer(schemes.Float16, schemes.float16, _FLOAT16),
 }
 
 
@@ -59,7 +57,7 @@ def quantize(
     float_tflite: Path,
     images: Sequence[Image],
     preprocess: Preprocess,
-    scheme: Any = int8.Int8(),  # noqa: B008  # frozen
+    scheme: Any = schemes.Int8(),  # noqa: B008  # frozen
     *,
     ranges: str = "mse",
     say: Say = silent,

@@ -12,7 +12,7 @@ from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.progress import Say, count
 from ghost_edge.host.calibration.observe import enough, observe_channels
-from ghost_edge.host.calibration.shared_scales import Ties, one_scale
+from ghost_edge.host.calibration.shared_scales import UnionFind, scale_groups
 from ghost_edge.host.tflite.activations import predict_content
 from ghost_edge.host.tflite.edit import replace_values
 from ghost_edge.host.tflite.graph import WEIGHTED, Model, Operation
@@ -34,7 +34,7 @@ def equalize_for(model: Model, images: Sequence[Image], preprocess: Preprocess, 
     """
     few, proof = enough(images, _EQUALIZED, preprocess.size), spread(images, _PROOF)
     inputs = (prepare(image, preprocess) for image in few)
-    content = equalize(model, observe_channels(model, inputs, count(say, len(few))), one_scale(model))
+    content = equalize(model, observe_channels(model, inputs, count(say, len(few))), scale_groups(model))
     check_equalized(*(predict_content(each, proof, preprocess) for each in (content, model.content)))
     return content
 
@@ -76,25 +76,25 @@ def _classes(model: Model) -> Classes:
 
     Channels are in one class where an operation hands them on unchanged; weights separate classes.
     """
-    ties = Ties()
+    sets = UnionFind()
     for index in {*model.inputs, *model.outputs}:
-        _fix(ties, model, index)
+        _fix(sets, model, index)
     for op in model.operations:
         pairs = _pairs(model, op)
         if op.activation not in ("NONE", "RELU"):
-            _fix(ties, model, op.output)
+            _fix(sets, model, op.output)
         for index in op.given + op.outputs if pairs is None else ():
-            _fix(ties, model, index)
+            _fix(sets, model, index)
         for index, first in pairs or ():
             for channel in range(_channels(model, index)):
-                ties.tie((index, channel), (op.output, first + channel))
+                sets.join((index, channel), (op.output, first + channel))
         if op.name == "MUL" and len(_moving(model, op)) == 2:
-            _fix(ties, model, _gate(model, op))
-    numbers = {ties.root(_ONE): _FIXED}
+            _fix(sets, model, _gate(model, op))
+    numbers = {sets.root(_ONE): _FIXED}
     return {
         each.index: np.array(
             [
-                numbers.setdefault(ties.root((each.index, channel)), len(numbers))
+                numbers.setdefault(sets.root((each.index, channel)), len(numbers))
                 for channel in range(_channels(model, each.index))
             ]
         )
@@ -103,10 +103,10 @@ def _classes(model: Model) -> Classes:
     }
 
 
-def _fix(ties: Ties, model: Model, index: int) -> None:
+def _fix(sets: UnionFind, model: Model, index: int) -> None:
     if model.tensors[index].is_float_activation:
         for channel in range(_channels(model, index)):
-            ties.tie((index, channel), _ONE)
+            sets.join((index, channel), _ONE)
 
 
 def _shape(model: Model, index: int) -> tuple[int, ...]:

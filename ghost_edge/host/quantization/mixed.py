@@ -12,9 +12,7 @@ from litert_quantizer import recipe
 
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.host.calibration.observe import Ranges
-from ghost_edge.host.quantization.int8 import Int8
-from ghost_edge.host.quantization.int16x8 import free_scales
-from ghost_edge.host.quantization.tool import apply
+from ghost_edge.host.quantization.schemes import Int8, apply, free_scales
 from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
 from ghost_edge.host.tflite.graph import Model, Operation
 
