@@ -10,7 +10,7 @@ from typing import Any, Optional, TypeVar
 
 import click
 
-from ghost_edge.cli.options import data_option
+from ghost_edge.cli.options import PATH, data_option
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.device.bench import BenchPlan, option_of
@@ -18,7 +18,6 @@ from ghost_edge.device.bench_output import bench_here, compare, raise_failures
 from ghost_edge.device.bench_results import check_changes, read_bench_json
 from ghost_edge.device.runtimes.open import INTERPRETERS, KERNELS
 
-_Path = click.Path(path_type=Path)
 Command = TypeVar("Command", bound=Callable[..., Any])
 # field of BenchPlan, in the order of --help
 _PLAN = {
@@ -62,19 +61,19 @@ def _plan_options(command: Command) -> Command:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=_Path, metavar="FILE-OR-FOLDER...")
+@click.argument("paths", nargs=-1, required=True, type=PATH, metavar="FILE-OR-FOLDER...")
 @_plan_options
 @click.option("--ssh", metavar="USER@BOARD", help="Copy a folder that convert made to a board, bench it there.")
 @click.option(
     "--ssh-option", "ssh_options", multiple=True, metavar="KEY=VALUE", help="Passed to ssh with -o; repeatable."
 )
 @click.option("--images", default=0, type=click.IntRange(0), help="With --ssh: also evaluate this many images there.")
-@click.option("--recipe", type=_Path, help="With --images: the recipe that made the folder.  [default: the embedded]")
+@click.option("--recipe", type=PATH, help="With --images: the recipe that made the folder.  [default: the embedded]")
 @click.option("--keep", is_flag=True, help="With --ssh: leave what was copied on the board.")
 @click.option("--json", metavar="FILE", help="Write everything, every sample too ('-': stdout).")
 @click.option("--csv", metavar="FILE", help="Write the table ('-': stdout).")
 @click.option("--markdown", metavar="FILE", help="Write the table ('-': stdout).")
-@click.option("--compare", "old", type=_Path, metavar="OLD.json", help="Print the ratio to an older --json.")
+@click.option("--compare", "old", type=PATH, metavar="OLD.json", help="Print the ratio to an older --json.")
 @click.option(
     "--fail-above", type=float, metavar="RATIO", help="With --compare: exit 7 when a model is slower than this."
 )

@@ -1,4 +1,4 @@
-"""ghost-edge bundle: one file with all that a board without a network needs."""
+"""The command `ghost-edge bundle`."""
 
 from __future__ import annotations
 
@@ -8,24 +8,31 @@ from typing import Any
 
 import click
 
-from ghost_edge.cli.options import data_option
+from ghost_edge.cli.options import PATH, data_option
 from ghost_edge.core.targets import TARGETS
-
-_Path = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("folder", type=_Path, metavar="OUT-FOLDER")
-@click.option("--target", required=True, type=click.Choice(list(TARGETS)), help="The board it is for.")
-@click.option("-o", "--out", type=_Path, help="The file.  [default: <name>-<target>.tar.gz]")
-@click.option("--images", default=0, type=click.IntRange(0), help="So many evaluation images.  [default: none]")
-@click.option("--recipe", type=_Path, help="With --images: the one that made the folder.  [default: the embedded one]")
+@click.argument("folder", type=PATH, metavar="OUT-FOLDER")
+@click.option("--target", required=True, type=click.Choice(list(TARGETS)), help="Board that the bundle is for.")
+@click.option("-o", "--out", type=PATH, help="File to write.  [default: <name>-<target>.tar.gz]")
 @click.option(
-    "--python", "pythons", multiple=True, default=["3.11"], show_default=True, help="The board's; repeatable."
+    "--images", default=0, type=click.IntRange(0), help="Number of evaluation images to pack.  [default: none]"
+)
+@click.option(
+    "--recipe", type=PATH, help="With --images: the recipe that made the folder.  [default: the embedded one]"
+)
+@click.option(
+    "--python",
+    "pythons",
+    multiple=True,
+    default=["3.11"],
+    show_default=True,
+    help="Python version of the board; repeatable.",
 )
 @data_option
 def bundle(folder: Path, target: str, **options: Any) -> None:
-    """Pack what convert wrote into OUT-FOLDER, with the wheels for a board and a script that runs it there."""
+    """Pack the models in OUT-FOLDER with wheels for a board and a script that installs, benches and evaluates there."""
     from ghost_edge.host.board.bundle import make_bundle
 
     path = make_bundle(folder, target, say=click.echo, **options)

@@ -1,16 +1,16 @@
-"""ghost-edge compare: the light networks people choose between, side by side."""
+"""The command `ghost-edge compare`."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import tempfile
 from pathlib import Path
 from typing import Optional
 
 import click
 
+from ghost_edge.cli.options import PATH, threads_option
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.files import write_bytes, write_json
 from ghost_edge.core.tables import as_markdown, as_text
@@ -21,13 +21,13 @@ from ghost_edge.device.board import describe, read_board
 @click.option(
     "--size", default=224, show_default=True, type=click.IntRange(32, 1024), help="Pixels of an image's side."
 )
-@click.option("--networks", "some", multiple=True, metavar="NAME...", help="Only these.  [default: all]")
-@click.option("--rounds", default=30, show_default=True, type=click.IntRange(1), help="Turns of each file.")
+@click.option("--networks", "some", multiple=True, metavar="NAME...", help="Networks to compare.  [default: all]")
 @click.option(
-    "--threads", default=1, show_default=True, type=click.IntRange(1, 256), help="Threads of the interpreter."
+    "--rounds", default=30, show_default=True, type=click.IntRange(1), help="Measurements of each file, in turn."
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write everything, every sample too.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="Write the table as Markdown.")
+@threads_option
+@click.option("--json", "json_file", type=PATH, help="Write everything, every sample too.")
+@click.option("--markdown", type=PATH, help="Write the table as Markdown.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Folder for the converted files.")
 @click.argument("more", nargs=-1, metavar="")
 def compare(
@@ -40,12 +40,12 @@ def compare(
     markdown: Optional[Path],
     keep: Optional[Path],
 ) -> None:
-    """Convert light networks by the same chain and time their float and int8 files in turn, untrained."""
+    """Convert untrained light networks with the same chain, and time their float and int8 models in turn."""
     from ghost_edge.host.explore.networks import COLUMNS, RIVALS, compare_networks, footnotes
 
     with contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        progress = stack.enter_context(open_progress(Path(os.devnull)))
+        progress = stack.enter_context(open_progress())
         names = some + more or tuple(RIVALS)
         rows = compare_networks(names, folder, size=size, rounds=rounds, threads=threads, reporter=progress)
     board, notes = read_board(), footnotes(rows)

@@ -1,4 +1,4 @@
-"""ghost-edge completion: commands, options and their choices, completed by the shell."""
+"""The command `ghost-edge completion`."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Optional
 
 import click
 
-from ghost_edge.cli.options import data_option
+from ghost_edge.cli.options import data_option, out_option, recipe_argument
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.errors import GateError
 from ghost_edge.core.manifest import read_manifest
@@ -15,8 +15,8 @@ from ghost_edge.core.tables import as_text
 
 
 @click.command()
-@click.argument("recipe", required=False, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the artifacts.  [default: out/<name>]")
+@recipe_argument
+@out_option
 @data_option
 def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -> None:
     """Build, quantize to int8, export, verify and judge the model of RECIPE (without one: the embedded default)."""

@@ -8,7 +8,7 @@ from typing import Optional
 
 import click
 
-from ghost_edge.cli.options import data_option
+from ghost_edge.cli.options import PATH, data_option, recipe_argument
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.errors import MissingPackageError, RecipeError
 from ghost_edge.core.tables import as_text
@@ -16,8 +16,8 @@ from ghost_edge.device.environment import COLUMNS, check_installation
 
 
 @click.command()
-@click.argument("recipe", required=False, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for what it makes.  [default: out/<name>]")
+@recipe_argument
+@click.option("--out", type=PATH, help="Folder for what it makes.  [default: out/<name>]")
 @click.option("--env", is_flag=True, help="Check the installation instead; exit 5 when something in it does not do.")
 @data_option
 def doctor(recipe: Optional[Path], out: Optional[Path], env: bool, data: Optional[Path]) -> None:

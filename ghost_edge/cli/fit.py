@@ -1,14 +1,14 @@
-"""ghost-edge fit: GhostNets for a microcontroller's memory."""
+"""The command `ghost-edge fit`."""
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Optional
 
 import click
 
+from ghost_edge.cli.options import PATH
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.progress import timed
@@ -37,14 +37,16 @@ def _bytes(_: click.Context, option: click.Parameter, text: str) -> int:
 @click.option("--flash", required=True, callback=_bytes, help="For the model itself: 512k.")
 @click.option("--classes", default=10, show_default=True, type=click.IntRange(2, 100_000))
 @click.option("--gray", is_flag=True, help="Images have one channel.")
-@click.option("--most", default=12, show_default=True, type=click.IntRange(1), help="So many of the largest.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write a recipe for each into this folder.")
+@click.option(
+    "--most", default=12, show_default=True, type=click.IntRange(1), help="Number of rows, the largest networks first."
+)
+@click.option("-o", "--out", type=PATH, help="Write a recipe for each into this folder.")
 def fit(arena: int, flash: int, classes: int, gray: bool, most: int, out: Optional[Path]) -> None:
-    """Which widths, input sizes and stage tables of GhostNet fit, none trained: the sizes need no weights."""
+    """Search widths, input sizes and stage tables of GhostNet that fit; none is trained: sizes need no weights."""
     from ghost_edge.host.explore.memory_budget import search, write_recipes
 
     channels = 1 if gray else 3
-    with open_progress(Path(os.devnull)) as progress, timed(progress, "fit") as say:
+    with open_progress() as progress, timed(progress, "fit") as say:
         found = search(arena=arena, flash=flash, classes=classes, channels=channels, say=say)[:most]
     click.echo(as_text([{**vars(each), "name": each.name} for each in found], _COLUMNS))
     if out is not None:

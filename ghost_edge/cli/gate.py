@@ -8,12 +8,12 @@ from typing import Any, Optional, TypeVar
 
 import click
 
+from ghost_edge.cli.options import PATH
 from ghost_edge.core.errors import GateError, RecipeError
 from ghost_edge.core.gate.baseline import write_baseline
 from ghost_edge.core.gate.report import as_lines, write_reports
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_Path = click.Path(path_type=Path)
 _LIMITS = {
     "max_drop": "Largest drop of top-1 against the float model, as a fraction.",
     "min_agreement": "Least share of answers equal to the float model's, as a fraction.",
@@ -46,16 +46,14 @@ def _limits(command: Command) -> Command:
 
 
 @click.command()
-@click.argument("manifest", type=_Path)
+@click.argument("manifest", type=PATH)
 @click.option(
-    "--baseline", type=_Path, help="baseline.json (or folder, manifest.json) of an earlier run to compare with."
+    "--baseline", type=PATH, help="baseline.json (or folder, manifest.json) of an earlier run to compare with."
 )
-@click.option("--update", type=_Path, metavar="FILE", help="Write this run as a baseline, if it passes.")
-@click.option(
-    "--bench", type=_Path, metavar="FILE", help="A board's --json of bench.  [default: what convert measured]"
-)
-@click.option("--junit", type=_Path, metavar="FILE", help="Write the checks as JUnit XML.")
-@click.option("--markdown", type=_Path, metavar="FILE", help='Write a summary; append it to "$GITHUB_STEP_SUMMARY".')
+@click.option("--update", type=PATH, metavar="FILE", help="Write this run as a baseline, if it passes.")
+@click.option("--bench", type=PATH, metavar="FILE", help="A board's --json of bench.  [default: what convert measured]")
+@click.option("--junit", type=PATH, metavar="FILE", help="Write the checks as JUnit XML.")
+@click.option("--markdown", type=PATH, metavar="FILE", help='Write a summary; append it to "$GITHUB_STEP_SUMMARY".')
 @click.option("--allow-few", is_flag=True, help="Check even with too few images to see the limit.")
 @_limits
 def gate(

@@ -1,4 +1,4 @@
-"""The ghost-edge command: a list of commands, each loaded when it is used, and one place where errors end."""
+"""The command `ghost-edge`: commands that are imported when they are used, and the one place where errors end."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ from ghost_edge.core.errors import GhostEdgeError, MissingPackageError, RecipeEr
 from ghost_edge.core.options import suggest
 
 COMMANDS = {
-    "init": "A first recipe from your images, Keras model or checkpoint.",
-    "recipes": "The recipes that come with ghost-edge, and whether their images are here.",
-    "convert": "From a recipe to int8 artifacts, with the proof of what was lost.",
+    "init": "Write a first recipe for your images, Keras model or checkpoint.",
+    "recipes": "List the recipes that come with ghost-edge, and whether their images are here.",
+    "convert": "Convert the model of a recipe to int8 artifacts, and measure what was lost.",
     "bench": "Time models with the interpreter that is installed here.",
     "bundle": "Pack converted models with all that a board without a network needs.",
-    "compare": "MobileNet, EfficientNet, ShuffleNetV2 and GhostNet side by side on this machine.",
-    "completion": "Completion of commands and options for bash, zsh or fish.",
-    "doctor": "What is wrong with the images that a recipe calibrates with; --env: with the installation.",
-    "evaluate": "Top-1 and top-5 of model files on a recipe's evaluation images.",
-    "export": "The ONNX twin of an int8 .tflite file, whoever made it.",
-    "fit": "GhostNets that fit into a microcontroller's memory.",
-    "gate": "Exit 7 when a converted model lost more than its limits allow.",
-    "inspect": "What a model costs by layer, and what its ghost modules save.",
-    "micro": "Sources for TFLite Micro that prove themselves on the target.",
-    "parity": "One model in every runtime of this machine, and where two of them part.",
-    "quantize": "What int8 costs each layer; with a target, the cheapest mix that meets it.",
-    "report": "One page that shows what a conversion did; of several folders, side by side.",
-    "train": "Fit a recipe's network on its training images.",
-    "view": "Per-layer numbers on the graph, in Model Explorer.",
-    "weights": "Import a PyTorch checkpoint for a recipe, or export one.",
+    "compare": "Compare MobileNet, EfficientNet, ShuffleNetV2 and GhostNet on this machine.",
+    "completion": "Print the completion script for bash, zsh or fish.",
+    "doctor": "Check the calibration images of a recipe; with --env: the installation.",
+    "evaluate": "Measure the accuracy of model files on a recipe's evaluation images.",
+    "export": "Write the int8 ONNX model of any int8 .tflite file.",
+    "fit": "Search GhostNets that fit into a microcontroller's memory.",
+    "gate": "Check a converted model against its limits and a baseline; exit 7 on FAIL.",
+    "inspect": "Show the cost of a model by layer, and the savings of its ghost modules.",
+    "micro": "Write C sources for TFLite Micro that verify themselves on the target.",
+    "parity": "Compare one model in every runtime of this machine.",
+    "quantize": "Show the noise of int8 by layer; with a target, search mixed precision that meets it.",
+    "report": "Write a page about a conversion, or about several side by side.",
+    "train": "Train a recipe's network on its training images.",
+    "view": "Open the quantized model in Model Explorer, with numbers by operation.",
+    "weights": "Import or export weights in the layout of PyTorch.",
 }
 
 
-_GO_ON = ("bench", "compare", "convert", "doctor", "quantize", "train")  # commands that may leave finished parts
+_GO_ON = ("bench", "compare", "convert", "doctor", "quantize", "train")  # commands that keep finished parts
 _KEPT = "stopped; what was finished is kept, the same command goes on from there"
 _NOTHING_KEPT = "stopped; nothing was written"
 
 
 class LazyGroup(click.Group):
-    """Imports ghost_edge.cli.<name> when the command runs, so that --help answers at once."""
+    """A group that imports ghost_edge.cli.<name> when the command runs, so that --help answers at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of COMMANDS."""
+        """List the names in the order of COMMANDS."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> Optional[click.Command]:
-        """Import the command; raises RecipeError that names the nearest one, but while a shell completes a word."""
+        """Import a command; an unknown one raises RecipeError with the nearest name, or is None during completion."""
         if cmd_name not in COMMANDS:
             if ctx.resilient_parsing:
                 return None
@@ -63,7 +63,7 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; Ctrl-C becomes an Abort that says what is left of it."""
+        """Run the command; Ctrl-C becomes an Abort that says what is kept."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
@@ -99,16 +99,16 @@ def _say_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> N
     is_flag=True,
     expose_value=False,
     callback=_say_version,
-    help="Say the version; with --verbose, also what a report of a fault needs.",
+    help="Print the version; with --verbose, also what a bug report needs.",
 )
 @click.option(
     *("--verbose", "-v"),
     is_flag=True,
     is_eager=True,  # known when --version answers, wherever it stands
-    help="Say what happens inside, on stderr.",
+    help="Print what happens inside on stderr.",
 )
 def cli(verbose: bool) -> None:
-    """GhostNet from a recipe to a ZYNQ board: train, convert to int8, prove, bench, gate."""
+    """GhostNet from a recipe to a ZYNQ board: train, convert to int8, verify, bench, gate."""
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr
     )

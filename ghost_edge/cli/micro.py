@@ -1,4 +1,4 @@
-"""ghost-edge micro: sources for TFLite Micro that verify themselves on the target."""
+"""The command `ghost-edge micro`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any, Optional
 
 import click
 
-from ghost_edge.cli.options import data_option
+from ghost_edge.cli.options import PATH, data_option
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.tables import Column, as_text
 
-_Path = click.Path(path_type=Path)
 _COLUMNS = (
     Column("target", "bits"),
     Column("arena head", "head", ","),
@@ -23,15 +22,15 @@ _COLUMNS = (
 
 
 @click.command()
-@click.argument("tflite", type=_Path, required=False)
-@click.option("-o", "--out", type=_Path, help="Folder of the kit.  [default: <name>_micro]")
-@click.option("--prefix", help="Start of every C name.  [default: made of the file's name]")
-@click.option("--recipe", type=_Path, help="Golden vectors are images of its [evaluation].  [default: noise]")
-@click.option("--images", default=3, show_default=True, type=click.IntRange(1, 100), help="Golden vectors.")
-@click.option("--verify", type=_Path, help="Instead: verify a kit that was written before.")
+@click.argument("tflite", type=PATH, required=False)
+@click.option("-o", "--out", type=PATH, help="Folder of the kit.  [default: <name>_micro]")
+@click.option("--prefix", help="Prefix of every C name.  [default: from the file's name]")
+@click.option("--recipe", type=PATH, help="Take golden vectors from its [evaluation].  [default: noise]")
+@click.option("--images", default=3, show_default=True, type=click.IntRange(1, 100), help="Number of golden vectors.")
+@click.option("--verify", type=PATH, help="Verify this kit instead of writing one.")
 @data_option
 def micro(tflite: Optional[Path], verify: Optional[Path], **options: Any) -> None:
-    """Write C and C++ sources of an int8 TFLITE file for TFLite Micro, with the arena to the byte, and verify them."""
+    """Write C and C++ sources for TFLite Micro from an int8 TFLITE file, with the exact arena, and verify them."""
     from ghost_edge.host.tflite_micro.verify import verify_kit
 
     if (tflite is None) == (verify is None):

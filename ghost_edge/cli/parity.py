@@ -1,28 +1,29 @@
-"""ghost-edge parity: one model in every runtime that is here, and where two part."""
+"""The command `ghost-edge parity`."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Optional
 
 import click
 
+from ghost_edge.cli.options import PATH, json_option
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import open_artifact, write_json
 from ghost_edge.core.manifest import read_manifest
 from ghost_edge.core.tables import as_text
 
-_Path = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("folder", type=_Path)
-@click.option("--json", "json_file", type=_Path, help="Write everything as JSON.")
+@click.argument("folder", type=PATH)
+@json_option
 def parity(folder: Path, json_file: Optional[Path]) -> None:
-    """Every runtime of this machine on the images that convert left in FOLDER; exit 6 where rounding is no excuse."""
+    """Compare all runtimes of this machine on the images that convert left in FOLDER.
+
+    Exit 6 where two differ by more than rounding explains.
+    """
     from ghost_edge.host.accuracy.parity import (
         check_parity,
         columns,
@@ -37,9 +38,9 @@ def parity(folder: Path, json_file: Optional[Path]) -> None:
     manifest = read_manifest(folder)
     files = {model.role: open_artifact(model.artifact, folder) for model in manifest.models}
     images, keras = load_images(folder / "parity.npz", files["float"])
-    with open_progress(Path(os.devnull)):
+    with open_progress():
         found = measure_parity(files, images, manifest.preprocess, keras)
-    click.echo(f"{found.images} images: largest difference in steps of the output / outputs that differ / same answers")
+    click.echo(f"{found.images} images: largest difference in LSB of the output / outputs that differ / agreement")
     click.echo(as_text(rows(found), columns(found)))
     for doubt in (*found.refused, *saturation_doubts(found)):
         click.echo(doubt)
@@ -47,4 +48,5 @@ def parity(folder: Path, json_file: Optional[Path]) -> None:
         write_json({"format": 1, **dataclasses.asdict(found)}, json_file)
     check_parity(found, files)
     if found.operations:
-        click.echo(f"operation by operation on equal bytes: all {len(found.operations)} of the ONNX twin are its own")
+        count, lsb = len(found.operations), max(each.max_lsb for each in found.operations)
+        click.echo(f"op by op on identical inputs: {count} of {count} ops match within {lsb} LSB")

@@ -1,4 +1,4 @@
-"""Live progress on stderr: a bar on a terminal, plain lines elsewhere; the tools' own chatter goes to a log."""
+"""Live progress on stderr: a bar on a terminal, plain lines elsewhere; the output of the tools goes to a log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ghost_edge.core.errors import GhostEdgeError
 
 
 class TerminalProgress:
-    """A line for each stage that is done; for the running one a bar, or without a terminal a line every ten seconds."""
+    """A Progress that prints a line for each finished step; the running one has a bar, or a line every ten seconds."""
 
     def __init__(self, terminal: TextIO) -> None:
         from rich.console import Console
@@ -36,17 +36,17 @@ class TerminalProgress:
         self._bars.start()
 
     def started(self, stage: str) -> None:
-        """Show a bar for the stage."""
+        """Show a bar for the step."""
         self._task = self._bars.add_task("", total=1.0, stage=stage)
 
     def progress(self, stage: str, share: float, text: str) -> None:
-        """Move the bar; where there is none, say how far the stage is, if nothing was said for ten seconds."""
+        """Move the bar; without a terminal, print a line if the last one is ten seconds old."""
         self._bars.update(self._task, completed=share, description=text)
         if self._bars.disable and time.monotonic() - self._last > 10:
             self._say(f"{stage:<10} {share:4.0%}  {text}")
 
     def finished(self, stage: str, seconds: Optional[float]) -> None:
-        """Replace the bar by a line: how long the stage took, or that it was up to date."""
+        """Replace the bar by a line: how long the step took, or that it was up to date."""
         if seconds is None:
             self._say(f"{stage:<10} up to date", "dim")
         else:
@@ -54,7 +54,7 @@ class TerminalProgress:
             self._say(f"{stage:<10} {seconds:.1f} s", "green")
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bars.stop()
 
     def _say(self, line: str, style: str = "") -> None:
@@ -65,8 +65,8 @@ class TerminalProgress:
 
 
 @contextlib.contextmanager
-def open_progress(log: Path) -> Iterator[Any]:
-    """A reporter on the terminal, while everything else that is written to stderr lands in `log`.
+def open_progress(log: Path = Path(os.devnull)) -> Iterator[Any]:
+    """Give a Progress on the terminal, while everything else that is written to stderr lands in `log`.
 
     TensorFlow, tf2onnx and the interpreters write dozens of lines there, from C++ too: file descriptor 2 is moved.
     With --verbose nothing is moved.

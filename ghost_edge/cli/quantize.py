@@ -7,7 +7,7 @@ from typing import Optional
 
 import click
 
-from ghost_edge.cli.options import data_option
+from ghost_edge.cli.options import data_option, out_option, recipe_argument
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.tables import as_text
 
@@ -17,8 +17,8 @@ _SHARE = click.FloatRange(0, 1)
 
 
 @click.command()
-@click.argument("recipe", required=False, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the artifacts.  [default: out/<name>]")
+@recipe_argument
+@out_option
 @data_option
 @click.option("--target-agreement", "min_agreement", type=_SHARE, help="Share of answers equal to float's: 0.995.")
 @click.option("--target-drop", "max_drop", type=_SHARE, help="Largest drop of top-1 as a fraction: 0.003.")

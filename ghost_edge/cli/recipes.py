@@ -1,4 +1,4 @@
-"""ghost-edge recipes: what comes with ghost-edge to start from."""
+"""The command `ghost-edge recipes`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ghost-edge report: one page that shows what a conversion did."""
+"""The command `ghost-edge report`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Optional
 
 import click
 
+from ghost_edge.cli.options import PATH
 from ghost_edge.core.errors import RecipeError
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FOLDER-OR-BENCH...")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The page.  [default: report.html in the folder]")
+@click.argument("paths", nargs=-1, required=True, type=PATH, metavar="FOLDER-OR-BENCH...")
+@click.option("-o", "--out", type=PATH, help="File to write.  [default: report.html in the folder]")
 def report(paths: tuple[Path, ...], out: Optional[Path]) -> None:
     """Write report.html of a folder that convert made, or of several side by side.
 
-    A .json of `ghost-edge bench`, from a board, adds its times to the folder that stands before it.
+    A --json file of `ghost-edge bench`, from a board, adds its latencies to the folder before it.
     """
     from ghost_edge.host.report.page import write_report
 

@@ -1,4 +1,4 @@
-"""ghost-edge train: weights from images."""
+"""The command `ghost-edge train`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Optional
 
 import click
 
-from ghost_edge.cli.options import data_option
+from ghost_edge.cli.options import PATH, data_option
 from ghost_edge.cli.progress import open_progress
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Weights file.  [default: weights/<name>.safetensors]")
-@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's number.")
+@click.argument("recipe", type=PATH)
+@click.option("--out", type=PATH, help="Weights file.  [default: weights/<name>.safetensors]")
+@click.option("--epochs", type=click.IntRange(min=1), help="Number of epochs.  [default: the recipe's]")
 @data_option
 def train(recipe: Path, out: Optional[Path], epochs: Optional[int], data: Optional[Path]) -> None:
-    """Fit the network of RECIPE: weights, a model card and the SHA-256 for the recipe. Resumes where it stopped."""
+    """Train the network of RECIPE: write weights and a model card, print the SHA-256. Resumes where it stopped."""
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.schema import load_recipe
 

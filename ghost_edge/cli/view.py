@@ -1,4 +1,4 @@
-"""ghost-edge view: the graph, coloured by what each layer costs."""
+"""The command `ghost-edge view`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from ghost_edge.cli.options import PATH
+
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 def view(folder: Path) -> None:
-    """Open the quantized model of FOLDER in Model Explorer, with SQNR and time of each operation laid over it."""
+    """Open the quantized model of FOLDER in Model Explorer, with the SQNR and latency of each operation."""
     from ghost_edge.host.report.model_explorer import view as show
 
     show(folder)

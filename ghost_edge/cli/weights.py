@@ -1,17 +1,16 @@
-"""ghost-edge weights: checkpoints of the authors, timm or a training script of your own, to our file and back."""
+"""The commands `ghost-edge weights import` and `ghost-edge weights export`."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Optional
 
 import click
 
-from ghost_edge.cli.options import data_option
+from ghost_edge.cli.options import PATH, data_option
 from ghost_edge.cli.progress import open_progress
 
-_out = click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="A .safetensors file.")
+_out = click.option("-o", "--out", required=True, type=PATH, help="A .safetensors file.")
 
 
 @click.group()
@@ -20,16 +19,16 @@ def weights() -> None:
 
 
 @weights.command("import")
-@click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--network", required=True, help="A kind, such as ghostnet or ghostnet_v2, or a recipe.toml.")
+@click.argument("checkpoint", type=PATH)
+@click.option("--network", required=True, help="Kind of network, such as ghostnet or ghostnet_v2, or a recipe.toml.")
 @click.option("--width", type=float, help="Width multiplier of the kind.  [default: 1.0]")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other key of [network].")
-@click.option("--drop-classifier", is_flag=True, help="Leave the classifier out, to train one for your own classes.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other key of [network]; repeatable.")
+@click.option("--drop-classifier", is_flag=True, help="Leave the classifier out, to train one for other classes.")
 @_out
 def import_(
     checkpoint: Path, network: str, width: Optional[float], settings: tuple[str, ...], drop_classifier: bool, out: Path
 ) -> None:
-    """Turn CHECKPOINT (.safetensors, .pth, .pt, .pth.tar) into weights for a recipe; every key is accounted for.
+    """Convert CHECKPOINT (.safetensors, .pth, .pt, .pth.tar) to weights for a recipe; no key may be left over.
 
     PyTorch is not needed, and no code in the file runs. The number of classes is that of the checkpoint.
     """
@@ -37,7 +36,7 @@ def import_(
     from ghost_edge.host.training.import_weights import import_weights, network_table
 
     given = (*settings, *([f"width={width}"] if width is not None else []))
-    with open_progress(Path(os.devnull)) as progress:
+    with open_progress() as progress:
         progress.started("import")
         options = import_weights(checkpoint, network_table(network, given), out, drop_classifier=drop_classifier)
     if drop_classifier:
@@ -51,7 +50,7 @@ def import_(
 
 
 @weights.command("export")
-@click.argument("source", metavar="RECIPE|MODEL.keras", type=click.Path(path_type=Path))
+@click.argument("source", metavar="RECIPE|MODEL.keras", type=PATH)
 @data_option
 @_out
 def export(source: Path, data: Optional[Path], out: Path) -> None:
@@ -59,7 +58,7 @@ def export(source: Path, data: Optional[Path], out: Path) -> None:
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.training.import_weights import export_weights
 
-    with open_progress(Path(os.devnull)) as progress:
+    with open_progress() as progress:
         progress.started("export")
         count = export_weights(source, out, places_for(source.parent, data))
     click.echo(f"{count} weights in {out}")

@@ -10,8 +10,10 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.errors import DataError
-from ghost_edge.core.files import read_npz, save_npz, sha256_file
+from ghost_edge.core.errors import DataError, GateError
+from ghost_edge.core.files import open_artifact, read_npz, save_npz, sha256_file
+from ghost_edge.core.manifest import FILE_NAME, read_manifest
+from ghost_edge.core.metadata import read_card
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tables import Column
 from ghost_edge.core.tasks import CLASSIFICATION, TASKS
@@ -107,6 +109,30 @@ def evaluate_set(
             }
         )
     return rows, answers
+
+
+def read_preprocess(file: Path, manifest: Optional[Path] = None) -> Preprocess:
+    """Read the preprocessing of a model file from the manifest beside it, or from the file's own metadata.
+
+    Raises ArtifactError where there is neither, or the manifest promises another file under this name.
+    """
+    if manifest is None and not (file.parent / FILE_NAME).exists() and (metadata := read_card(file)):
+        return metadata.preprocess
+    found = read_manifest(manifest or file.parent)
+    for model in found.models:
+        if model.artifact.file == file.name:
+            open_artifact(model.artifact, file.parent)
+    return found.preprocess
+
+
+def check_outputs(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise GateError where a row of evaluate_set() differs from the workstation's outputs by more than one LSB.
+
+    The kernels must be the reference kernels. FULLY_CONNECTED of tflite-runtime 2.14 rounds a few values the other way.
+    """
+    other = [row["file"] for row in rows if (row["largest_difference"] or 0) > 1]
+    if other:
+        raise GateError(f"{other[0]} gives other outputs than on the workstation, see above; is it the same file?")
 
 
 def _compare(file: Path, outputs: NDArray[Any], expected: Optional[NDArray[Any]]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def test_every_runtime_is_in_the_matrix(converted: Path, ghost_edge: Command, tm
     runs = ["Keras", "float .tflite", "float .onnx", "int8 reference", "int8 optimised", "int8 XNNPACK"]
     assert found["runs"] == [*runs, "int8 .onnx", "int8 .onnx unasked", "int8 .onnx plain", "TFLite Micro"]
     assert len(found["pairs"]) == 10 * 9 / 2
-    assert "operation by operation on equal bytes: all " in run.stdout.splitlines()[-1]
+    assert "op by op on identical inputs: " in run.stdout.splitlines()[-1]
 
 
 def test_tflite_micro_answers_as_the_reference_kernels(converted: Path) -> None:
