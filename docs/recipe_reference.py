@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ghost_edge.core.gate.limits import Limits
-from ghost_edge.core.preprocess import CHANNELS, FITS, LAYOUTS, Preprocess
+from ghost_edge.core.preprocess import CHANNELS, FITS, LAYOUTS, Preprocess, Size
 from ghost_edge.core.targets import TARGETS
 from ghost_edge.core.tasks import TASKS
 from ghost_edge.host.calibration import ESTIMATORS
@@ -45,7 +45,7 @@ _CHOICES = {
 }
 # keys that no docstring explains as "key: text"; where classes use a name differently, the class stands before it
 _PLAIN = {
-    "input_size": "height and width of an image, in pixels; `size` of [preprocess] is the same",
+    "input_size": "side of a square image, or its [height, width], in pixels; `size` of [preprocess] is the same",
     "input_channels": '3, or 1 where `channels` of [preprocess] is "GRAY"',
     "classes": "how many the network answers",
     "width": "multiplier of the channels of all layers; more is slower and more accurate",
@@ -90,7 +90,7 @@ _PLAIN = {
     "Int8.correct_bias": "add the mean error of rounded weights to the biases",
     "Mixed.correct_bias": "add the mean error of rounded weights to the biases",
     "count": "how many images",
-    "Synthetic.size": "pixels of a side",
+    "Synthetic.size": "side of a square image, or its [height, width], in pixels",
     "Synthetic.channels": "1 or 3",
     "Synthetic.classes": "labels go from 0 to this, in turn",
     "Synthetic.seed": "another seed, other images",
@@ -228,6 +228,8 @@ def _type(name: str, hint: Any) -> str:
         return f"list of {_type('', arguments[0])}s" if arguments[0] in _WORDS else "list of lists of numbers"
     if type(None) in arguments:
         return _type("", arguments[0])
+    if hint == Size:
+        return "whole number or [height, width]"
     return _WORDS[hint]
 
 

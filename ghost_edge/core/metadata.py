@@ -60,8 +60,8 @@ def describe(card: Card) -> str:
     options, count = card.preprocess, len(card.class_names)
     first = ", ".join(card.class_names[:3]) + (", ..." if count > 3 else "")
     return (
-        f"{options.channels} {options.size} x {options.size}, (pixel / {options.divide_by:g} - {list(options.mean)}) / "
-        f"{list(options.std)}; {count} classes: {first}"
+        f"{options.channels} {options.height} x {options.width}, "
+        f"(pixel / {options.divide_by:g} - {list(options.mean)}) / {list(options.std)}; {count} classes: {first}"
     )
 
 

@@ -83,8 +83,13 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
-    if origin in _UNIONS:  # Optional[X]
-        return None if value is None else convert(value, arguments[0], where)
+    if origin in _UNIONS:  # Optional[X], or Union[int, tuple[int, int]]
+        if value is None and type(None) in arguments:
+            return None
+        is_list = isinstance(value, (list, tuple))
+        kinds = [each for each in arguments if each is not type(None)]
+        kind = next((each for each in kinds if (typing.get_origin(each) is tuple) == is_list), kinds[0])
+        return convert(value, kind, where)
     if dataclasses.is_dataclass(hint):
         if isinstance(value, Mapping):
             return from_table(typing.cast("type[Any]", hint), value, where)
@@ -99,9 +104,13 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise RecipeError(f"{where} must be a list, not {value!r}")
-        if arguments[0] in (int, str) and {*map(type, value)} == {arguments[0]}:  # samples of a bench: quickly
-            return tuple(value)
-        return tuple(convert(item, arguments[0], f"{where}[{index}]") for index, item in enumerate(value))
+        is_open = arguments[-1] is ...
+        if is_open and arguments[0] in (int, str) and {*map(type, value)} == {arguments[0]}:
+            return tuple(value)  # the samples of a bench, at once
+        hints = arguments[:1] * len(value) if is_open else arguments
+        if len(hints) != len(value):
+            raise RecipeError(f"{where} must be a list of {len(hints)}, not {list(value)}")
+        return tuple(convert(item, hints[index], f"{where}[{index}]") for index, item in enumerate(value))
     if hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):

@@ -1,14 +1,16 @@
-"""From a camera's bytes to a model's input: the only place that does it."""
+"""Preprocessing: a camera's bytes made a model's input."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Union
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghost_edge.core.errors import DataError, RecipeError
 
+Size = Union[int, tuple[int, int]]  # of an image in pixels: one side of a square, or (height, width)
 CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
 FITS = ("crop", "stretch")
 LAYOUTS = ("NHWC", "NCHW")
@@ -20,19 +22,19 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's "L" and OpenCV's RGB2
 class Preprocess:
     """[preprocess]: input = (pixel / divide_by - mean) / std, a value a channel (or one for all).
 
-    size: height and width of the model's input, in pixels.
-    resize: the short side before the centre crop, in pixels; 0 means size.
+    size: side of the model's square input, or its [height, width], in pixels.
+    resize: what the image has to cover before the centre crop, a side or [height, width] in pixels; 0 means size.
     fit: "crop" keeps the image's proportions and crops its centre; "stretch" does not.
     channels: what the model was trained on: "RGB", "BGR" or "GRAY".
     divide_by: 255 where mean and std speak of 0..1; 1 where the model wants bytes.
     """
 
-    size: int
+    size: Size
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     divide_by: float = 255.0
     channels: str = "RGB"
-    resize: int = 0
+    resize: Size = 0
     fit: str = "crop"
     layout: str = "NHWC"
 
@@ -40,8 +42,11 @@ class Preprocess:
         for field, known in (("channels", CHANNELS), ("fit", FITS), ("layout", LAYOUTS)):
             if getattr(self, field) not in known:
                 raise RecipeError(f"[preprocess] {field} {getattr(self, field)!r} is not one of {', '.join(known)}")
-        if self.size < 1 or (self.resize and self.resize < self.size):
-            raise RecipeError(f"[preprocess] size {self.size} and resize {self.resize}: need size >= 1, resize >= size")
+        for field, lowest in (("size", 1), ("resize", 0)):
+            object.__setattr__(self, field, check_size(getattr(self, field), f"[preprocess] {field}", lowest))
+        if self.resize and (self.covered[0] < self.height or self.covered[1] < self.width):
+            sizes = f"size {say_size(self.size)} and resize {say_size(self.resize)}"
+            raise RecipeError(f"[preprocess] {sizes}: need resize >= size, or 0")
         for field in ("mean", "std"):
             if len(getattr(self, field)) not in (1, CHANNELS[self.channels]):
                 raise RecipeError(
@@ -51,24 +56,63 @@ class Preprocess:
         if min(self.std) <= 0 or self.divide_by <= 0:
             raise RecipeError(f"[preprocess] std {list(self.std)} and divide_by {self.divide_by} must be over 0")
 
+    @property
+    def height(self) -> int:
+        """Height of the model's input, in pixels."""
+        return height_and_width(self.size)[0]
+
+    @property
+    def width(self) -> int:
+        """Width of the model's input, in pixels."""
+        return height_and_width(self.size)[1]
+
+    @property
+    def covered(self) -> tuple[int, int]:
+        """Height and width that an image covers before the centre crop."""
+        return height_and_width(self.resize or self.size)
+
+
+def height_and_width(size: Size) -> tuple[int, int]:
+    """Return (height, width) of a size, which may be one side of a square."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def say_size(size: Size) -> Union[int, str]:
+    """Return a size as a recipe has it: 96, or "[48, 64]"."""
+    return size if isinstance(size, int) else str(list(size))
+
+
+def check_size(size: Size, where: str, lowest: int = 1) -> Size:
+    """Return a size, equal sides as one; raise RecipeError that begins with `where` unless it is one or two numbers."""
+    sides = list(size) if isinstance(size, (list, tuple)) else [size, size]
+    if len(sides) != 2 or any(type(side) is not int or side < lowest for side in sides):
+        given = size if isinstance(size, (int, str)) else list(size)
+        raise RecipeError(f"{where} is {given!r}; it must be a whole number or [height, width], each {lowest} or more")
+    return sides[0] if sides[0] == sides[1] else (sides[0], sides[1])
+
 
 def fit_image(image: NDArray[np.uint8], options: Preprocess) -> NDArray[np.uint8]:
-    """Resize, crop and order channels: uint8 [H, W, 1 or 3] (RGB or grey) to uint8 [size, size, C]."""
+    """Resize, crop and order channels: uint8 [H, W, 1 or 3] (RGB or grey) to uint8 [height, width, C]."""
     image = check_image(image)
-    target = options.resize or options.size
-    height, width = image.shape[:2]
+    target = options.covered
     if options.fit == "stretch":
-        image = resize(image, target, target)
-    elif min(height, width) != target:
-        image = _crop(image, min(height, _LONGEST * width), min(width, _LONGEST * height))
+        image = resize(image, *target)
+    elif _scale(image, target) != 1:
         height, width = image.shape[:2]
-        scale = target / min(height, width)
-        image = resize(image, max(target, round(height * scale)), max(target, round(width * scale)))
-    return _order_channels(_crop(image, options.size, options.size), options.channels)
+        longest = max(1, _LONGEST * width * target[0] // target[1]), max(1, _LONGEST * height * target[1] // target[0])
+        image = _crop(image, min(height, longest[0]), min(width, longest[1]))
+        scale = _scale(image, target)
+        image = resize(image, *(max(side, round(had * scale)) for side, had in zip(target, image.shape)))
+    return _order_channels(_crop(image, options.height, options.width), options.channels)
+
+
+def _scale(image: NDArray[np.uint8], target: tuple[int, int]) -> float:
+    """Return the factor by which an image just covers (height, width)."""
+    return float(max(target[0] / image.shape[0], target[1] / image.shape[1]))
 
 
 def normalise(images: NDArray[np.uint8], options: Preprocess) -> NDArray[np.float32]:
-    """uint8 [..., size, size, C] to the float32 input of the model, in its layout."""
+    """Return images, uint8 [..., height, width, C], as the float32 input of the model, in its layout."""
     mean = np.asarray(options.mean, np.float32) * np.float32(options.divide_by)
     std = np.asarray(options.std, np.float32) * np.float32(options.divide_by)
     values = (images.astype(np.float32) - mean) / std
@@ -76,7 +120,7 @@ def normalise(images: NDArray[np.uint8], options: Preprocess) -> NDArray[np.floa
 
 
 def prepare(image: NDArray[np.uint8], options: Preprocess) -> NDArray[np.float32]:
-    """One image, uint8 [H, W, C], to one model input, float32 [1, size, size, C] (or NCHW)."""
+    """Return one image, uint8 [H, W, C], as one model input, float32 [1, height, width, C] (or NCHW)."""
     return normalise(fit_image(image, options)[np.newaxis], options)
 
 

@@ -111,8 +111,8 @@ def match_input(path: Path, spec: TensorSpec, preprocess: Preprocess) -> Preproc
         raise ArtifactError(
             f"{path} takes {spec.dtype} and does not say its scale and zero point; take a file that ghost-edge made"
         )
-    size, channels = preprocess.size, CHANNELS[preprocess.channels]
-    shapes = {"NHWC": (1, size, size, channels), "NCHW": (1, channels, size, size)}
+    height, width, channels = preprocess.height, preprocess.width, CHANNELS[preprocess.channels]
+    shapes = {"NHWC": (1, height, width, channels), "NCHW": (1, channels, height, width)}
     if spec.holds_bytes:
         preprocess = dataclasses.replace(preprocess, mean=(0.0,), std=(1.0,), divide_by=255.0)
     for layout in (preprocess.layout, *shapes):

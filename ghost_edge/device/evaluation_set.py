@@ -87,11 +87,11 @@ def evaluate_set(
     """
     rows, answers, task = [], {}, TASKS[images.task]
     for file in files:
-        side = preprocess[file].resize or preprocess[file].size
-        if images.images.shape[1:3] != (side, side):
+        height, width = preprocess[file].covered
+        if images.images.shape[1:3] != (height, width):
             raise DataError(
                 f"the images are {list(images.images.shape[1:3])}, [preprocess] of {file} begins with "
-                f"{side} x {side}; these are not its images: make the bundle again"
+                f"{height} x {width}; these are not its images: make the bundle again"
             )
         outputs, specs = raw_outputs_isolated(file, list(images.images), preprocess[file], how)
         real, labels = real_outputs(file, outputs, specs), images.labels

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from ghost_edge.core.accuracy import compare, sqnr_db
+from ghost_edge.core.accuracy import sqnr_db
 from ghost_edge.core.files import sha256_file
-from ghost_edge.core.gate.limits import Limits, judge
+from ghost_edge.core.gate.limits import Limits, check_accuracy
 from ghost_edge.core.manifest import Predictions, load_predictions, read_manifest
 from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.tasks.classification import compare
 from ghost_edge.device.evaluate import RunOptions, predict, raw_outputs_isolated
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
@@ -60,7 +61,7 @@ def preprocess(converted: Path) -> Preprocess:
 def passes(seen: Predictions, answers: np.ndarray, converted: Path) -> bool:
     """What the gate says to these answers by the recipe's own limits; few images are no excuse here."""
     drop = compare(seen.answers["float"], answers, seen.labels)
-    return not any(check.reason for check in judge(drop, read_manifest(converted).limits, allow_few=True))
+    return not any(check.reason for check in check_accuracy(drop, read_manifest(converted).limits, allow_few=True))
 
 
 def harmed(int8: Path, target: Path, harm: Harm) -> Path:
@@ -173,7 +174,7 @@ def test_the_gate_says_no_to_swapped_channels(data_folder: Path) -> None:
     for channels in ("RGB", "BGR"):
         options = dataclasses.replace(loaded.preprocess, channels=channels)
         drop = compare(reference, predict(int8_file, images, options).argmax(axis=1), labels)
-        checks = judge(drop, Limits(max_drop=0.02, min_agreement=0.9), allow_few=True)
+        checks = check_accuracy(drop, Limits(max_drop=0.02, min_agreement=0.9), allow_few=True)
         passed.append(not any(check.reason for check in checks))
     assert passed == [True, False]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import pytest
 
@@ -28,6 +28,8 @@ class Table:
     limit: Optional[float] = None
     source: Any = None
     extra: dict[str, int] = dataclasses.field(default_factory=dict)
+    side: Union[int, tuple[int, int]] = 1
+    pair: Optional[tuple[int, int]] = None
     inner: Optional[Inner] = None
     inners: tuple[Inner, ...] = ()
     named: dict[str, Inner] = dataclasses.field(default_factory=dict)
@@ -89,6 +91,12 @@ def test_a_key_with_a_default_factory_may_be_left_out() -> None:
         ("stages", [[1, 2], [3, "x"]], r"\[t\] stages\[1\]\[1\] must be a number, not 'x'"),
         ("extra", [1], r"\[t\] extra must be a table, not \[1\]"),
         ("extra", {"a": 1.5}, r"\[t\] extra a must be a whole number, not 1\.5"),
+        ("side", "3", r"\[t\] side must be a whole number, not '3'"),
+        ("side", True, r"\[t\] side must be a whole number, not True"),
+        ("side", [1, 2, 3], r"\[t\] side must be a list of 2, not \[1, 2, 3\]"),
+        ("side", [1, "2"], r"\[t\] side\[1\] must be a whole number, not '2'"),
+        ("side", None, r"\[t\] side must be a whole number, not None"),
+        ("pair", 3, r"\[t\] pair must be a list, not 3"),
         ("inner", 3, r"\[t\] inner must be a table, not 3"),
         ("inner", {"with": 3}, r"\[t\] inner has no key 'with'; did you mean 'width'\?"),
         ("inners", [{"width": 1}, {}], r"\[t\] inners\[1\] needs the key 'width', and it is missing"),
@@ -131,6 +139,11 @@ def test_dataclasses_are_made_at_every_depth() -> None:
     tables = {"inner": {"width": 1}, "inners": [{"width": 2}], "named": {"a": {"width": 3}}}
     table = from_table(Table, {"size": 1, **tables}, "[t]")
     assert (table.inner, table.inners, table.named) == (Inner(1), (Inner(2),), {"a": Inner(3)})
+
+
+@pytest.mark.parametrize(("given", "made"), [(3, 3), ([3, 4], (3, 4))])
+def test_a_number_or_a_pair_is_either(given: Any, made: Any) -> None:
+    assert from_table(Table, {"size": 1, "side": given}, "[t]").side == made
 
 
 def test_a_dataclass_that_is_made_already_is_passed_on() -> None:

@@ -26,9 +26,16 @@ def grey(*rows: list[int]) -> Any:
         ({"channels": "rgb"}, r"channels 'rgb' is not one of RGB, BGR, GRAY"),
         ({"fit": "pad"}, r"fit 'pad' is not one of crop, stretch"),
         ({"layout": "CHW"}, r"layout 'CHW' is not one of NHWC, NCHW"),
-        ({"size": 0}, r"size 0 and resize 0: need size >= 1"),
-        ({"size": 224, "resize": 96}, r"size 224 and resize 96: need size >= 1, resize >= size"),
-        ({"resize": -1}, r"size 4 and resize -1"),
+        ({"size": 0}, r"^\[preprocess\] size is 0; it must be a whole number or \[height, width\], each 1 or more$"),
+        ({"size": (48, 0)}, r"size is \[48, 0\]; it must be a whole number or \[height, width\], each 1 or more"),
+        ({"size": (-48, 64)}, r"size is \[-48, 64\]; it must be"),
+        ({"size": (48, 64, 3)}, r"size is \[48, 64, 3\]; it must be"),
+        ({"size": True}, r"size is True; it must be"),
+        ({"size": "96"}, r"size is '96'; it must be"),
+        ({"size": (48, True)}, r"size is \[48, True\]; it must be"),
+        ({"size": 224, "resize": 96}, r"size 224 and resize 96: need resize >= size, or 0"),
+        ({"size": (48, 64), "resize": 60}, r"size \[48, 64\] and resize 60: need resize >= size, or 0"),
+        ({"resize": -1}, r"resize is -1; it must be a whole number or \[height, width\], each 0 or more"),
         ({"mean": (0.1, 0.2)}, r"mean has 2 values; RGB needs 3, or one for all"),
         ({"std": (1.0, 1.0, 1.0), "channels": "GRAY"}, r"std has 3 values; GRAY needs 1"),
         ({"mean": ()}, r"mean has 0 values; RGB needs 3"),
@@ -110,6 +117,38 @@ def test_crop_keeps_the_proportions_and_stretch_does_not() -> None:
 def test_any_image_fits(shape: tuple[int, ...], fit: str) -> None:
     image = np.zeros(shape, np.uint8)
     assert fit_image(image, Preprocess(size=32, resize=36, fit=fit)).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("shape", [(480, 640, 3), (640, 480, 3), (3, 1000, 3), (1000, 3, 3), (1, 1, 3), (48, 64, 1)])
+@pytest.mark.parametrize("fit", ["crop", "stretch"])
+@pytest.mark.parametrize("resize", [0, 72, (54, 72)])
+def test_any_image_fits_an_input_that_is_not_square(shape: tuple[int, ...], fit: str, resize: Any) -> None:
+    options = Preprocess(size=(48, 64), resize=resize, fit=fit)
+    assert fit_image(np.zeros(shape, np.uint8), options).shape == (48, 64, 3)
+
+
+def test_height_comes_before_width() -> None:
+    options = Preprocess(size=(2, 3))
+    assert (options.height, options.width) == (2, 3)
+    assert prepare(COUNT, options).shape == (1, 2, 3, 3)
+    assert prepare(COUNT, Preprocess(size=(2, 3), layout="NCHW")).shape == (1, 3, 2, 3)
+
+
+def test_a_camera_image_of_the_same_proportions_loses_nothing() -> None:
+    # 6 x 8 in flat blocks of 2 x 2, to 3 x 4: the triangle keeps the mean of blocks that repeat, the edges their values
+    image = np.kron(np.full((3, 4), 100), np.ones((2, 2)))[..., np.newaxis].astype(np.uint8)
+    assert_array_equal(fit_image(image, Preprocess(size=(3, 4), channels="GRAY")), np.full((3, 4, 1), 100))
+
+
+def test_an_image_that_is_too_wide_loses_columns_and_one_too_high_loses_rows() -> None:
+    numbers = np.arange(24, dtype=np.uint8)
+    wide, high = numbers.reshape(2, 12, 1), numbers.reshape(12, 2, 1)
+    assert_array_equal(fit_image(wide, Preprocess(size=(2, 4), channels="GRAY")), wide[:, 4:8])
+    assert_array_equal(fit_image(high, Preprocess(size=(4, 2), channels="GRAY")), high[4:8])
+
+
+def test_two_equal_sides_are_one() -> None:
+    assert Preprocess(size=(96, 96), resize=(110, 110)) == Preprocess(size=96, resize=110)
 
 
 def test_bgr_is_rgb_backwards() -> None:

@@ -32,11 +32,11 @@ def sample_images(recipe: Recipe, places: Places, count: int, models: Sequence[P
 
 
 def store_image(image: Image, options: Preprocess) -> Image:
-    """uint8 [S, S, C], RGB or grey, to which prepare() gives the very input that it gives to the image itself.
+    """Return uint8 [H, W, C], RGB or grey, of which prepare() makes the very input that it makes of the image itself.
 
-    S is the side to which prepare() resizes: with a black frame around the crop there is nothing left to resize.
+    H, W: what prepare() covers before the crop: with a black frame around the crop there is nothing left to resize.
     """
     stored = "RGB" if options.channels == "BGR" else options.channels
-    frame = max(options.resize - options.size, 0)
-    sides = (frame // 2, frame - frame // 2)
-    return np.pad(fit_image(image, dataclasses.replace(options, channels=stored)), (sides, sides, (0, 0)))
+    frames = (options.covered[0] - options.height, options.covered[1] - options.width)
+    sides = [(frame // 2, frame - frame // 2) for frame in frames]
+    return np.pad(fit_image(image, dataclasses.replace(options, channels=stored)), (*sides, (0, 0)))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Image, Item, Lazy, spread
 from ghost_edge.core.files import read_npz, save_npz
-from ghost_edge.core.preprocess import Preprocess, prepare
+from ghost_edge.core.preprocess import Preprocess, Size, height_and_width, prepare
 from ghost_edge.core.progress import Say, count
 from ghost_edge.device.isolate import run_isolated
 from ghost_edge.host.calibration.histogram import Histogram, histogram, merge
@@ -54,12 +54,13 @@ class Ranges:
         )
 
 
-def enough(items: Sequence[Item], most: int, size: int) -> list[Item]:
+def enough(items: Sequence[Item], most: int, size: Size) -> list[Item]:
     """Return the items that a statistic over all positions needs: fewer of a large input size, at most `most`.
 
-    size: height and width of the input, in pixels.
+    size: of the input, in pixels.
     """
-    return spread(items, max(_LEAST, min(most, _PIXELS // size**2)))
+    height, width = height_and_width(size)
+    return spread(items, max(_LEAST, min(most, _PIXELS // (height * width))))
 
 
 def observe_images(model: Model, images: Sequence[Image], preprocess: Preprocess, say: Say) -> Observed:

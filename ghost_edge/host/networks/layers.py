@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from ghost_edge.core.errors import RecipeError
+from ghost_edge.core.preprocess import height_and_width
 from ghost_edge.host.networks.options import GhostStages, Light
 
 BATCH_NORM_EPSILON = 1e-5  # PyTorch's default, with which the published checkpoints were trained
@@ -27,8 +28,8 @@ def scale_row(row: Sequence[float], width: float) -> tuple[int, int, int, float,
 
 
 def image_input(options: Light) -> Any:
-    """Return the input of a network: float32 [1, size, size, channels]."""
-    return keras.Input((options.input_size, options.input_size, options.input_channels), batch_size=1, name="image")
+    """Return the input of a network: float32 [1, height, width, channels]."""
+    return keras.Input((*height_and_width(options.input_size), options.input_channels), batch_size=1, name="image")
 
 
 class Layers:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.options import check_lowest
+from ghost_edge.core.preprocess import Size, check_size
 
 # kernel, expanded channels, output channels, squeeze-and-excite ratio (0: none), stride; arXiv 1911.11907, table 7.
 TABLE_7: tuple[tuple[float, ...], ...] = (
@@ -34,13 +35,14 @@ TABLE_7: tuple[tuple[float, ...], ...] = (
 class Light:
     """[network] of a network that has one width, such as kind = "efficientnet_b0"."""
 
-    input_size: int = 224
+    input_size: Size = 224
     input_channels: int = 3
     classes: int = 1000
     smallest: ClassVar[int] = 32  # pixels of input_size
 
     def __post_init__(self) -> None:
-        check_lowest(self, "[network]", {"input_size": self.smallest, "input_channels": 1, "classes": 1})
+        object.__setattr__(self, "input_size", check_size(self.input_size, "[network] input_size", self.smallest))
+        check_lowest(self, "[network]", {"input_channels": 1, "classes": 1})
 
 
 @dataclasses.dataclass(frozen=True)

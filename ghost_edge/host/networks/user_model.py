@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ghost_edge.core.errors import ArtifactError, DataError, RecipeError
+from ghost_edge.core.preprocess import Size, check_size, height_and_width
 from ghost_edge.host.datasets.places import Places
 
 if TYPE_CHECKING:
@@ -25,12 +26,13 @@ class OwnModel:
     """
 
     path: str
-    input_size: int
+    input_size: Size
     input_channels: int = 3
 
     def __post_init__(self) -> None:
         if not self.path.endswith(".keras") and self.path.count(":") != 1:
             raise RecipeError(f'[network] path {self.path!r} is neither "model.keras" nor "module:function"')
+        object.__setattr__(self, "input_size", check_size(self.input_size, "[network] input_size"))
 
 
 def find_source(options: OwnModel, places: Places) -> Path:
@@ -64,7 +66,7 @@ def build(options: OwnModel, places: Places) -> keras.Model:
     model = load_keras(source) if options.path.endswith(".keras") else _call(source, *options.path.split(":"))
     if not isinstance(model, keras.Model):
         raise RecipeError(f"[network] {options.path} gives a {type(model).__name__}, expected a keras.Model")
-    wanted = (options.input_size, options.input_size, options.input_channels)
+    wanted = (*height_and_width(options.input_size), options.input_channels)
     shape = getattr(model, "input_shape", None)
     fits = isinstance(shape, tuple) and len(shape) == 4 and all(a in (None, b) for a, b in zip(shape[1:], wanted))
     if not fits or not isinstance(model.output_shape, tuple):

@@ -13,7 +13,7 @@ import tomllib
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.gate.limits import Limits
 from ghost_edge.core.options import check_lowest, from_table, pick, split_table, suggest
-from ghost_edge.core.preprocess import CHANNELS, Preprocess
+from ghost_edge.core.preprocess import CHANNELS, Preprocess, say_size
 from ghost_edge.core.targets import TARGETS
 from ghost_edge.core.tasks import CLASSIFICATION, TASKS
 from ghost_edge.host.calibration import ESTIMATORS
@@ -221,8 +221,9 @@ def _check_whole(recipe: Recipe) -> None:
             )
     if recipe.network is None:
         return
-    made = recipe.preprocess.size, CHANNELS[recipe.preprocess.channels], recipe.preprocess.layout
-    wanted = recipe.network.options.input_size, recipe.network.options.input_channels, "NHWC"
+    options, given = recipe.network.options, recipe.preprocess
+    made = say_size(given.size), CHANNELS[given.channels], given.layout
+    wanted = say_size(options.input_size), options.input_channels, "NHWC"
     if made != wanted:
         raise RecipeError(
             f"[preprocess] makes size {made[0]}, {made[1]} channels, {made[2]}; "

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ghost_edge.core.errors import DataError, RecipeError
+from ghost_edge.core.preprocess import say_size
 from ghost_edge.core.tables import Column
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.model_card import read_model_card
@@ -46,7 +47,7 @@ def _row(recipe: Recipe) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "network": f"{network.kind} {network.options.width:g}x",
-        "pixels": recipe.preprocess.size,
+        "pixels": say_size(recipe.preprocess.size),
         "classes": network.options.classes,
         "top1": model_card.top1 if model_card else None,
         "images": Path(judges.source.path).name,

@@ -74,13 +74,15 @@ def feed_parts(prefix: str, spec: TensorSpec, card: Card | None, tflite: Path) -
         example = f"    memcpy({prefix}_input(), input, {prefix.upper()}_INPUT_BYTES);"
         return {"preprocess": "", "feed": "", "feed_definition": "", "example": example}
     preprocess = match_input(tflite, spec, card.preprocess)
-    order = f"{preprocess.size} x {preprocess.size} {preprocess.channels} pixels, row by row, channels together"
+    order = f"{preprocess.height} x {preprocess.width} {preprocess.channels} pixels, row by row, channels together"
     kind, macros = _macros(preprocess, spec)
     upper, channels = prefix.upper(), CHANNELS[preprocess.channels]
     head = [
         f"\n/* {order}; {_FORMULAS[kind]} */",
+        f"#define {upper}_INPUT_HEIGHT {preprocess.height}u /* pixels */",
+        f"#define {upper}_INPUT_WIDTH {preprocess.width}u",
         f"#define {upper}_CHANNELS {channels}u",
-        f"#define {upper}_PIXELS {preprocess.size**2 * channels}u /* bytes of an image */",
+        f"#define {upper}_PIXELS {preprocess.height * preprocess.width * channels}u /* bytes of an image */",
     ]
     lines = [f"#define {upper}_PIXEL_{name} {value}" for name, value in macros.items()]
     names = {"feed": feed, "PREFIX": upper, "prefix": prefix, "type": f"std::{spec.dtype}_t"}

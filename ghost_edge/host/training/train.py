@@ -163,8 +163,8 @@ class Batches(keras.utils.PyDataset):
         return _mix(images, self._targets[self._labels[chosen]], self._options.mixup, rng)
 
     def _augment(self, padded: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        size = self._preprocess.size
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
+        size = self._preprocess.height, self._preprocess.width
+        windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=(1, 2))
         top, left = rng.integers(0, 2 * self._options.crop_padding + 1, (2, len(padded)))
         images = np.moveaxis(windows[np.arange(len(padded)), top, left], 1, -1)
         if self._options.flip:
@@ -216,7 +216,7 @@ class Report(keras.callbacks.Callback):
 
 
 def stack(dataset: Dataset, preprocess: Preprocess) -> NDArray[np.uint8]:
-    """Fit all images to the model's input: uint8 [N, size, size, C]."""
+    """Fit all images to the model's input: uint8 [N, height, width, C]."""
     return np.stack([fit_image(image, preprocess) for image in dataset.images])
 
 

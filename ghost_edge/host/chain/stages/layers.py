@@ -22,7 +22,7 @@ def run(work: Work) -> tuple[Path, ...]:
     names = work.names
     source, quantized = (read_model(work.path(name)) for name in (names.source, names.quantized))
     preprocess = work.recipe.preprocess
-    count = max(_LEAST, min(_MOST, _PIXELS // preprocess.size**2))
+    count = max(_LEAST, min(_MOST, _PIXELS // (preprocess.height * preprocess.width)))
     few = spread(choose_images(work.recipe, work.places).images, count)
     before = {}
     if names.source != names.float_tflite:

@@ -23,7 +23,7 @@ _LEAST, _MOST, _PIXELS = 4, 50, 400_000  # images, and pixels of them all: refer
 def run(work: Work) -> tuple[Path, ...]:
     """Write parity.npz (the images and Keras' answers) and parity.json; raises as check_parity()."""
     names, preprocess = work.names, work.recipe.preprocess
-    count = max(_LEAST, min(_MOST, _PIXELS // preprocess.size**2))
+    count = max(_LEAST, min(_MOST, _PIXELS // (preprocess.height * preprocess.width)))
     images = [store_image(each, preprocess) for each in spread(choose_images(work.recipe, work.places).images, count)]
     keras = _keras_logits(work, images)
     work.tell(0.3, "answers of Keras")
