@@ -16,7 +16,7 @@ _COLUMNS = (
     Column("arena head", "head", ","),
     Column("arena tail", "tail", ","),
     Column("used", "total", ","),
-    Column("minimum arena", "least", ","),
+    Column("minimum arena", "minimum", ","),
     Column("arena in the kit", "advised", ","),
 )
 

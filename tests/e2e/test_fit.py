@@ -14,7 +14,7 @@ from ghost_edge.host.explore.memory_budget import Candidate, search, write_recip
 from ghost_edge.host.explore.untrained import convert_untrained
 from ghost_edge.host.recipe.schema import load_recipe
 from ghost_edge.host.tflite.graph import read_model
-from ghost_edge.host.tflite_micro.arena import plan_arena, plan_graph
+from ghost_edge.host.tflite_micro.arena import plan_arena
 
 pytestmark = pytest.mark.slow
 ARENA, FLASH = 96 * 1024, 128 * 1024
@@ -48,7 +48,7 @@ def test_the_sizes_are_those_of_the_file_that_the_recipe_makes(found: tuple[Cand
     network = {"kind": recipe.network.kind, **vars(recipe.network.options)}
     (tmp_path / "out").mkdir()
     real = convert_untrained(network, tmp_path / "out").int8_tflite
-    assert plan_arena(real, 32).advised == best.arena
+    assert plan_arena(read_model(real), 32).advised == best.arena
     assert abs(real.stat().st_size / best.flash - 1) < 0.01
 
 
@@ -60,7 +60,7 @@ def test_a_file_of_another_size_is_planned_as_the_real_one(tmp_path: Path) -> No
         size: convert_untrained({**table, "input_size": size}, tmp_path / str(size)).int8_tflite for size in (64, 96)
     }
     graph = fit.resized(read_model(files[96]), files[96], (1, 64, 64, 3))
-    assert plan_graph(graph, 32).total == plan_arena(files[64], 32).total
+    assert plan_arena(graph, 32).total == plan_arena(read_model(files[64]), 32).total
 
 
 def test_a_budget_for_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,10 +114,7 @@ OWED = (
     "ghost_edge/host/tflite/edit.py",
     "ghost_edge/host/tflite/verify.py",
     "ghost_edge/host/tflite/zynq7000.py",
-    "ghost_edge/host/tflite_micro/arena.py",
     "ghost_edge/host/tflite_micro/feed.py",
-    "ghost_edge/host/tflite_micro/kit.py",
-    "ghost_edge/host/tflite_micro/operations.py",
 )
 
 

@@ -16,7 +16,7 @@ from ghost_edge.host.networks.options import TABLE_7
 from ghost_edge.host.recipe.toml import as_toml
 from ghost_edge.host.tflite.cost import count_macs
 from ghost_edge.host.tflite.graph import Model, read_model
-from ghost_edge.host.tflite_micro.arena import plan_graph
+from ghost_edge.host.tflite_micro.arena import plan_arena
 
 WIDTHS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.3)
 SIZES = (48, 64, 80, 96, 112, 128, 160, 192, 224)
@@ -114,7 +114,7 @@ def _convert(table: str, width: float, classes: int, channels: int) -> Iterator[
         for size in SIZES:
             sized = resized(graph, tflite, (1, size, size, channels))
             macs = sum(count_macs(sized, op) for op in sized.operations)
-            plan = plan_graph(sized, bits=32)
+            plan = plan_arena(sized, bits=32)
             yield Candidate(table, width, size, macs, tflite.stat().st_size, plan.advised)
 
 

@@ -1,4 +1,4 @@
-"""How much memory TFLite Micro needs for an int8 .tflite file: its arena, computed without running it."""
+"""The arena of TFLite Micro for a model: its size, computed from the graph without running it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import importlib
 import math
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Optional
 
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
-from ghost_edge.host.tflite.graph import Model, Operation, Tensor, read_model
+from ghost_edge.host.tflite.graph import Model, Operation, Tensor
 from ghost_edge.host.tflite_micro.struct_sizes import OPS, STRUCTS, Layout
 
 _ALIGNED = 16  # MicroArenaBufferAlignment
@@ -27,7 +26,7 @@ _LARGEST = 1 << 28
 
 @dataclasses.dataclass(frozen=True)
 class Lifetime:
-    """A buffer of the arena's head; operation i runs in step i + 1, inputs are there from step 0.
+    """A buffer of the arena's head; operation i runs in step i + 1, inputs are live from step 0.
 
     tensor: its index, -1: scratch of an operation. size, offset: bytes. first, last: steps, -1: never used.
     """
@@ -42,80 +41,74 @@ class Lifetime:
 
 @dataclasses.dataclass(frozen=True)
 class ArenaPlan:
-    """Bytes of the arena: head (activations), tail (bookkeeping), and the least arena that initialises.
+    """Bytes of an arena: head (activations), tail (persistent buffers), and the minimum arena that initialises.
 
-    least exceeds total where planning or preparing an operation takes more, for a moment, than running does.
+    minimum exceeds total where planning or preparing an operation takes more, for a moment, than running does.
     peak_step: index of the operation during which most bytes are live. For reference kernels: CMSIS-NN's need more.
     """
 
     head: int
     tail: int
-    least: int
+    minimum: int
     lifetimes: tuple[Lifetime, ...]
     peak_step: int
 
     @property
     def total(self) -> int:
-        """What arena_used_bytes() answers, in bytes."""
+        """Bytes that arena_used_bytes() returns after initialising."""
         return self.head + self.tail
 
     @property
     def advised(self) -> int:
-        """The least arena and a margin of 3 % and 768 bytes, in bytes, a multiple of 16."""
-        return _up(math.ceil(self.least * (1 + _MARGIN)) + _MARGIN_BYTES)
+        """Bytes of the arena in the kit: the minimum arena and a margin of 3 % and 768 bytes, a multiple of 16."""
+        return _up(math.ceil(self.minimum * (1 + _MARGIN)) + _MARGIN_BYTES)
 
 
-def plan_arena(tflite: Path, bits: int) -> ArenaPlan:
-    """The arena of a .tflite file on a target of 32 or 64 bits.
+def plan_arena(graph: Model, bits: int) -> ArenaPlan:
+    """Return the arena of a model on a target of 32 or 64 bits.
 
-    After MicroAllocator and GreedyMemoryPlanner of TFLite Micro 90b983c2 with reference kernels. Raises ArtifactError
-    where the file is none, ConversionError for an operation, dtype or graph whose bookkeeping is not known.
+    Source: MicroAllocator and GreedyMemoryPlanner of TFLite Micro 90b983c2 with reference kernels. Raises
+    ConversionError for an operation, dtype or graph whose persistent buffers are not known.
     """
-    graph = read_model(tflite)
-    _refuse(graph)
-    return plan_graph(graph, bits)
-
-
-def plan_graph(graph: Model, bits: int) -> ArenaPlan:
-    """Return the arena of a graph whose operations and dtypes are known, on a target of 32 or 64 bits."""
     assert bits in (32, 64)
+    _refuse(graph)
     lifetimes = _place(_buffers(graph))
     head = max((each.offset + each.size for each in lifetimes), default=0)
-    tail, setup = _bookkeeping(graph, len(lifetimes), wide=bits == 64)
+    tail, setup = _tail(graph, len(lifetimes), wide=bits == 64)
     steps = range(1, len(graph.operations) + 1)
     peak = max(steps, key=lambda step: sum(each.size for each in _live(lifetimes, step)), default=1)
     return ArenaPlan(head, tail, _up(max(head + tail, setup)), lifetimes, peak_step=peak - 1)
 
 
-def bisect_arena(tflite: Path) -> Optional[int]:
-    """The least arena, a multiple of 16 bytes, with which the package `tflite-micro` initialises; None without it.
+def bisect_arena(graph: Model) -> Optional[int]:
+    """Find the minimum arena, a multiple of 16 bytes, of the package `tflite-micro`; None where it is not installed.
 
-    Above plan_arena's least: the package counts its allocations and holds fields for compressed weights. Raises
-    ConversionError where no arena up to 256 MiB does, so for an operation that TFLite Micro refuses.
+    It is above plan_arena's: the package counts its allocations and holds fields for compressed weights. Raises
+    ConversionError where no arena up to 256 MiB initialises, so for an operation that TFLite Micro refuses.
     """
     if not is_installed("tflite-micro"):
         return None
-    content, least, enough = tflite.read_bytes(), 0, 1024
-    while not _initialises(content, enough):
-        least, enough = enough, 2 * enough
+    too_small, enough = 0, 1024
+    while not _initialises(graph.content, enough):
+        too_small, enough = enough, 2 * enough
         if enough > _LARGEST:
-            raise ConversionError(f"{tflite}: {_LARGEST} bytes are too few, or TFLite Micro lacks an operation")
-    while enough - least > _ALIGNED:
-        middle = _up((least + enough) // 2)
-        least, enough = (least, middle) if _initialises(content, middle) else (middle, enough)
+            raise ConversionError(f"{graph.name}: {_LARGEST} bytes are too few, or TFLite Micro lacks an operation")
+    while enough - too_small > _ALIGNED:
+        middle = _up((too_small + enough) // 2)
+        too_small, enough = (too_small, middle) if _initialises(graph.content, middle) else (middle, enough)
     return enough
 
 
 def shrink_advice(plan: ArenaPlan, graph: Model) -> str:
-    """One line: the operation at which most bytes are live, what is alive there, and what makes it less."""
+    """Say in one line which operation sets the peak, which buffers are live there, and how to lower it."""
     operation = graph.operations[plan.peak_step]
     live = sorted(_live(plan.lifetimes, plan.peak_step + 1), key=lambda each: -each.size)
-    sizes = ", ".join(f"{each.name.partition(';')[0]} {each.size:,}" for each in live)  # ; joins what was fused
+    sizes = ", ".join(f"{each.name.partition(';')[0]} {each.size:,}" for each in live)  # ; joins fused names
     text = (
         f"operation {plan.peak_step}, {operation.name}, sets the peak of {sum(each.size for each in live):,} bytes: "
         f"{sizes}; take a smaller input, a narrower stage there or an earlier stride"
     )
-    return text if plan.head >= plan.tail else f"{text}; bookkeeping is {plan.tail:,} bytes: take fewer operations"
+    return text if plan.head >= plan.tail else f"{text}; the arena tail is {plan.tail:,} bytes: take fewer operations"
 
 
 def _refuse(graph: Model) -> None:
@@ -126,16 +119,18 @@ def _refuse(graph: Model) -> None:
     for number, operation in enumerate(graph.operations):
         dtypes = {graph.tensors[index].dtype for index in operation.inputs + operation.outputs if index >= 0}
         if operation.name not in OPS:
-            reason = "whose bookkeeping in the arena is not known"
+            reason = "whose part of the arena tail is not known"
         elif dtypes - set(_SIZES):
-            reason = f"is of {min(dtypes - set(_SIZES))}, whose bookkeeping is known of {', '.join(_SIZES)} only"
+            reason = (
+                f"is of {min(dtypes - set(_SIZES))}, whose part of the arena tail is known for {', '.join(_SIZES)} only"
+            )
         else:
             continue
         raise ConversionError(f"{graph.name}: operation {number}, {operation.name}, {reason}; find the arena by trying")
 
 
 def _buffers(graph: Model) -> list[Lifetime]:
-    """What the planner places, in its order: tensors by index, then scratch; still at offset 0."""
+    """Return the planner's buffers, in its order: tensors by index, then scratch; still at offset 0."""
     last = len(graph.operations)
     used = dict.fromkeys(graph.inputs + graph.outputs, (0, 0))
     scratch = []
@@ -154,7 +149,7 @@ def _buffers(graph: Model) -> list[Lifetime]:
 
 
 def _place(buffers: Sequence[Lifetime]) -> tuple[Lifetime, ...]:
-    """GreedyMemoryPlanner: large before small, later before earlier, each in the first gap among its overlaps."""
+    """Place buffers as GreedyMemoryPlanner: large before small, late before early, in the first gap among overlaps."""
     placed: list[tuple[int, Lifetime]] = []  # by offset; of equal ones the earlier placed first
     for number, buffer in sorted(enumerate(buffers), key=lambda each: (-each[1].size, -each[0])):
         offset = 0
@@ -169,8 +164,8 @@ def _place(buffers: Sequence[Lifetime]) -> tuple[Lifetime, ...]:
     return tuple(each for _, each in sorted(placed, key=lambda each: each[0]))
 
 
-def _bookkeeping(graph: Model, buffer_count: int, *, wide: bool) -> tuple[int, int]:
-    """Bytes of the tail, and the least arena for preparing each operation and planning the head."""
+def _tail(graph: Model, buffer_count: int, *, wide: bool) -> tuple[int, int]:
+    """Return the bytes of the tail, and the minimum arena for preparing each operation and planning the head."""
     tail = _stack(0, _before_preparing(graph, wide))
     requests = setup = 0
     for operation in graph.operations:
@@ -193,7 +188,7 @@ def _bookkeeping(graph: Model, buffer_count: int, *, wide: bool) -> tuple[int, i
 
 
 def _before_preparing(graph: Model, wide: bool) -> list[Layout]:
-    """What is allocated before the first kernel prepares: the allocators, and of tensors and operations the structs."""
+    """Return the allocations before the first kernel prepares: allocators, structs of tensors and operations."""
     kinds = [OPS[each.name] for each in graph.operations]
     fixed = ["SingleArenaBufferAllocator", "GreedyMemoryPlanner", "MicroAllocator", "MicroBuiltinDataAllocator"]
     return [
@@ -206,7 +201,7 @@ def _before_preparing(graph: Model, wide: bool) -> list[Layout]:
 
 
 def _described(graph: Model, indices: Sequence[int], wide: bool) -> list[Layout]:
-    """A TfLiteTensor for each, and where it is quantized its zero points behind an array's length."""
+    """Return a TfLiteTensor for each, and for a quantized one its zero points behind an array's length."""
     layouts = []
     for index in indices:
         layouts.append(_layout("TfLiteTensor", wide))
@@ -221,7 +216,7 @@ def _layout(name: str, wide: bool, count: int = 1) -> Layout:
 
 
 def _arrays(graph: Model, operation: Operation) -> list[int]:
-    """Bytes of the arrays that an operation keeps beside its struct: multipliers and shifts, or its output's shape."""
+    """Return the bytes of an operation's arrays beside its struct: multipliers and shifts, or its output's shape."""
     if operation.name in ("GATHER", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH"):
         return [4 + 4 * len(graph.tensors[operation.outputs[0]].shape)]
     if operation.name in _OUTPUT_CHANNELS:
@@ -232,7 +227,7 @@ def _arrays(graph: Model, operation: Operation) -> list[int]:
 
 
 def _scratch(graph: Model, operation: Operation) -> list[int]:
-    """Bytes of the scratch buffers of an operation, in the order in which it asks for them."""
+    """Return the bytes of an operation's scratch buffers, in the order of its requests."""
     if operation.name not in ("MEAN", "SUM", "REDUCE_MAX", "TRANSPOSE_CONV"):
         return []
     source, result = graph.tensors[operation.inputs[0]], graph.tensors[operation.outputs[0]]
@@ -257,7 +252,7 @@ def _scale_count(tensor: Tensor) -> int:
 
 
 def _stack(size: int, layouts: Iterable[Layout]) -> int:
-    """Bytes in use after these allocations, of (size, alignment) each."""
+    """Return the bytes in use after these allocations, of (size, alignment) each."""
     for each, alignment in layouts:
         size = _up(size + each, alignment)
     return size
@@ -268,7 +263,7 @@ def _up(size: int, alignment: int = _ALIGNED) -> int:
 
 
 def _initialises(content: bytes, arena_size: int) -> bool:
-    """Tried in a child: TFLite Micro prints from C++, and reads a null pointer where its first structs do not fit."""
+    """Try an arena in a child: TFLite Micro prints from C++, and reads a null pointer in an arena of a few bytes."""
     runtime = importlib.import_module(INTERPRETERS["tflite-micro"].module)
     child = os.fork()
     if child:

@@ -7,7 +7,7 @@ import json
 import re
 import string
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from ghost_edge import __version__
 from ghost_edge.core.files import sha256_file, write_bytes
-from ghost_edge.core.metadata import Card, read_card
+from ghost_edge.core.metadata import read_card
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device.runtimes.open import check_model_file, open_model
 from ghost_edge.host.tflite.graph import Model, read_model
@@ -57,8 +57,9 @@ def to_tflite_micro(tflite: Path, folder: Path, *, vectors: Golden | None = None
     with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
         write_kit(files, Path(scratch))
         checks = verify_kit(Path(scratch))
-    arenas = {bits: plan_arena(tflite, bits) for bits in (32, 64)}
-    advice = shrink_advice(arenas[32], read_model(tflite))
+    graph = read_model(tflite)
+    arenas = {bits: plan_arena(graph, bits) for bits in (32, 64)}
+    advice = shrink_advice(arenas[32], graph)
     return Kit(folder, tuple(write_kit(files, folder)), arenas, advice, tuple(checks))
 
 
@@ -66,9 +67,10 @@ def make_kit(tflite: Path, prefix: str, golden: Golden) -> dict[str, bytes]:
     """Return the kit's files, name to content: equal bytes for equal inputs; raises as to_tflite_micro()."""
     check_prefix(prefix)
     check_model_file(tflite)
-    graph = check_deployable(tflite)
-    model, card = open_model(tflite, kernels="reference"), read_card(tflite)
-    plans = {bits: plan_arena(tflite, bits) for bits in (32, 64)}
+    graph, metadata = read_model(tflite), read_card(tflite)
+    check_deployable(graph)
+    model = open_model(tflite, kernels="reference")
+    plans = {bits: plan_arena(graph, bits) for bits in (32, 64)}
     values = {
         "prefix": prefix,
         "PREFIX": prefix.upper(),
@@ -83,8 +85,8 @@ def make_kit(tflite: Path, prefix: str, golden: Golden) -> dict[str, bytes]:
         **_operations(graph),
         **_input(model.inputs[0]),
         "outputs": _outputs(prefix.upper(), model.outputs),
-        "labels": _labels(prefix.upper(), card),
-        **feed_parts(prefix, model.inputs[0], card, tflite),
+        "labels": _labels(prefix.upper(), metadata.class_names if metadata else ()),
+        **feed_parts(prefix, model.inputs[0], metadata, tflite),
         "golden_count": len(golden.inputs),
         "golden_source": golden.source,
         "golden_in": _arrays(given.tobytes() for given in golden.inputs),
@@ -171,11 +173,11 @@ def _outputs(upper: str, specs: Iterable[TensorSpec]) -> str:
     )
 
 
-def _labels(upper: str, card: Card | None) -> str:
-    if card is None or not card.class_names:
+def _labels(upper: str, class_names: Sequence[str]) -> str:
+    if not class_names:
         return ""
-    quoted = ", \\\n  ".join(c_string(name) for name in card.class_names)
-    return f"\n#define {upper}_LABELS {len(card.class_names)}u\n#define {upper}_LABEL_NAMES {{ \\\n  {quoted} }}\n"
+    quoted = ", \\\n  ".join(c_string(name) for name in class_names)
+    return f"\n#define {upper}_LABELS {len(class_names)}u\n#define {upper}_LABEL_NAMES {{ \\\n  {quoted} }}\n"
 
 
 def c_string(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What TFLite Micro runs, and what it wants of each operation."""
+"""Operations that TFLite Micro runs, and the rules of its kernels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.host.tflite.graph import Model, Operation, read_model
+from ghost_edge.host.tflite.graph import Model, Operation
 
 REVISION = "90b983c2 (2026-08-20)"  # of TFLite Micro, whose table and struct sizes these are
 # MicroMutableOpResolver has a method for each; CUSTOM operations are the user's
@@ -35,30 +35,27 @@ _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"
 
 
 def add_method(operation: str) -> str:
-    """The method of MicroMutableOpResolver that registers a builtin: CONV_2D is AddConv2D."""
+    """Return the method of MicroMutableOpResolver that registers a builtin: AddConv2D for CONV_2D."""
     words = (word if word[0].isdigit() else word.capitalize() for word in operation.split("_"))
     return f"Add{_SPELT.get(operation) or ''.join(words)}"
 
 
-def check_deployable(tflite: Path) -> Model:
-    """Return the graph of a file that TFLite Micro runs; ConversionError names the first operation that it does not.
+def check_deployable(graph: Model) -> None:
+    """Raise ConversionError where TFLite Micro does not run a model.
 
-    The message says the operation, what it makes, the reason and what to change.
+    The message names the first such operation, its outputs, the reason and what to change.
     """
-    graph = read_model(tflite)
+    name = Path(graph.name).name
     if graph.subgraphs != 1 or len(graph.inputs) != 1:
         raise ConversionError(
-            f"{tflite.name} has {len(graph.inputs)} inputs in {graph.subgraphs} subgraphs; a kit is for one input "
+            f"{name} has {len(graph.inputs)} inputs in {graph.subgraphs} subgraphs; a kit is for one input "
             "and no branches: split the network"
         )
     for number, op in enumerate(graph.operations):
         reason = _reason(graph, op)
         if reason:
             made = ", ".join(graph.tensors[index].name for index in op.outputs)
-            raise ConversionError(
-                f"{tflite.name}: TFLite Micro does not run operation {number}, {op.name} {made}: {reason}"
-            )
-    return graph
+            raise ConversionError(f"{name}: TFLite Micro does not run operation {number}, {op.name} {made}: {reason}")
 
 
 def _reason(graph: Model, op: Operation) -> str:

@@ -16,7 +16,7 @@ from ghost_edge.core.errors import ArtifactError, ConversionError
 from ghost_edge.device.evaluate import RunOptions
 from ghost_edge.device.runtimes.open import is_installed, open_model
 from ghost_edge.host.tflite.edit import pack, unpack
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.graph import Model, read_model
 from ghost_edge.host.tflite_micro.arena import bisect_arena, plan_arena
 from ghost_edge.host.tflite_micro.golden import answer
 from ghost_edge.host.tflite_micro.operations import add_method, check_deployable
@@ -46,8 +46,9 @@ def verify_kit(folder: Path) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
         tflite = Path(scratch) / f"{prefix}.tflite"
         tflite.write_bytes(content)
-        lines.append(_check_operations(tflite, texts["ops.h"], folder / f"{prefix}_ops.h"))
-        lines += _check_arena(tflite, config, folder / f"{prefix}_config.h")
+        graph = read_model(tflite)
+        lines.append(_check_operations(graph, texts["ops.h"], folder / f"{prefix}_ops.h"))
+        lines += _check_arena(graph, config, folder / f"{prefix}_config.h")
         return lines + _check_vectors(tflite, texts["golden.c"], folder / f"{prefix}_golden.c")
 
 
@@ -76,8 +77,9 @@ def _macros(text: str, prefix: str) -> dict[str, str]:
     return found
 
 
-def _check_operations(tflite: Path, text: str, path: Path) -> str:
-    wanted = {add_method(op.name) for op in check_deployable(tflite).operations}
+def _check_operations(graph: Model, text: str, path: Path) -> str:
+    check_deployable(graph)
+    wanted = {add_method(op.name) for op in graph.operations}
     registered = re.findall(r"resolver\.(Add\w+)\(\)", text)
     count = re.search(r"kOperations = (\d+)u", text)
     if sorted(registered) != sorted(wanted) or count is None or int(count[1]) != len(wanted):
@@ -86,9 +88,9 @@ def _check_operations(tflite: Path, text: str, path: Path) -> str:
     return f"{path.name}: the {len(wanted)} operations of the model, and no other"
 
 
-def _check_arena(tflite: Path, config: dict[str, str], path: Path) -> list[str]:
-    lines, minimum = [], {bits: plan_arena(tflite, bits).least for bits in (32, 64)}
-    measured = bisect_arena(tflite)
+def _check_arena(graph: Model, config: dict[str, str], path: Path) -> list[str]:
+    lines, minimum = [], {bits: plan_arena(graph, bits).minimum for bits in (32, 64)}
+    measured = bisect_arena(graph)
     if measured is not None:
         minimum[64] = max(minimum[64], measured)
     for bits, needed in minimum.items():
