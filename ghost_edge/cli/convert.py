@@ -22,7 +22,7 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
     """Build, quantize to int8, export, verify and judge the model of RECIPE (without one: the embedded default)."""
     from ghost_edge.host.accuracy.parity import load_parity, saturation_doubts
     from ghost_edge.host.chain.run import run_chain
-    from ghost_edge.host.chain.stages.export import left_out_lines
+    from ghost_edge.host.chain.stages.export import read_skipped
     from ghost_edge.host.datasets.health import read_findings
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.output import layout
@@ -45,7 +45,7 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
         click.echo(f"warning: {finding.sentence}")
     parity = load_parity(folder / layout(loaded).parity)
     for line in [
-        *left_out_lines(folder / layout(loaded).left_out),
+        *read_skipped(folder / layout(loaded).left_out).lines(),
         *delegate_doubts(read_verified(folder / layout(loaded).verified)),
         *saturation_doubts(parity),
         *parity.refused,

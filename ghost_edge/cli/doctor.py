@@ -27,12 +27,12 @@ def doctor(recipe: Optional[Path], out: Optional[Path], env: bool, data: Optiona
             raise RecipeError("--env looks at what is installed and takes no recipe, --out or --data; leave them out")
         _check_installation()
         return
+    from ghost_edge.host.chain.outside import Outside
     from ghost_edge.host.chain.run import run_chain
     from ghost_edge.host.chain.stages import STAGES
-    from ghost_edge.host.chain.stages.build import is_trained
-    from ghost_edge.host.chain.stages.doctor import look_at_images
-    from ghost_edge.host.datasets.health import read_findings, refuse_fatal
+    from ghost_edge.host.datasets.health import health, read_findings, refuse_fatal
     from ghost_edge.host.datasets.places import places_for
+    from ghost_edge.host.recipe.network import is_trained
     from ghost_edge.host.recipe.output import layout
     from ghost_edge.host.recipe.schema import load_recipe
     from ghost_edge.host.recipe.shipped import default_recipe
@@ -45,7 +45,8 @@ def doctor(recipe: Optional[Path], out: Optional[Path], env: bool, data: Optiona
             run_chain(loaded, places, folder, progress, stages=STAGES[: names.index("doctor") + 1])
         findings = read_findings(folder / layout(loaded).doctor)
     else:
-        findings = look_at_images(loaded, places)[1]
+        outside = Outside(loaded, places)
+        findings = health(outside.calibration, outside.evaluation, None, loaded.preprocess)
         refuse_fatal(findings)
         click.echo("not trained yet: what the float model says of the images is looked at once it is")
     for finding in findings:

@@ -16,9 +16,8 @@ from ghost_edge.cli.main import main
 from ghost_edge.core.dataset import image_digest
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import save_npz, seal
-from ghost_edge.host.chain.stages.calibrate import choose_images
-from ghost_edge.host.datasets import open_dataset
-from ghost_edge.host.datasets.health import examine_images
+from ghost_edge.host.chain.outside import Outside
+from ghost_edge.host.datasets.health import examine_images, refuse_fatal
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.schema import load_recipe
 
@@ -165,11 +164,9 @@ def test_data_that_is_not_what_was_promised_is_refused(folder: Path, fails: Run)
 def test_an_unfit_calibration_set_is_refused(folder: Path, images: np.ndarray, labels: np.ndarray, said: str) -> None:
     save_npz({"images": images, "labels": labels}, folder / "calibration.npz")
     recipe, places = load_recipe(folder / "recipe.toml"), places_for(folder)
-    assert recipe.evaluation is not None
+    outside = Outside(recipe, places)
     with pytest.raises(DataError, match=said):
-        for finding in examine_images(choose_images(recipe, places), open_dataset(recipe.evaluation, places).images):
-            if finding.fatal:
-                raise DataError(finding.sentence)
+        refuse_fatal(list(examine_images(outside.calibration, outside.evaluation)))
 
 
 @pytest.mark.slow

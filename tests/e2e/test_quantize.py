@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -9,8 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from one_stage import find_inputs
 
-from ghost_edge.host.chain.work import Work
+from ghost_edge.core.progress import silent
+from ghost_edge.host.calibration import ESTIMATORS
+from ghost_edge.host.calibration.observe import load_observed
+from ghost_edge.host.chain.outside import Outside
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.explore import mixed_precision as mixing
 from ghost_edge.host.explore.planner import segments
@@ -64,8 +69,9 @@ def test_a_refinement_that_does_not_help_is_in_neither_file(converted: Path, rep
     """What the search judges are the bytes that convert would write; where it refined more, a target was missed."""
     recipe = load_recipe(repository / "models" / "ghostnet_mnist.toml")
     out = Path(shutil.copytree(converted, tmp_path / "out"))
-    work = Work(recipe, places_for(recipe.path.parent), out, lambda share, text: None)
-    source = read_model(work.path(work.names.source))
+    stage = mixing.mix_stage(recipe, mixing.Target())
+    settings = stage.settings(recipe, Outside(recipe, places_for(recipe.path.parent)))
+    source = read_model(find_inputs(stage, recipe, out).source)
 
     def spoil(content: bytes) -> bytes:
         model = parse_model(content)
@@ -74,9 +80,10 @@ def test_a_refinement_that_does_not_help_is_in_neither_file(converted: Path, rep
 
     steps = [("a step that spoils", spoil)]
     parts = segments(source)
-    bench = mixing._Bench(work, mixing.estimate(work, source), steps, parts, tmp_path, "int16")
+    ranges = ESTIMATORS["mse"](load_observed(out / "ranges.npz"), source)
+    bench = mixing._Bench(source, settings, silent, ranges, steps, parts, tmp_path, "int16")
     plan = tuple(number == 0 for number in range(len(parts)))
-    plain = mixing._Bench(work, bench.ranges, [], parts, tmp_path / "plain", "int16")
+    plain = dataclasses.replace(bench, steps=[], folder=tmp_path / "plain")
     plain.folder.mkdir()
     expected = plain.make(plan).read_bytes()
     assert bench.make_final(plan).read_bytes() == expected

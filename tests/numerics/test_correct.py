@@ -13,11 +13,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 from numpy.testing import assert_allclose
+from one_stage import run_stage
 
 from ghost_edge.core.metadata import read_card
+from ghost_edge.core.progress import Say, silent
 from ghost_edge.host.calibration.observe import observe_means
-from ghost_edge.host.chain.stages import quantize
-from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.quantization import refine
 from ghost_edge.host.quantization.bias_correction import correct_biases, mean_output
@@ -58,10 +58,10 @@ def test_the_mean_output_of_a_layer_is_that_of_the_interpreter(
     assert_allclose(made, output.reshape(-1, len(made)).mean(0), atol=1e-4)
 
 
-def work(folder: Path, recipe: Recipe, **options: bool) -> Work:
+def quantize(folder: Path, recipe: Recipe, say: Say = silent, **options: bool) -> None:
     scheme = dataclasses.replace(recipe.quantization, options=Int8(**options))
     recipe = dataclasses.replace(recipe, quantization=scheme)
-    return Work(recipe, places_for(recipe.path.parent, None), folder, lambda share, text: None)
+    run_stage("quantize", recipe, places_for(recipe.path.parent), folder, say)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def folder(converted: Path, tmp_path: Path) -> Path:
 
 
 def test_only_biases_are_changed(converted: Path, folder: Path, recipe: Recipe) -> None:
-    quantize.run(work(folder, recipe, correct_bias=False))
+    quantize(folder, recipe, correct_bias=False)
     before, after = read_model(folder / INT8), read_model(converted / INT8)
     assert before.content != after.content
     biases = [op.inputs[2] for op in before.operations if op.name in WEIGHTED]
@@ -91,20 +91,20 @@ def test_only_biases_are_changed(converted: Path, folder: Path, recipe: Recipe) 
 def test_a_correction_that_does_not_help_is_not_kept(
     folder: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quantize.run(work(folder, recipe, correct_bias=False))
+    quantize(folder, recipe, correct_bias=False)
     plain = (folder / INT8).read_bytes()
 
     def twice_wrong(source: Model, quantized: Model, means: dict[str, np.ndarray]) -> bytes:
         return correct_biases(source, quantized, {name: -4 * values for name, values in means.items()})
 
     monkeypatch.setattr(refine, "correct_biases", twice_wrong)
-    quantize.run(work(folder, recipe))
+    quantize(folder, recipe)
     assert (folder / INT8).read_bytes() == plain
 
 
 def test_a_correction_that_helps_is_kept_and_told(folder: Path, recipe: Recipe) -> None:
     told: list[str] = []
-    quantize.run(dataclasses.replace(work(folder, recipe), tell=lambda share, text: told.append(text)))
+    quantize(folder, recipe, lambda share, text: told.append(text))
     before_db, after_db = (float(word) for word in told[-1].replace(" dB", "").split()[2:5:2])
     assert after_db > before_db + 1  # 2 dB when it was written
     assert "on 50 images held back" in told[-1]

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from hostile import quantize_hostile, write_hostile
+from one_stage import run_stage
 
 from ghost_edge.host.accuracy.layers import layer_rows, measure, read_layers
-from ghost_edge.host.chain.stages import layers
-from ghost_edge.host.chain.stages.calibrate import choose_images
-from ghost_edge.host.chain.work import Work
-from ghost_edge.host.datasets.places import places_for
-from ghost_edge.host.recipe.schema import load_recipe
+from ghost_edge.host.chain.outside import choose_images
+from ghost_edge.host.datasets.places import Places, places_for
+from ghost_edge.host.recipe.output import layout
+from ghost_edge.host.recipe.schema import Recipe, load_recipe
 from ghost_edge.host.tflite.edit import replace_values
 from ghost_edge.host.tflite.graph import read_model
 
@@ -26,8 +26,8 @@ INT8 = "ghostnet_mnist_int8.tflite"
 INPUT, DEPTHWISE, CHEAP, LAST = None, 1, 3, 7  # operations of the hostile network
 
 
-def rows_of(work: Work) -> dict[Any, dict[str, Any]]:
-    path = layers.run(work)[0]
+def rows_of(recipe: Recipe, folder: Path) -> dict[Any, dict[str, Any]]:
+    path = run_stage("layers", recipe, Places((folder,)), folder).layers
     return {row["index"]: row for row in json.loads(path.read_text())}
 
 
@@ -41,13 +41,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def plain(folder: Path) -> dict[Any, dict[str, Any]]:
     """By plain min/max."""
-    return rows_of(quantize_hostile(folder, "minmax", equalize=False, correct_bias=False))
+    return rows_of(quantize_hostile(folder, "minmax", equalize=False, correct_bias=False), folder)
 
 
 @pytest.fixture(scope="module")
 def mended(folder: Path, plain: dict[Any, dict[str, Any]]) -> dict[Any, dict[str, Any]]:
     """By the default chain."""
-    return rows_of(quantize_hostile(folder, "mse"))
+    return rows_of(quantize_hostile(folder, "mse"), folder)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,8 @@ def test_the_default_chain_loses_less_in_each_sick_layer(
 
 
 @pytest.fixture
-def digits(converted: Path, repository: Path, tmp_path: Path) -> Work:
-    recipe = load_recipe(repository / "models" / "ghostnet_mnist.toml")
-    folder = Path(shutil.copytree(converted, tmp_path / "copy"))
-    return Work(recipe, places_for(recipe.path.parent, None), folder, lambda share, text: None)
+def recipe(repository: Path) -> Recipe:
+    return load_recipe(repository / "models" / "ghostnet_mnist.toml")
 
 
 def test_a_shipped_model_is_silent(converted: Path) -> None:
@@ -117,23 +115,26 @@ def test_the_last_layer_lost_what_the_model_lost(converted: Path) -> None:
     assert row["sqnr_db"] == pytest.approx(accuracy["sqnr_db"], abs=3)
 
 
-def test_a_file_compared_with_itself_lost_nothing(digits: Work) -> None:
-    source = read_model(digits.path(digits.names.source))
-    images = choose_images(digits.recipe, digits.places).images[:2]
-    seen = measure(source, source, images, digits.recipe.preprocess)
+def test_a_file_compared_with_itself_lost_nothing(converted: Path, recipe: Recipe) -> None:
+    source = read_model(converted / layout(recipe).source)
+    images = choose_images(recipe, places_for(recipe.path.parent)).images[:2]
+    seen = measure(source, source, images, recipe.preprocess)
     assert all(float(each.rounding.sum()) == 0 for each in seen.values())
     # reference kernels sum in another order: float32's digits after some forty layers
     assert all(float(each.error.sum()) <= 1e-9 * float(each.signal.sum()) for each in seen.values())
 
 
 @pytest.mark.parametrize("number", [4, 21, 47])
-def test_a_layer_whose_weights_were_damaged_is_the_worst(digits: Work, number: int) -> None:
-    path = digits.path(digits.names.quantized)
+def test_a_layer_whose_weights_were_damaged_is_the_worst(
+    converted: Path, recipe: Recipe, tmp_path: Path, number: int
+) -> None:
+    folder = Path(shutil.copytree(converted, tmp_path / "copy"))
+    path = folder / INT8
     model = read_model(path)
     weights = model.operations[number].inputs[1]
     path.write_bytes(replace_values(model, {weights: np.flip(model.values(weights), axis=-1)}))
-    layers.run(digits)
-    assert layer_rows(read_layers(digits.path(digits.names.layers)), 1)[0]["index"] == number
+    outputs = run_stage("layers", recipe, places_for(recipe.path.parent), folder)
+    assert layer_rows(read_layers(outputs.layers), 1)[0]["index"] == number
 
 
 def test_the_report_names_the_worst_three(converted: Path) -> None:

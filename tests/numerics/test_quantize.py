@@ -12,7 +12,7 @@ from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.metadata import card_text, read_card
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.runtimes.open import open_model
-from ghost_edge.host.chain.stages.calibrate import choose_images
+from ghost_edge.host.chain.outside import choose_images
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.quantization import QUANTIZERS, quantize
 from ghost_edge.host.quantization.schemes import Int8, Uint8Io

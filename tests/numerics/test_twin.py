@@ -16,7 +16,7 @@ from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.core.tensor import quantize
 from ghost_edge.device.runtimes.open import open_model
-from ghost_edge.host.chain.stages.calibrate import choose_images
+from ghost_edge.host.chain.outside import choose_images
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.onnx.compare import OpDistance, compare_ops, first_apart
 from ghost_edge.host.onnx.int8 import to_onnx

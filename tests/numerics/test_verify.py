@@ -10,11 +10,9 @@ import pytest
 from one_op import one_op
 
 from ghost_edge.core.errors import ArtifactError, ConversionError
-from ghost_edge.host.chain.stages import verify
-from ghost_edge.host.chain.work import Work
-from ghost_edge.host.datasets.places import Places
+from ghost_edge.core.progress import silent
 from ghost_edge.host.quantization import QUANTIZERS
-from ghost_edge.host.recipe.schema import parse_recipe
+from ghost_edge.host.tflite import verify
 from ghost_edge.host.tflite.graph import Model, Operation, Tensor, read_model
 from ghost_edge.host.tflite.verify import check_close, check_dtypes, check_static
 from ghost_edge.host.tflite.zynq7000 import check_integer, check_old_interpreter
@@ -187,10 +185,10 @@ def test_verify_asks_what_the_recipe_s_board_runs(
 ) -> None:
     graph = dataclasses.replace(SOUND, operations=(Operation("CONV_2D", (0, 1), (2,), version=99),))
     monkeypatch.setattr(verify, "read_model", lambda path: graph)
-    table = {"name": "m", "preprocess": {"size": 8}, **({"target": target} if target else {})}
-    work = Work(parse_recipe(table, Path("m.toml")), Places(()), tmp_path, tell=lambda share, text: None)
-    # without a probe file it gets no further than the checks of the graphs
+    models = {role: tmp_path / f"{role}.tflite" for role in ("float", "quantized")}
+    # without files it gets no further than the checks of the graphs
     with pytest.raises(
-        ConversionError if refused else ArtifactError, match="CONV_2D version 99" if refused else "probe"
+        ConversionError if refused else ArtifactError,
+        match="CONV_2D version 99" if refused else r"float\.tflite cannot be read",
     ):
-        verify.run(work)
+        verify.verify_models(models, INT8, LOGITS, LOGITS, target=target, say=silent)

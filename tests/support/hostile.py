@@ -9,12 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
+from one_stage import run_stage
 
-from ghost_edge.host.chain.stages import calibrate, quantize
-from ghost_edge.host.chain.work import Work
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.quantization.schemes import Int8
-from ghost_edge.host.recipe.schema import parse_recipe
+from ghost_edge.host.recipe.schema import Recipe, parse_recipe
 
 SIZE, CLASSES, NOISE = 12, 10, 1.4
 TABLE = {
@@ -75,11 +74,10 @@ def write_hostile(folder: Path) -> None:
     np.savez(folder / "images.npz", images=images, labels=labels)
 
 
-def quantize_hostile(folder: Path, ranges: str, **options: bool) -> Work:
-    """Make hostile_int8.tflite; options: of Int8."""
+def quantize_hostile(folder: Path, ranges: str, **options: bool) -> Recipe:
+    """Make hostile_int8.tflite; options: of Int8. Return the recipe."""
     recipe = parse_recipe({**TABLE, "calibration": {**TABLE["calibration"], "ranges": ranges}}, folder / "hostile.toml")
     recipe = dataclasses.replace(recipe, quantization=dataclasses.replace(recipe.quantization, options=Int8(**options)))
-    work = Work(recipe, Places((folder,)), folder, lambda share, text: None)
-    calibrate.run(work)
-    quantize.run(work)
-    return work
+    for name in ("calibrate", "quantize"):
+        run_stage(name, recipe, Places((folder,)), folder)
+    return recipe

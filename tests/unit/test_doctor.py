@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.files import read_npz
 from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.host.datasets import opened
 from ghost_edge.host.datasets.health import Finding, examine_images, examine_preprocess
 
 RIGHT = Preprocess(size=28, mean=(0.5,), std=(0.25,), channels="RGB")
@@ -27,7 +28,8 @@ def digits(repository: object) -> tuple[Images, NDArray[np.int64]]:
 
 def look(images: Images, judges: Images, labels: NDArray[np.int64] | None = None) -> list[Finding]:
     labels = np.arange(len(images)) % 10 if labels is None else labels
-    return list(examine_images(Dataset("digits", list(images), labels), list(judges)))
+    evaluation = Dataset("digits", list(judges), np.zeros(len(judges), np.int64))
+    return list(examine_images(opened(Dataset("digits", list(images), labels)), opened(evaluation)))
 
 
 def told(findings: list[Finding]) -> Finding:

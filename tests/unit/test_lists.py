@@ -12,16 +12,11 @@ from numpy.testing import assert_array_equal
 from ghost_edge.core.dataset import Dataset, image_digest
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import save_npz, sha256_file
-from ghost_edge.host.datasets import DataTable, arrays, fingerprint, read_list, select_listed
+from ghost_edge.host.datasets import DataTable, arrays, fingerprint, open_dataset, read_list
 from ghost_edge.host.datasets.places import Places
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
 LABELS = np.arange(6) % 3
-
-
-@pytest.fixture
-def dataset() -> Dataset:
-    return Dataset("six", list(IMAGES), LABELS)
 
 
 def write_list(path: Path, *digests: str) -> Path:
@@ -29,17 +24,22 @@ def write_list(path: Path, *digests: str) -> Path:
     return path
 
 
-def test_a_list_chooses_images_in_its_order(dataset: Dataset, tmp_path: Path) -> None:
+def open_listed(folder: Path, path: Path) -> Dataset:
+    save_npz({"images": IMAGES, "labels": LABELS}, folder / "six.npz")
+    return open_dataset(DataTable("arrays", arrays.Arrays(path="six.npz"), list=path.name), Places((folder,)))
+
+
+def test_a_list_chooses_images_in_its_order(tmp_path: Path) -> None:
     path = write_list(tmp_path / "l.txt", *(image_digest(IMAGES[index]) for index in (4, 1)))
-    chosen = select_listed(dataset, path)
+    chosen = open_listed(tmp_path, path)
     assert_array_equal(np.stack(list(chosen.images)), IMAGES[[4, 1]])
     assert list(chosen.labels) == [1, 1]
 
 
-def test_a_list_of_another_data_set_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_list_of_another_data_set_is_refused(tmp_path: Path) -> None:
     path = write_list(tmp_path / "l.txt", image_digest(IMAGES[0]), "0" * 16)
-    with pytest.raises(DataError, match=r"l\.txt lists 1 images that six does not hold, first 0000000000000000"):
-        select_listed(dataset, path)
+    with pytest.raises(DataError, match=r"l\.txt lists 1 images that six\.npz does not hold, first 0000000000000000"):
+        open_listed(tmp_path, path)
 
 
 def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -5,29 +5,24 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import functools
-import hashlib
-import json
 import os
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ghost_edge import __version__
 from ghost_edge.core.errors import GhostEdgeError
 from ghost_edge.core.files import sha256_file, write_json
-from ghost_edge.core.progress import Reporter
-from ghost_edge.device.environment import tool_versions
-from ghost_edge.host.chain.stages import STAGES, Stage
-from ghost_edge.host.chain.work import Work
+from ghost_edge.core.progress import Progress, timed
+from ghost_edge.host.chain.outside import Outside
+from ghost_edge.host.chain.stage import Files, Stage, paths_of, stage_key
+from ghost_edge.host.chain.stages import STAGES
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.output import RECORDS, Record, layout, read_records
 from ghost_edge.host.recipe.schema import Recipe
 
 
 def run_chain(
-    recipe: Recipe, places: Places, folder: Path, reporter: Reporter, *, stages: tuple[Stage, ...] = STAGES
+    recipe: Recipe, places: Places, folder: Path, reporter: Progress, *, stages: tuple[Stage, ...] = STAGES
 ) -> None:
     """Run every stage that is not up to date. Raises what a stage raises; records of the stages before are kept.
 
@@ -41,37 +36,35 @@ def run_chain(
         _run_stages(recipe, places, folder, reporter, stages)
 
 
-def _run_stages(recipe: Recipe, places: Places, folder: Path, reporter: Reporter, stages: tuple[Stage, ...]) -> None:
+def _run_stages(recipe: Recipe, places: Places, folder: Path, reporter: Progress, stages: tuple[Stage, ...]) -> None:
+    outside, names, records = Outside(recipe, places), layout(recipe), read_records(folder)
     # all settings first: missing data should be said now, not after minutes of work
-    settings = {stage.name: stage.settings(recipe, places) for stage in stages}
-    records = read_records(folder)
+    settings = {stage.name: stage.settings(recipe, outside) for stage in stages}
+    made: dict[str, Files] = {}
     for stage in stages:
-        key = stage_key(stage, settings[stage.name], recipe, folder)
+        inputs, outputs = stage.take(made), stage.place(names, folder)
+        key = stage_key(stage, inputs, settings[stage.name], outputs)
         record = records.get(stage.name)
         if record is not None and record.key == key and _is_intact(record, folder):
             reporter.finished(stage.name, None)
-            continue
-        reporter.started(stage.name)
-        started = time.perf_counter()
-        work = Work(recipe, places, folder, tell=functools.partial(reporter.progress, stage.name))
-        made = stage.run(work)
-        records[stage.name] = Record(key, {path.name: sha256_file(path) for path in made})
-        write_json({name: dataclasses.asdict(kept) for name, kept in records.items()}, folder / RECORDS)
-        reporter.finished(stage.name, time.perf_counter() - started)
+        else:
+            with timed(reporter, stage.name) as say:
+                outputs = stage.run(inputs, settings[stage.name], outputs, say)
+                record = records[stage.name] = Record(key, _digests(outputs, folder))
+                write_json({name: dataclasses.asdict(kept) for name, kept in records.items()}, folder / RECORDS)
+        made.update({field: _made(files, record, folder) for field, files in vars(outputs).items()})
 
 
-def stage_key(stage: Stage, settings: Mapping[str, Any], recipe: Recipe, folder: Path) -> str:
-    """SHA-256 over name, version, settings, what the stage reads and the tools it uses: same key, same result."""
-    reads = {name: _digest(folder / name) for name in stage.reads(layout(recipe))}
-    content = {
-        "name": stage.name,
-        "version": [__version__, stage.version],
-        "settings": settings,
-        "files": layout(recipe),
-        "reads": reads,
-        "tools": tool_versions(stage.tools),
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=dataclasses.asdict).encode()).hexdigest()
+def _made(files: Files, record: Record, folder: Path) -> Files:
+    """Return the files of a field that were made: an export may have been left out."""
+    there = tuple(path for path in paths_of(files) if str(path.relative_to(folder)) in record.files)
+    return there if isinstance(files, tuple) else next(iter(there), None)
+
+
+def _digests(outputs: Any, folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every output, by its path in the folder."""
+    paths = [path for files in vars(outputs).values() for path in paths_of(files)]
+    return {str(path.relative_to(folder)): sha256_file(path) for path in paths}
 
 
 @contextlib.contextmanager
@@ -89,8 +82,6 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _is_intact(record: Record, folder: Path) -> bool:
-    return all(_digest(folder / name) == digest for name, digest in record.files.items())
-
-
-def _digest(path: Path) -> str:
-    return sha256_file(path) if path.is_file() else ""
+    return all(
+        (folder / name).is_file() and sha256_file(folder / name) == digest for name, digest in record.files.items()
+    )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import Dataset, Image, image_digest
+from ghost_edge.core.dataset import Image
 from ghost_edge.core.errors import DataError
+from ghost_edge.core.files import read_document
 from ghost_edge.core.preprocess import CHANNELS, Preprocess, fit_image
+from ghost_edge.core.tasks import classification
+from ghost_edge.device.evaluate import predict
+from ghost_edge.host.datasets import Images
 
+_ASKED = 200  # images that the float model answers
 FEWEST = 50
 MOST_ILL = 0.05  # share of images of one colour, of almost black ones, of copies
 BLACK = 6  # mean of 0..255
@@ -48,9 +52,41 @@ class _Look(NamedTuple):
     thumbnail: NDArray[np.float32]
 
 
-def examine_images(dataset: Dataset, evaluation: Iterable[Image]) -> Iterator[Finding]:
-    """What can be seen without a model: images that also judge, one class, flat, dark, copies, too few."""
-    looks, judges = ([_look(image) for image in images] for images in (dataset.images, evaluation))
+def health(
+    calibration: Images,
+    evaluation: Images | None,
+    float_tflite: Path | None,
+    preprocess: Preprocess,
+    *,
+    label_offset: int = 0,
+    model_card_top1: float | None = None,
+    trained: Preprocess | None = None,
+) -> list[Finding]:
+    """Return what is wrong with calibration images, and with what a float .tflite answers to them (None: not asked).
+
+    label_offset is added to the labels. model_card_top1, trained: accuracy and preprocessing in the model card, None
+    where there is none. Raises DataError where there are no images, and what predict() raises.
+    """
+    found = list(examine_images(calibration, evaluation))
+    if float_tflite is None:
+        return found
+    dataset = calibration.dataset
+    every = -(-len(dataset) // _ASKED)
+    images, labels = list(dataset.images[::every]), dataset.labels[::every] + label_offset
+
+    def top1(preprocess: Preprocess) -> float:
+        logits = predict(float_tflite, images, preprocess)
+        return classification.score(classification.decode([logits]), labels)["top1"]
+
+    return [*found, *examine_preprocess(preprocess, top1, model_card_top1, images, trained)]
+
+
+def examine_images(calibration: Images, evaluation: Images | None) -> Iterator[Finding]:
+    """Yield what can be seen without a model: evaluation images among them, one class, flat, dark, copies, too few."""
+    dataset = calibration.dataset
+    looks, judges = (
+        list(map(_look, each.dataset.images, each.digests)) if each else [] for each in (calibration, evaluation)
+    )
     several = f"of {len(looks)} calibration images"
     shared = sorted({look.digest for look in looks} & {look.digest for look in judges})
     if shared:
@@ -132,13 +168,13 @@ def _count_alike(looks: Sequence[_Look], judges: Sequence[_Look]) -> int:
     return int(((ours @ theirs.T).max(axis=1) >= COPY).sum())
 
 
-def _look(image: Image) -> _Look:
-    """One pass; the thumbnail is grey, 16 by 16, of mean 0 and length 1 (0 for one of one colour): float32 [256]."""
+def _look(image: Image, digest: str) -> _Look:
+    """Look at an image; the thumbnail, float32 [256], is grey, of mean 0 and length 1 (0 where all is one colour)."""
     small = fit_image(image, _THUMBNAIL).reshape(-1).astype(np.float32)
     small -= small.mean()
     length = float(np.linalg.norm(small))
     flat = int(image.min()) == int(image.max())
-    return _Look(image_digest(image), flat, float(image.mean()), small / length if length else small)
+    return _Look(digest, flat, float(image.mean()), small / length if length else small)
 
 
 def refuse_fatal(found: Sequence[Finding]) -> None:
@@ -149,5 +185,5 @@ def refuse_fatal(found: Sequence[Finding]) -> None:
 
 
 def read_findings(path: Path) -> list[Finding]:
-    """What run() wrote."""
-    return [Finding(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    """Read doctor.json; raises ArtifactError where it is missing or damaged."""
+    return list(read_document(path, tuple[Finding, ...]))

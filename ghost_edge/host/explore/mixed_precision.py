@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +17,22 @@ from ghost_edge.core.dataset import Dataset, Image, select
 from ghost_edge.core.errors import GateError, RecipeError
 from ghost_edge.core.files import write_json
 from ghost_edge.core.manifest import Accuracy
-from ghost_edge.core.progress import part
+from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.progress import Say, part
 from ghost_edge.core.tables import as_text
 from ghost_edge.device.evaluate import predict
 from ghost_edge.device.interleaved import alternate, time_ratio
 from ghost_edge.host.accuracy.evaluate import judge_all
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import Ranges, load_observed
-from ghost_edge.host.chain.stages import Stage
+from ghost_edge.host.chain.outside import Outside
+from ghost_edge.host.chain.stage import Stage
 from ghost_edge.host.chain.stages import quantize as stage
-from ghost_edge.host.chain.stages.calibrate import choose_images
-from ghost_edge.host.chain.work import Work
-from ghost_edge.host.datasets import fingerprint, open_dataset
+from ghost_edge.host.datasets import Images
 from ghost_edge.host.explore.planner import Plan, cheapest_plans, fit_times, segments, spans
 from ghost_edge.host.quantization.mixed import PRECISIONS, Mixed, Span, quantize
 from ghost_edge.host.quantization.refine import Refinement, find_refinements, hold_back, keep_better
-from ghost_edge.host.recipe.schema import Calibration, Choice, Recipe, require
+from ghost_edge.host.recipe.schema import Choice, Recipe, require
 from ghost_edge.host.report.summary import COLUMNS, accuracy_cells
 from ghost_edge.host.tflite.activations import predict_content
 from ghost_edge.host.tflite.graph import Model, read_model
@@ -64,62 +63,92 @@ class Target:
         )
 
 
-def mix_stage(recipe: Recipe, target: Target) -> Stage:
-    """A stage that follows `quantize` and writes <name>_mixed.tflite and mixed.json.
+@dataclasses.dataclass(frozen=True)
+class MixInputs:
+    """The float .tflite to quantize, the histograms of its activations, and the int8 .tflite."""
 
-    Raises RecipeError where the recipe is not of an int8 model or has no images that judge.
+    source: Path
+    ranges: Path
+    quantized: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class MixSettings:
+    """What is searched for; board: a key of TARGETS, None for any. evaluation: images that decide and measure."""
+
+    target: Target
+    board: Optional[str]
+    quantize: stage.QuantizeSettings
+    evaluation: Images
+    label_offset: int
+
+
+@dataclasses.dataclass(frozen=True)
+class MixOutputs:
+    """<name>_mixed.tflite and mixed.json."""
+
+    mixed: Path
+    mix_report: Path
+
+
+def mix_stage(recipe: Recipe, target: Target) -> Stage:
+    """Return a stage that follows `quantize` and writes <name>_mixed.tflite and mixed.json.
+
+    Raises RecipeError where the recipe is not of an int8 model or has no evaluation images.
     """
     if recipe.quantization.kind != "int8":
         raise RecipeError(
             f'a mix starts from [quantization] kind = "int8", not "{recipe.quantization.kind}"; change the kind'
         )
-    evaluation = require(recipe.evaluation, "evaluation", "a target")
-    return Stage(
-        "mix",
-        functools.partial(find_mix, target=target),
-        lambda names: (names.source, names.ranges),
-        lambda recipe, places: {
-            "target": target,
-            "board": recipe.target,
-            "quantization": recipe.quantization,
-            "evaluation": fingerprint(evaluation, places),
-        },
-        ("litert-quantizer", "ai-edge-litert", "numpy", "Pillow"),
-    )
+    require(recipe.evaluation, "evaluation", "a target")
+
+    def settings(recipe: Recipe, outside: Outside) -> MixSettings:
+        assert outside.evaluation is not None, "required above"
+        quantize = dataclasses.replace(stage.quantize_settings(recipe, outside), onnx=None)
+        return MixSettings(target, recipe.target, quantize, outside.evaluation, outside.label_offset)
+
+    return Stage("mix", find_mix, settings, ("litert-quantizer", "ai-edge-litert", "numpy", "Pillow"), version=2)
 
 
-def find_mix(work: Work, target: Target) -> tuple[Path, ...]:
+def find_mix(inputs: MixInputs, settings: MixSettings, outputs: MixOutputs, say: Say) -> MixOutputs:
     """Write the cheapest of the planner's mixes that meets the target, and what it gains and costs.
 
-    Every second evaluation image decides; accuracy is told of the others. Raises GateError where no mix is enough,
+    Every second evaluation image decides; accuracy is measured on the others. Raises GateError where no mix is enough,
     with the best that there is.
     """
-    dataset = open_dataset(require(work.recipe.evaluation, "evaluation", "a target"), work.places)
-    decide, judge = (_judge(work, select(dataset, range(first, len(dataset), 2))) for first in (0, 1))
+    dataset = settings.evaluation.dataset
+    decide, judge = (
+        _judge(inputs.source, settings, select(dataset, range(first, len(dataset), 2))) for first in (0, 1)
+    )
     with tempfile.TemporaryDirectory() as folder:
-        bench = _first_that_reaches(_open_benches(work, Path(folder)), target, decide)
+        bench = _first_that_reaches(_open_benches(inputs, settings, Path(folder), say), settings.target, decide)
         plans = (*cheapest_plans(*_measure(bench)), bench.everything)
-        plan = _first_that_meets(bench, plans, target, decide)
-        recipe = dataclasses.replace(work.recipe, quantization=Choice("mixed", bench.options(plan)), exports=())
-        (file,) = stage.run(dataclasses.replace(work, recipe=recipe))
-        files = (work.path(work.names.quantized), file)
-        times = alternate(files, rounds=_PRICED)
-        models = [
-            {
-                "file": path.name,
-                "size_bytes": path.stat().st_size,
-                "median_ms": time.median_ms,
-                "accuracy": dataclasses.asdict(judge(path)),
-            }
-            for path, time in zip(files, times)
-        ]
-    report, left = work.path(REPORT), spans(plan, bench.parts)
+        options = bench.options(_first_that_meets(bench, plans, settings.target, decide))
+    left = getattr(options, bench.precision)
+    stage.quantize(
+        stage.QuantizeInputs(inputs.source, inputs.ranges),
+        dataclasses.replace(settings.quantize, scheme=Choice("mixed", options)),
+        stage.QuantizeOutputs(outputs.mixed, None),
+        say,
+    )
+    files = (inputs.quantized, outputs.mixed)
+    times = alternate(files, rounds=_PRICED)
+    models = [
+        {
+            "file": path.name,
+            "size_bytes": path.stat().st_size,
+            "median_ms": time.median_ms,
+            "accuracy": dataclasses.asdict(judge(path)),
+        }
+        for path, time in zip(files, times)
+    ]
     operations = sum(last - first + 1 for first, last in left)
     found = {"precision": bench.precision, "spans": left, "operations": operations, "of": bench.parts[-1][1] + 1}
     ratio = dataclasses.asdict(time_ratio(*times[::-1], rounds=_PRICED))
-    judged = {"images": len(dataset) // 2, "deciding": dataclasses.asdict(decide(file)), "models": models}
-    write_json({**found, **judged, "time": ratio, "board": work.recipe.target}, report)
-    return file, report
+    deciding = dataclasses.asdict(decide(outputs.mixed))
+    judged = {"images": len(dataset) // 2, "deciding": deciding, "models": models}
+    write_json({**found, **judged, "time": ratio, "board": settings.board}, outputs.mix_report)
+    return outputs
 
 
 def describe_mix(path: Path) -> str:
@@ -149,16 +178,24 @@ def describe_mix(path: Path) -> str:
 class _Bench:
     """What makes a plan a file. precision: of what leaves int8; parts: of the network, first and last operation."""
 
-    work: Work
+    source: Model
+    settings: MixSettings
+    say: Say
     ranges: Ranges
     steps: Sequence[Refinement]
     parts: tuple[Span, ...]
     folder: Path
     precision: str
 
-    @functools.cached_property
-    def source(self) -> Model:
-        return read_model(self.work.path(self.work.names.source))
+    @property
+    def preprocess(self) -> Preprocess:
+        """From an image to the input of the model."""
+        return self.settings.quantize.preprocess
+
+    @property
+    def held(self) -> Sequence[Image]:
+        """The calibration images that no refinement is fitted to."""
+        return hold_back(self.settings.quantize.calibration.dataset.images)
 
     @property
     def everything(self) -> Plan:
@@ -167,7 +204,7 @@ class _Bench:
 
     def options(self, plan: Plan) -> Mixed:
         """What makes the same file by convert."""
-        mixed = Mixed(**dataclasses.asdict(self.work.recipe.quantization.options))
+        mixed = Mixed(**dataclasses.asdict(self.settings.quantize.scheme.options))
         return dataclasses.replace(mixed, **{self.precision: spans(plan, self.parts)})  # type: ignore[arg-type]
 
     def make(self, plan: Plan) -> Path:
@@ -184,33 +221,21 @@ class _Bench:
         """The file that convert makes of a plan: it keeps of the refinements those that help."""
         path = self.folder / "final.tflite"
         content = quantize(self.options(plan), self.source, self.ranges)
-        held, preprocess = held_back(self.work), self.work.recipe.preprocess
-        path.write_bytes(keep_better(content, self.source, self.steps, held, preprocess, self.work.tell))
+        path.write_bytes(keep_better(content, self.source, self.steps, self.held, self.preprocess, self.say))
         return path
 
 
-def estimate(work: Work, source: Model) -> Ranges:
-    """Return the ranges that the recipe's estimator chooses from the observed histograms."""
-    options: Calibration = require(work.recipe.calibration, "calibration", "convert")
-    return ESTIMATORS[options.ranges](load_observed(work.path(work.names.ranges)), source)
-
-
-def held_back(work: Work) -> Sequence[Image]:
-    """Return the calibration images that no refinement is fitted to."""
-    return hold_back(choose_images(work.recipe, work.places).images)
-
-
-def _open_benches(work: Work, folder: Path) -> list[_Bench]:
-    """One a precision, that first which runs the whole network fastest here.
+def _open_benches(inputs: MixInputs, settings: MixSettings, folder: Path, say: Say) -> list[_Bench]:
+    """Return one for each precision, first the one that runs the whole network fastest here.
 
     float32 is none on a Cortex-A9 (see docs/how-to/board.md).
     """
-    source = read_model(work.path(work.names.source))
-    images, options = choose_images(work.recipe, work.places).images, work.recipe.quantization.options
-    steps = find_refinements(source, images, work.recipe.preprocess, options, part(work.tell, 0.0, 0.5))
-    parts = segments(source)
-    precisions = PRECISIONS[1:] if work.recipe.target == "zynq7000" else PRECISIONS
-    benches = [_Bench(work, estimate(work, source), steps, parts, folder, each) for each in precisions]
+    source, quantize = read_model(inputs.source), settings.quantize
+    images, options = quantize.calibration.dataset.images, quantize.scheme.options
+    steps = find_refinements(source, images, quantize.preprocess, options, part(say, 0.0, 0.5))
+    ranges = ESTIMATORS[quantize.estimator](load_observed(inputs.ranges), source)
+    precisions = PRECISIONS[1:] if settings.board == "zynq7000" else PRECISIONS
+    benches = [_Bench(source, settings, say, ranges, steps, segments(source), folder, each) for each in precisions]
     times = alternate([bench.make(bench.everything) for bench in benches], rounds=_ROUNDS)
     return [bench for bench, _ in sorted(zip(benches, times), key=lambda pair: pair[1].median_ms)]
 
@@ -240,19 +265,18 @@ def _measure(bench: _Bench) -> tuple[NDArray[np.float64], NDArray[np.float64], N
         some = steps[start : start + _TOGETHER]
         int8, *others = alternate([bench.make(plan) for plan in ((False,) * count, *some)], rounds=_ROUNDS)
         times += [other.median_ms / int8.median_ms for other in others]
-        bench.work.tell(_SEARCH / 2 * len(times) / len(steps), f"{len(times)} of {len(steps)} mixes timed")
+        bench.say(_SEARCH / 2 * len(times) / len(steps), f"{len(times)} of {len(steps)} mixes timed")
     noise = np.array(list(_noises(bench)))
     return np.maximum(noise[1:] - noise[0], 0), *fit_times(steps, times)
 
 
 def _noises(bench: _Bench) -> Iterator[float]:
     """Power of the logits' noise with no segment in int8, then with each alone."""
-    count, preprocess = len(bench.parts), bench.work.recipe.preprocess
-    images = held_back(bench.work)[:_IMAGES]
+    count, preprocess, images = len(bench.parts), bench.preprocess, bench.held[:_IMAGES]
     reference = predict_content(bench.source.content, images, preprocess)
     for alone in range(-1, count):
         logits = predict(bench.make(tuple(number != alone for number in range(count))), images, preprocess)
-        bench.work.tell(_SEARCH / 2 * (1 + (alone + 2) / (count + 1)), f"noise of segment {alone + 1} of {count}")
+        bench.say(_SEARCH / 2 * (1 + (alone + 2) / (count + 1)), f"noise of segment {alone + 1} of {count}")
         yield float(np.square(logits.astype(np.float64) - reference).mean())
 
 
@@ -261,19 +285,19 @@ def _first_that_meets(bench: _Bench, plans: Sequence[Plan], target: Target, judg
     low, high = 0, len(plans) - 1
     while low < high:
         middle = (low + high) // 2
-        bench.work.tell(1 - (1 - _SEARCH) * (high - low) / len(plans), f"{high - low} mixes to choose from")
+        bench.say(1 - (1 - _SEARCH) * (high - low) / len(plans), f"{high - low} mixes to choose from")
         met = target.is_met(judge(bench.make_final(plans[middle])))
         low, high = (low, middle) if met else (middle + 1, high)
     return plans[high]
 
 
-def _judge(work: Work, images: Dataset) -> Judge:
-    """What the answers of a file on these images are worth against the float model's."""
-    options: Any = work.recipe.evaluation
-    reference = predict(work.path(work.names.source), images.images, work.recipe.preprocess)
+def _judge(source: Path, settings: MixSettings, images: Dataset) -> Judge:
+    """Return a function that measures a file's accuracy on these images against the float model's."""
+    preprocess, labels = settings.quantize.preprocess, images.labels + settings.label_offset
+    reference = predict(source, images.images, preprocess)
 
     def judge(path: Path) -> Accuracy:
-        logits = predict(path, images.images, work.recipe.preprocess)
-        return judge_all({"float": reference, "mixed": logits}, images.labels + options.label_offset)["mixed"]
+        logits = predict(path, images.images, preprocess)
+        return judge_all({"float": reference, "mixed": logits}, labels)["mixed"]
 
     return judge

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from ghost_edge.core.progress import Reporter
 from ghost_edge.host.chain.run import run_chain
 from ghost_edge.host.chain.stages import STAGES
-from ghost_edge.host.chain.stages.build import RANDOM
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.datasets.synthetic import Synthetic
 from ghost_edge.host.networks import NETWORKS
+from ghost_edge.host.recipe.network import RANDOM
 from ghost_edge.host.recipe.output import layout
 from ghost_edge.host.recipe.schema import Calibration, NetworkTable, Recipe, parse_recipe, require
 

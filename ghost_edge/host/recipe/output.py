@@ -1,9 +1,10 @@
-"""What the files of a converted model are called."""
+"""The output folder of a recipe: names of its files, and records of what was made."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from ghost_edge.core.errors import ArtifactError
@@ -15,7 +16,7 @@ from ghost_edge.host.recipe.schema import Recipe
 
 RECORDS = "chain.json"
 
-# what is the same for every recipe
+# names that every recipe has
 DISAGREEMENTS, DOCTOR, LAYERS, PARITY = "disagreements.npz", "doctor.json", "layers.json", "parity.json"
 RANGES, VERIFIED, PAGE = "ranges.npz", "verify.json", "report.html"
 EQUALIZED = ".equalized.tflite"
@@ -26,8 +27,8 @@ NODES_SQNR, NODES_LATENCY = "nodes_sqnr.json", "nodes_latency.json"
 class Layout:
     """File names inside the output folder, in the order in which the chain makes them.
 
-    source: what is quantized, the equalized float file (hidden: nobody's to deploy), or the float one itself. micro: a
-    folder.
+    source: the float file that is quantized, equalized (hidden: not to be deployed) or the float one itself.
+    plain_onnx: the int8 ONNX model without metadata (hidden). micro: a folder.
     """
 
     keras: str
@@ -37,6 +38,8 @@ class Layout:
     source: str
     ranges: str
     quantized: str
+    plain_onnx: str
+    mixed: str
     exports: tuple[str, ...]
     micro: str
     doctor: str = DOCTOR
@@ -53,18 +56,25 @@ class Layout:
     manifest: str = FILE_NAME
     report: str = "report.md"
     page: str = PAGE
+    mix_report: str = "mixed.json"
     nodes_sqnr: str = NODES_SQNR
     nodes_latency: str = NODES_LATENCY
 
     @property
     def models(self) -> dict[str, str]:
         """The artifacts that run, role to file name: the reference first, then what is deployed."""
-        exports = {name.split(".")[0].rsplit("_", 1)[-1] + "_onnx": name for name in self.exports}
-        return {"float": self.float_tflite, "quantized": self.quantized, **exports}
+        paths = by_role(Path(self.float_tflite), Path(self.quantized), map(Path, self.exports))
+        return {role: path.name for role, path in paths.items()}
+
+
+def by_role(float_tflite: Path, quantized: Path, exports: Iterable[Path]) -> dict[str, Path]:
+    """Return the artifacts that run by role: the reference first, then what is deployed."""
+    onnx = {path.stem.rsplit("_", 1)[-1] + "_onnx": path for path in exports}
+    return {"float": float_tflite, "quantized": quantized, **onnx}
 
 
 def layout(recipe: Recipe) -> Layout:
-    """The names for a recipe."""
+    """Return the names for a recipe."""
     name = recipe.name
     return Layout(
         keras=f"{name}.keras",
@@ -74,6 +84,8 @@ def layout(recipe: Recipe) -> Layout:
         source=EQUALIZED if recipe.quantization.options.equalize else f"{name}_float.tflite",
         ranges=RANGES,
         quantized=f"{name}_{recipe.quantization.kind}.tflite",
+        plain_onnx=".int8.onnx",
+        mixed=f"{name}_mixed.tflite",
         exports=tuple(f"{name}{EXPORTERS[export.kind].suffix}" for export in recipe.exports),
         micro=f"{name}_micro",
     )
@@ -81,14 +93,14 @@ def layout(recipe: Recipe) -> Layout:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What a stage made: its key, and the SHA-256 of each file by name."""
+    """The files that a stage made: its key, and the SHA-256 of each by its path in the folder."""
 
     key: str
     files: dict[str, str]
 
 
 def read_records(folder: Path) -> dict[str, Record]:
-    """What earlier runs made here; a damaged file counts as nothing made, for everything can be made again."""
+    """Read what earlier runs made here; a damaged file counts as nothing made, for everything can be made again."""
     try:
         table = json.loads((folder / RECORDS).read_text(encoding="utf-8"))
         return {name: Record(str(entry["key"]), dict(entry["files"])) for name, entry in table.items()}
@@ -97,7 +109,7 @@ def read_records(folder: Path) -> dict[str, Record]:
 
 
 def open_recorded(folder: Path, name: str) -> Path:
-    """The path of a file that is as the chain made it here; ArtifactError where it is missing, or of another run."""
+    """Return the path of a file that is as the chain made it; ArtifactError where it is missing, or of another run."""
     made = {file: sha256 for record in read_records(folder).values() for file, sha256 in record.files.items()}
     path = folder / name
     if not path.is_file() or made.get(name) != sha256_file(path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,36 +86,39 @@ class Run:
         return found[0]
 
 
-def read_run(folder: Path, benches: Sequence[Path] = ()) -> Run:
+def read_run(
+    folder: Path, benches: Sequence[Path] = (), *, open_file: Callable[[Path, str], Path] = open_recorded
+) -> Run:
     """Read what convert left in a folder, and benches of its files on other machines.
 
+    open_file: from folder and name to the path; open_recorded() checks what convert promised of the file.
     Raises ArtifactError where something is missing, damaged, of another run, or of an older convert.
     """
     manifest = read_manifest(folder)
     folder = folder if folder.is_dir() else folder.parent
-    paths = {model.role: open_recorded(folder, model.artifact.file) for model in manifest.models}
+    paths = {model.role: open_file(folder, model.artifact.file) for model in manifest.models}
     graphs = {role: read_model(path) for role, path in paths.items() if path.suffix == ".tflite"}
     if (folder / EQUALIZED).is_file():  # hidden: a copy of the folder may lack it
-        graphs["equalized"] = read_model(open_recorded(folder, EQUALIZED))
-    layers = read_layers(open_recorded(folder, LAYERS))
-    parity, findings = (open_recorded(folder, name) for name in (PARITY, DOCTOR))
+        graphs["equalized"] = read_model(open_file(folder, EQUALIZED))
+    layers = read_layers(open_file(folder, LAYERS))
+    parity, findings = (open_file(folder, name) for name in (PARITY, DOCTOR))
     try:
         loaded = load_parity(parity)
         doubts = [finding.sentence for finding in read_findings(findings)]
-        doubts += delegate_doubts(read_verified(open_recorded(folder, VERIFIED)))
+        doubts += delegate_doubts(read_verified(open_file(folder, VERIFIED)))
     except (ValueError, KeyError, TypeError) as error:  # as an older convert has made it
         raise ArtifactError(f"{folder} is not what convert of this version leaves ({error}); convert again") from error
     judged = manifest.predictions is not None
-    predictions = load_predictions(open_recorded(folder, manifest.predictions.file)) if manifest.predictions else None
+    predictions = load_predictions(open_file(folder, manifest.predictions.file)) if manifest.predictions else None
     return Run(
         folder=folder,
         manifest=manifest,
         layers=layers,
-        observed=load_observed(open_recorded(folder, RANGES)),
+        observed=load_observed(open_file(folder, RANGES)),
         images=len(predictions.labels) if predictions else 0,
-        disagreements=load_disagreements(open_recorded(folder, DISAGREEMENTS)) if judged else (),
+        disagreements=load_disagreements(open_file(folder, DISAGREEMENTS)) if judged else (),
         parity=loaded,
-        benches=tuple(read_bench(path, manifest) for path in (open_recorded(folder, LATENCY), *benches)),
+        benches=tuple(read_bench(path, manifest) for path in (open_file(folder, LATENCY), *benches)),
         alive={paths[role].name: activation_bytes(graphs[role]) for role in paths if role in graphs},
         weights=_channel_peaks(layers, [graphs[role] for role in ("float", "equalized") if role in graphs]),
         doubts=(*doubts, *saturation_doubts(loaded)),

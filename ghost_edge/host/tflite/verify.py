@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Optional
@@ -12,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.host.tflite.graph import Model
+from ghost_edge.core.progress import Say
+from ghost_edge.device.runtimes.open import open_model
+from ghost_edge.host.tflite.graph import Model, read_model
+from ghost_edge.host.tflite.zynq7000 import check_integer, check_old_interpreter
 
 # float32 sums in another order: 2e-6 of the logits' spread for the shipped models, 4e-6 for GhostNet 1.0x with the
 # golden weights or untrained.
@@ -69,6 +73,56 @@ class Dtypes(NamedTuple):
     ends: frozenset[str]
     inside: frozenset[str]
     needed: str
+
+
+def verify_models(
+    models: Mapping[str, Path],
+    dtypes: Dtypes,
+    inputs: NDArray[np.float32],
+    logits: NDArray[np.float32],
+    *,
+    target: Optional[str],
+    say: Say,
+) -> Verified:
+    """Read models back, by role, and compare what the float ones compute with what Keras computed.
+
+    inputs, float32 [N, 1, H, W, C], and Keras' logits, float32 [N, 1, classes]. target: a board in TARGETS, or None.
+    Raises ConversionError naming the tensor, operation or file that is not as it should be.
+    """
+    graphs = {role: read_model(models[role]) for role in ("float", "quantized")}
+    check_dtypes(graphs["quantized"], dtypes, models["quantized"].name)
+    for role, graph in graphs.items():
+        check_static(graph, models[role].name)
+        if target == "zynq7000":
+            check_old_interpreter(graph, models[role].name)
+    if target == "zynq7000":
+        check_integer(graphs["quantized"], models["quantized"].name)
+    say(0.2, "dtypes and shapes")
+    differences, reference = {}, logits
+    for role in (role for role in models if role not in ("quantized", "int8_onnx")):  # rounding is no mistake
+        answers = _run(models[role], inputs)
+        differences[f"{'keras' if role == 'float' else 'float'} to {role}"] = check_close(
+            answers, reference, models[role].name
+        )
+        reference = answers if role == "float" else reference
+        say(0.6, models[role].name)
+    delegate = open_model(models["quantized"]).delegate
+    return Verified(
+        largest_difference=differences,
+        operations=dict(sorted(Counter(operation.name for operation in graphs["quantized"].operations).items())),
+        delegate_partitions=delegate.partitions if delegate else None,
+        delegated_operations=delegate.delegated_ops if delegate else None,
+    )
+
+
+def _run(path: Path, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    model = open_model(path)
+    answers = []
+    for values in inputs:
+        model.set_inputs([values])
+        model.invoke()
+        answers.append(model.outputs_now()[0])
+    return np.stack(answers)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -64,9 +64,9 @@ def import_weights(
 
 def export_weights(source: Path, out: Path, places: Places) -> int:
     """Write the weights of a recipe or .keras file as .safetensors with the authors' keys; return their number."""
-    from ghost_edge.host.chain.stages.build import find_weights
     from ghost_edge.host.networks.state_dict import load_weights, network_state, save_weights
     from ghost_edge.host.networks.user_model import load_keras
+    from ghost_edge.host.recipe.network import find_weights
 
     if out.suffix != ".safetensors":
         raise RecipeError(f"-o {out}: name a file that ends in .safetensors")

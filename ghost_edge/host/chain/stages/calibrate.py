@@ -1,40 +1,110 @@
-"""Run the calibration images through the float model and keep the range of every activation."""
+"""Stages doctor and calibrate: the health of the calibration images, and the histogram of every activation."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
-import numpy as np
-
-from ghost_edge.core.dataset import Dataset, select
-from ghost_edge.core.files import write_bytes
-from ghost_edge.core.progress import part
+from ghost_edge.core.files import write_bytes, write_json
+from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.progress import Say, part
 from ghost_edge.host.calibration.observe import observe_images, save_observed
-from ghost_edge.host.chain.work import Work
-from ghost_edge.host.datasets import open_dataset
-from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.chain.outside import Outside
+from ghost_edge.host.datasets import Images
+from ghost_edge.host.datasets.health import health, refuse_fatal
 from ghost_edge.host.quantization.equalization import equalize_for
-from ghost_edge.host.recipe.schema import Calibration, Recipe, require
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.recipe.output import EQUALIZED
+from ghost_edge.host.recipe.schema import Recipe
+from ghost_edge.host.tflite.graph import parse_model, read_model
 
 
-def run(work: Work) -> tuple[Path, ...]:
-    """Write ranges.npz, and the equalized float file where the scheme asks for it."""
-    images, preprocess = choose_images(work.recipe, work.places).images, work.recipe.preprocess
-    tflite, source, ranges = (
-        work.path(each) for each in (work.names.float_tflite, work.names.source, work.names.ranges)
+@dataclasses.dataclass(frozen=True)
+class FloatModel:
+    """The float .tflite."""
+
+    float_tflite: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class DoctorSettings:
+    """The images and their use; model_card_top1, trained: see health()."""
+
+    calibration: Images
+    evaluation: Images | None
+    label_offset: int
+    preprocess: Preprocess
+    model_card_top1: float | None
+    trained: Preprocess | None
+
+
+@dataclasses.dataclass(frozen=True)
+class DoctorOutputs:
+    """doctor.json: the findings that are no reason to stop."""
+
+    doctor: Path
+
+
+def doctor_settings(recipe: Recipe, outside: Outside) -> DoctorSettings:
+    """Return the settings of doctor()."""
+    model_card = outside.model_card
+    return DoctorSettings(
+        outside.calibration,
+        outside.evaluation,
+        outside.label_offset,
+        recipe.preprocess,
+        model_card_top1=model_card.top1 if model_card else None,
+        trained=model_card.preprocess if model_card else None,
     )
-    is_equalized = source != tflite
-    if is_equalized:
-        write_bytes(equalize_for(read_model(tflite), images, preprocess, part(work.tell, 0.0, 0.3)), source)
-    say = part(work.tell, 0.3, 0.7) if is_equalized else work.tell
-    save_observed(observe_images(read_model(source), images, preprocess, say), ranges)
-    return (source, ranges) if is_equalized else (ranges,)
 
 
-def choose_images(recipe: Recipe, places: Places) -> Dataset:
-    """`samples` images of the calibration set, spread by the recipe's seed."""
-    options: Calibration = require(recipe.calibration, "calibration", "convert")
-    dataset = open_dataset(options, places)
-    chosen = np.random.default_rng(recipe.seed).permutation(len(dataset))[: options.samples]
-    return select(dataset, np.sort(chosen))
+def doctor(inputs: FloatModel, settings: DoctorSettings, outputs: DoctorOutputs, say: Say) -> DoctorOutputs:
+    """Look at the calibration images before anything is quantized with them; raises DataError where they are unfit."""
+    found = health(
+        settings.calibration,
+        settings.evaluation,
+        inputs.float_tflite,
+        settings.preprocess,
+        label_offset=settings.label_offset,
+        model_card_top1=settings.model_card_top1,
+        trained=settings.trained,
+    )
+    refuse_fatal(found)
+    write_json([dataclasses.asdict(finding) for finding in found], outputs.doctor)
+    return outputs
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibrateSettings:
+    """The representative dataset; equalize: the scheme asks for cross-layer equalization first."""
+
+    calibration: Images
+    preprocess: Preprocess
+    equalize: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibrateOutputs:
+    """ranges: histograms of activations. source: the float .tflite to quantize, equalized or the float model itself."""
+
+    ranges: Path
+    source: Path
+
+
+def calibrate_settings(recipe: Recipe, outside: Outside) -> CalibrateSettings:
+    """Return the settings of calibrate()."""
+    return CalibrateSettings(outside.calibration, recipe.preprocess, recipe.quantization.options.equalize)
+
+
+def calibrate(inputs: FloatModel, settings: CalibrateSettings, outputs: CalibrateOutputs, say: Say) -> CalibrateOutputs:
+    """Equalize the float model if asked, and count the values of its activations over the calibration images."""
+    images, model, source = settings.calibration.dataset.images, read_model(inputs.float_tflite), inputs.float_tflite
+    if settings.equalize:
+        content = equalize_for(model, images, settings.preprocess, part(say, 0.0, 0.3))
+        source = outputs.source
+        write_bytes(content, source)
+        model = parse_model(content, source.name)
+        say = part(say, 0.3, 0.7)
+    else:
+        (outputs.ranges.parent / EQUALIZED).unlink(missing_ok=True)  # of an earlier recipe
+    save_observed(observe_images(model, images, settings.preprocess, say), outputs.ranges)
+    return dataclasses.replace(outputs, source=source)

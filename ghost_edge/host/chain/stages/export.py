@@ -1,47 +1,167 @@
-"""The other formats that the recipe asks for."""
+"""Stages export and micro: the other formats that the recipe asks for."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
-from ghost_edge.core.errors import ConversionError
-from ghost_edge.core.files import sha256_file, write_bytes, write_json
+from ghost_edge.core.dataset import Image, spread
+from ghost_edge.core.errors import ConversionError, DataError
+from ghost_edge.core.files import read_document, sha256_file, write_bytes, write_json
 from ghost_edge.core.metadata import Card, card_text
-from ghost_edge.host.chain.work import Work
-from ghost_edge.host.datasets import class_names
+from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.progress import Say
+from ghost_edge.device.environment import optional_version
+from ghost_edge.host.chain.outside import Outside
+from ghost_edge.host.datasets import Images
 from ghost_edge.host.onnx import EXPORTERS, add_card
+from ghost_edge.host.recipe.schema import Choice, Recipe
 from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite_micro.golden import from_images
+from ghost_edge.host.tflite_micro.kit import to_tflite_micro
+from ghost_edge.host.tflite_micro.options import Micro, default_prefix
 
 
-def run(work: Work) -> tuple[Path, ...]:
-    """Write one file for each [[export]], with its card, and left_out.json: why one that nobody asked for is not there.
+@dataclasses.dataclass(frozen=True)
+class SkippedExports:
+    """left_out.json: file name to the reason why an export that nobody asked for is not there."""
+
+    reasons: dict[str, str]
+
+    def lines(self) -> list[str]:
+        """A line for each, for people."""
+        return [f"left out: {name}: {why}" for name, why in self.reasons.items()]
+
+
+def read_skipped(path: Path) -> SkippedExports:
+    """Read left_out.json; raises ArtifactError where it is missing or damaged."""
+    return SkippedExports(read_document(path, dict[str, str]))
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportInputs:
+    """The files that exports are made of; plain_onnx: the int8 ONNX model without metadata."""
+
+    float_tflite: Path
+    quantized: Path
+    plain_onnx: Path | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportSettings:
+    """Rows of EXPORTERS. has_default_exports: nobody asked for them, so one that cannot be made is left out."""
+
+    exports: tuple[Choice, ...]
+    has_default_exports: bool
+    preprocess: Preprocess
+    class_names: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOutputs:
+    """A file for each export, and left_out.json."""
+
+    exports: tuple[Path, ...]
+    left_out: Path
+
+
+def export_settings(recipe: Recipe, outside: Outside) -> ExportSettings:
+    """Return the settings of export()."""
+    return ExportSettings(recipe.exports, recipe.has_default_exports, recipe.preprocess, outside.class_names)
+
+
+def export(inputs: ExportInputs, settings: ExportSettings, outputs: ExportOutputs, say: Say) -> ExportOutputs:
+    """Write one file for each [[export]] with its metadata.
 
     Raises ConversionError where one that was asked for cannot be made.
     """
-    paths, left_out = [], dict[str, str]()
-    card = Card(work.recipe.preprocess, class_names(work.recipe, work.places))
-    for export, name in zip(work.recipe.exports, work.names.exports, strict=True):
-        row, source = EXPORTERS[export.kind], work.path(work.names.models[EXPORTERS[export.kind].source])
+    made, reasons = [], dict[str, str]()
+    for choice, path in zip(settings.exports, outputs.exports, strict=True):
+        source = {"float": inputs.float_tflite, "quantized": inputs.quantized}[EXPORTERS[choice.kind].source]
         try:
-            content = row.export(read_model(source), export.options)
+            content = _content(choice, source, inputs)
         except ConversionError as error:
-            if not work.recipe.has_default_exports:
+            if not settings.has_default_exports:
                 raise ConversionError(
-                    f'{error}; change the network, or take [[export]] kind = "{export.kind}" out'
+                    f'{error}; change the network, or take [[export]] kind = "{choice.kind}" out'
                 ) from error
-            work.path(name).unlink(missing_ok=True)  # of an earlier network
-            left_out[name] = str(error)
+            path.unlink(missing_ok=True)  # of an earlier network
+            reasons[path.name] = str(error)
             continue
-        text = card_text(dataclasses.replace(card, twin_sha256=sha256_file(source)))
-        write_bytes(add_card(content, text), work.path(name))
-        paths.append(work.path(name))
-        work.tell(len(paths) / len(work.recipe.exports), name)
-    write_json(left_out, work.path(work.names.left_out))
-    return *paths, work.path(work.names.left_out)
+        metadata = Card(settings.preprocess, settings.class_names, sha256_file(source))
+        write_bytes(add_card(content, card_text(metadata)), path)
+        made.append(path)
+        say(len(made) / len(settings.exports), path.name)
+    write_json(reasons, outputs.left_out)
+    return dataclasses.replace(outputs, exports=tuple(made))
 
 
-def left_out_lines(path: Path) -> list[str]:
-    """left_out.json for people."""
-    return [f"left out: {name}: {why}" for name, why in json.loads(path.read_text(encoding="utf-8")).items()]
+def _content(choice: Choice, source: Path, inputs: ExportInputs) -> bytes:
+    if source == inputs.quantized and inputs.plain_onnx is not None:
+        return inputs.plain_onnx.read_bytes()
+    return EXPORTERS[choice.kind].export(read_model(source), choice.options)
+
+
+@dataclasses.dataclass(frozen=True)
+class MicroInputs:
+    """The int8 .tflite."""
+
+    quantized: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class MicroSettings:
+    """The kit, None without one. images: for golden vectors, from [evaluation] or else from [calibration].
+
+    interpreter: the version of tflite-micro that proves the kit, empty where it is not installed.
+    """
+
+    micro: Micro | None
+    prefix: str
+    images: Images
+    is_evaluation: bool
+    preprocess: Preprocess
+    interpreter: str
+
+
+@dataclasses.dataclass(frozen=True)
+class MicroOutputs:
+    """The folder to write the kit into, and afterwards the files in it."""
+
+    micro: Path | tuple[Path, ...] | None
+
+
+def micro_settings(recipe: Recipe, outside: Outside) -> MicroSettings:
+    """Return the settings of micro()."""
+    return MicroSettings(
+        recipe.micro,
+        prefix=recipe.micro.prefix if recipe.micro and recipe.micro.prefix else default_prefix(recipe.name),
+        images=outside.evaluation or outside.calibration,
+        is_evaluation=outside.evaluation is not None,
+        preprocess=recipe.preprocess,
+        interpreter=optional_version("tflite-micro"),
+    )
+
+
+def micro(inputs: MicroInputs, settings: MicroSettings, outputs: MicroOutputs, say: Say) -> MicroOutputs:
+    """Write the kit for TFLite Micro and prove it; nothing where no [[export]] has kind "micro".
+
+    Raises what to_tflite_micro() raises.
+    """
+    if settings.micro is None:
+        return MicroOutputs(None)
+    assert isinstance(outputs.micro, Path), "a folder"
+    images = _golden_images(settings, settings.micro.images)
+    table = "[evaluation]" if settings.is_evaluation else "[calibration]"
+    vectors = from_images(inputs.quantized, images, settings.preprocess, f"images of {table}")
+    kit = to_tflite_micro(inputs.quantized, outputs.micro, vectors=vectors, prefix=settings.prefix)
+    return MicroOutputs(kit.files)
+
+
+def _golden_images(settings: MicroSettings, count: int) -> list[Image]:
+    images = settings.images.dataset.images
+    if not settings.is_evaluation:
+        return spread(images, count)
+    if count > len(images):
+        raise DataError(f"[[export]] images is {count}, and [evaluation] has {len(images)} images; ask for no more")
+    return [images[index * len(images) // count] for index in range(count)]  # a folder's first images are one class

@@ -1,80 +1,179 @@
-"""manifest.json for machines and report.md for people."""
+"""Stages report, page and nodes: the manifest for machines, report.md and report.html for people."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tomllib
 
 from ghost_edge import __version__
-from ghost_edge.core.files import describe, sha256_file, write_bytes
+from ghost_edge.core.files import describe, read_document, sha256_file, write_bytes
+from ghost_edge.core.gate.limits import Limits
 from ghost_edge.core.manifest import FORMAT, Accuracy, Manifest, Model, write_manifest
+from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.progress import Say
+from ghost_edge.device.bench_results import read_bench_json, results_from_document
 from ghost_edge.device.environment import tool_versions
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.accuracy.layers import read_layers
-from ghost_edge.host.chain.stages.build import find_weights
-from ghost_edge.host.chain.work import Work
-from ghost_edge.host.datasets import class_names
-from ghost_edge.host.recipe.model_card import read_model_card
+from ghost_edge.host.chain.outside import Outside
+from ghost_edge.host.chain.stage import Models, Nothing
+from ghost_edge.host.chain.stages.judge import Machine, Verdict, read_accuracy
+from ghost_edge.host.recipe.schema import Recipe
+from ghost_edge.host.report.model_explorer import write_nodes
+from ghost_edge.host.report.page import render
+from ghost_edge.host.report.read import read_run
 from ghost_edge.host.report.summary import as_report
+from ghost_edge.host.tflite.op_latency import time_operations
 
 
-def run(work: Work) -> tuple[Path, ...]:
-    """Write both files from what the stages before have measured."""
-    manifest = make_manifest(work)
-    path, report = write_manifest(manifest, work.folder), work.path(work.names.report)
-    write_bytes(as_report(manifest, read_layers(work.path(work.names.layers))).encode(), report)
-    return path, report
+@dataclasses.dataclass(frozen=True)
+class ReportInputs(Models):
+    """The models and what was measured of them; None: not evaluated."""
+
+    predictions: Path | None
+    accuracy: Path | None
+    verdict: Path | None
+    latency: Path
+    layers: Path
 
 
-def make_manifest(work: Work) -> Manifest:
-    """Collect artifacts, their inputs and outputs, numbers and tool versions."""
-    judged = work.recipe.evaluation is not None
-    accuracy = _read(work.path(work.names.accuracy)) if judged else {}
-    verdict = _read(work.path(work.names.verdict)) if judged else {"reasons": []}
-    medians = {
-        Path(row["path"]).name: row["stats"]["median_ms"] for row in _read(work.path(work.names.latency))["results"]
-    }
-    weights = find_weights(work.recipe, work.places)
-    return Manifest(
-        format=FORMAT,
-        name=work.recipe.name,
-        preprocess=work.recipe.preprocess,
-        class_names=class_names(work.recipe, work.places),
-        models=tuple(
-            _describe_model(role, path, accuracy.get(role), medians[path.name]) for role, path in work.models.items()
-        ),
-        limits=work.recipe.gate,
-        predictions=describe(work.path(work.names.predictions)) if judged else None,
-        gate=tuple(verdict["reasons"]),
-        recipe_sha256=sha256_file(work.recipe.path),
+@dataclasses.dataclass(frozen=True)
+class ReportSettings:
+    """The manifest's part of the recipe; trained: epochs and images of the model card, empty without one."""
+
+    name: str
+    preprocess: Preprocess
+    class_names: tuple[str, ...]
+    limits: Limits
+    weights_sha256: str
+    trained: Mapping[str, Any]
+    recipe_file: str
+    recipe_text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportOutputs:
+    """manifest.json and report.md."""
+
+    manifest: Path
+    report: Path
+
+
+def report_settings(recipe: Recipe, outside: Outside) -> ReportSettings:
+    """Return the settings of report()."""
+    weights, model_card = outside.network.weights, outside.model_card
+    return ReportSettings(
+        name=recipe.name,
+        preprocess=recipe.preprocess,
+        class_names=outside.class_names,
+        limits=recipe.gate,
         weights_sha256=sha256_file(weights) if weights else "",
-        tools={"ghost-edge": __version__, **tool_versions()},
-        recipe=tomllib.loads(work.recipe.path.read_text(encoding="utf-8")),
-        recipe_file=work.recipe.path.name,
-        trained=_training_of(weights) if weights else {},
+        trained={"epochs": model_card.training["epochs"], "images": model_card.trained_on.images} if model_card else {},
+        recipe_file=recipe.path.name,
+        recipe_text=recipe.path.read_text(encoding="utf-8"),
     )
 
 
-def _training_of(weights: Path) -> dict[str, Any]:
-    """Return epochs and images by the model card of `ghost-edge train`; empty without one of these weights."""
-    found = read_model_card(weights)
-    return {"epochs": found.training["epochs"], "images": found.trained_on.images} if found else {}
+def report(inputs: ReportInputs, settings: ReportSettings, outputs: ReportOutputs, say: Say) -> ReportOutputs:
+    """Write both files from what earlier stages have measured."""
+    manifest = make_manifest(inputs, settings)
+    write_manifest(manifest, outputs.manifest.parent)
+    write_bytes(as_report(manifest, read_layers(inputs.layers)).encode(), outputs.report)
+    return outputs
 
 
-def _describe_model(role: str, path: Path, accuracy: dict[str, Any] | None, median_ms: float) -> Model:
+def make_manifest(inputs: ReportInputs, settings: ReportSettings) -> Manifest:
+    """Collect artifacts, their inputs and outputs, numbers and tool versions."""
+    accuracy = read_accuracy(inputs.accuracy) if inputs.accuracy else {}
+    timed = results_from_document(read_bench_json(inputs.latency), str(inputs.latency))
+    medians = {result.path.name: result.stats.median_ms for result in timed if result.stats}
+    return Manifest(
+        format=FORMAT,
+        name=settings.name,
+        preprocess=settings.preprocess,
+        class_names=settings.class_names,
+        models=tuple(
+            _describe_model(role, path, accuracy.get(role), medians[path.name]) for role, path in inputs.by_role.items()
+        ),
+        limits=settings.limits,
+        predictions=describe(inputs.predictions) if inputs.predictions else None,
+        gate=read_document(inputs.verdict, Verdict).reasons if inputs.verdict else (),
+        recipe_sha256=hashlib.sha256(settings.recipe_text.encode()).hexdigest(),
+        weights_sha256=settings.weights_sha256,
+        tools={"ghost-edge": __version__, **tool_versions()},
+        recipe=tomllib.loads(settings.recipe_text),
+        recipe_file=settings.recipe_file,
+        trained=dict(settings.trained),
+    )
+
+
+def _describe_model(role: str, path: Path, accuracy: Accuracy | None, median_ms: float) -> Model:
     opened = open_model(path)
     return Model(
         role=role,
         artifact=describe(path),
         input=opened.inputs[0],
         output=opened.outputs[0],
-        accuracy=Accuracy(**accuracy) if accuracy else None,
+        accuracy=accuracy,
         median_ms=median_ms,
     )
 
 
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+@dataclasses.dataclass(frozen=True)
+class PageInputs(Models):
+    """Everything that report.html shows."""
+
+    manifest: Path
+    source: Path
+    layers: Path
+    ranges: Path
+    doctor: Path
+    verified: Path
+    parity: Path
+    latency: Path
+    predictions: Path | None
+    disagreements: Path | None
+
+
+@dataclasses.dataclass(frozen=True)
+class PageOutputs:
+    """report.html."""
+
+    page: Path
+
+
+def page(inputs: PageInputs, settings: Nothing, outputs: PageOutputs, say: Say) -> PageOutputs:
+    """Write report.html."""
+    run = read_run(inputs.manifest.parent, open_file=lambda folder, name: folder / name)  # made by this very chain
+    write_bytes(render([run]).encode(), outputs.page)
+    return outputs
+
+
+@dataclasses.dataclass(frozen=True)
+class NodesInputs:
+    """The quantized .tflite, and what its layers lost."""
+
+    quantized: Path
+    layers: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class NodesOutputs:
+    """Node data for Model Explorer: dB behind each operation, and ms of it alone."""
+
+    nodes_sqnr: Path
+    nodes_latency: Path
+
+
+def nodes(inputs: NodesInputs, settings: Machine, outputs: NodesOutputs, say: Say) -> NodesOutputs:
+    """Write numbers by operation, for Model Explorer."""
+    rows = [row for row in read_layers(inputs.layers) if row.index is not None]
+    noise = {row.index: row.sqnr_db for row in rows if row.index is not None and row.sqnr_db is not None}
+    write_nodes(noise, outputs.nodes_sqnr)
+    write_nodes(dict(enumerate(time_operations(inputs.quantized))), outputs.nodes_latency, more_is_worse=True)
+    return outputs

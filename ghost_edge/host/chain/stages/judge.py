@@ -1,0 +1,166 @@
+"""Stages evaluate, gate and bench: how well and how fast each model answers, and whether that is good enough."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghost_edge.core.dataset import check_labels
+from ghost_edge.core.errors import DeviceError
+from ghost_edge.core.files import read_document, sha256_file, write_json
+from ghost_edge.core.gate.baseline import Held
+from ghost_edge.core.gate.checks import check_run
+from ghost_edge.core.gate.limits import Limits
+from ghost_edge.core.manifest import Accuracy, Predictions, load_predictions, save_predictions
+from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.progress import Say
+from ghost_edge.device.evaluate import predict
+from ghost_edge.host.accuracy.evaluate import judge_all, save_disagreements
+from ghost_edge.host.chain.outside import Outside
+from ghost_edge.host.chain.stage import Models
+from ghost_edge.host.datasets import Images
+from ghost_edge.host.recipe.schema import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateSettings:
+    """The evaluation images, None without [evaluation]; label_offset is added to their labels."""
+
+    evaluation: Images | None
+    label_offset: int
+    preprocess: Preprocess
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOutputs:
+    """Answers by image, accuracy by model, and images on which float and quantized disagree; None: not evaluated."""
+
+    predictions: Path | None
+    accuracy: Path | None
+    disagreements: Path | None
+
+
+def evaluate_settings(recipe: Recipe, outside: Outside) -> EvaluateSettings:
+    """Return the settings of evaluate()."""
+    return EvaluateSettings(outside.evaluation, outside.label_offset, recipe.preprocess)
+
+
+def evaluate(inputs: Models, settings: EvaluateSettings, outputs: EvaluateOutputs, say: Say) -> EvaluateOutputs:
+    """Let every model answer the evaluation images, and compare the answers one by one."""
+    if settings.evaluation is None:
+        return EvaluateOutputs(None, None, None)
+    assert outputs.predictions and outputs.accuracy and outputs.disagreements
+    dataset, models = settings.evaluation.dataset, inputs.by_role
+    labels = dataset.labels + settings.label_offset
+    logits: dict[str, NDArray[np.float32]] = {}
+    for number, (role, path) in enumerate(models.items()):
+        heard = _count_images(say, path.name, number, len(models))
+        logits[role] = predict(path, dataset.images, settings.preprocess, say=heard)
+    check_labels(labels, classes=logits["float"].shape[1], dataset=dataset)
+    answers = {role: values.argmax(axis=1).astype(np.int32) for role, values in logits.items()}
+    save_predictions(Predictions(settings.evaluation.digests, labels, answers), outputs.predictions)
+    accuracy = {role: dataclasses.asdict(entry) for role, entry in judge_all(logits, labels).items()}
+    write_json(accuracy, outputs.accuracy)
+    save_disagreements(dataset.images, labels, logits["float"], logits["quantized"], outputs.disagreements)
+    return outputs
+
+
+def _count_images(say: Say, name: str, number: int, models: int) -> Callable[[int, int], None]:
+    return lambda done, total: say((number + done / total) / models, f"{name}: {done} of {total} images")
+
+
+def read_accuracy(path: Path) -> dict[str, Accuracy]:
+    """Read accuracy.json: the accuracy of each model, by role."""
+    return read_document(path, dict[str, Accuracy])
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """gate.json: the gate's verdict on the quantized models, with a reason for each limit that is not met."""
+
+    passed: bool
+    reasons: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class GateInputs(Models):
+    """The models, their answers and their accuracy; None: not evaluated."""
+
+    predictions: Path | None
+    accuracy: Path | None
+
+
+@dataclasses.dataclass(frozen=True)
+class GateSettings:
+    """[gate]."""
+
+    gate: Limits
+
+
+@dataclasses.dataclass(frozen=True)
+class GateOutputs:
+    """gate.json, a Verdict; None: not evaluated."""
+
+    verdict: Path | None
+
+
+def gate_settings(recipe: Recipe, outside: Outside) -> GateSettings:
+    """Return the settings of gate()."""
+    return GateSettings(recipe.gate)
+
+
+def gate(inputs: GateInputs, settings: GateSettings, outputs: GateOutputs, say: Say) -> GateOutputs:
+    """Compare the quantized models with the limits, and keep the verdict as a file: a FAIL must not cost the build."""
+    if inputs.predictions is None or inputs.accuracy is None or outputs.verdict is None:
+        return GateOutputs(None)
+    accuracy = read_accuracy(inputs.accuracy)
+    models = {
+        role: Held(sha256_file(path), path.stat().st_size, accuracy[role].sqnr_db)
+        for role, path in inputs.by_role.items()
+    }
+    checks = check_run(models, load_predictions(inputs.predictions), settings.gate)
+    reasons = tuple(f"{check.compared}: {check.reason}" for check in checks if check.reason)
+    write_json(dataclasses.asdict(Verdict(not reasons, reasons)), outputs.verdict)
+    return outputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """The machine that times are measured on, as settings: another one measures again."""
+
+    node: str
+    processor: str
+    cores: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchOutputs:
+    """latency.json, the output of `ghost-edge bench --json -`."""
+
+    latency: Path
+
+
+def this_machine(recipe: Recipe, outside: Outside) -> Machine:
+    """Return the machine that this process runs on."""
+    return Machine(platform.node(), platform.machine(), os.cpu_count())
+
+
+def bench(inputs: Models, settings: Machine, outputs: BenchOutputs, say: Say) -> BenchOutputs:
+    """Time each model by the command that measures on the board, in a process without TensorFlow."""
+    files = list(map(str, inputs.by_role.values()))
+    command = [sys.executable, "-m", "ghost_edge", "bench", *files, "--max-seconds", "2", "--json", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise DeviceError(f"an artifact does not run here: {reason}")
+    write_json(json.loads(done.stdout), outputs.latency)
+    return outputs
