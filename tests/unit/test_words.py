@@ -71,8 +71,6 @@ OWED = (
     "ghost_edge/host/accuracy/evaluate.py",
     "ghost_edge/host/accuracy/layers.py",
     "ghost_edge/host/accuracy/parity.py",
-    "ghost_edge/host/board/__init__.py",
-    "ghost_edge/host/board/ssh.py",
     "ghost_edge/host/calibration/__init__.py",
     "ghost_edge/host/calibration/histogram.py",
     "ghost_edge/host/calibration/observe.py",

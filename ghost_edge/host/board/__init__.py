@@ -1,1 +1,1 @@
-"""What a board is sent, and how it is reached."""
+"""Boards: the bundle that is sent to one, and the ways to reach it."""

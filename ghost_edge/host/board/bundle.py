@@ -1,4 +1,4 @@
-"""Everything a board without a network needs in one file: models, images, wheels, and the script that runs them."""
+"""A bundle: everything that a board without a network needs, in one file."""
 
 from __future__ import annotations
 
@@ -37,11 +37,12 @@ def make_bundle(
     pythons: Sequence[str] = ("3.11",),
     say: Callable[[str], None],
 ) -> Path:
-    """Pack a folder that convert made for a row of TARGETS, as <name>-<target>.tar.gz; same input, same bytes.
+    """Pack a folder that convert made, for a row of TARGETS, as <name>-<target>.tar.gz; same input, same bytes.
 
-    images: so many evaluation images of the recipe that made the folder (default: the embedded one). pythons: the
-    versions that the board may have. say() is told which models are left out, and why.
-    Raises ArtifactError (a file is damaged), RecipeError (another recipe), as download_wheels(), as sample_images().
+    images: number of evaluation images to pack. recipe: the one that made the folder (default: the embedded one).
+    pythons: versions that the board may have. say: gets a line for each model that is left out, with the reason.
+    Raises ArtifactError for a damaged file, RecipeError for another recipe, and as download_wheels() and
+    sample_images().
     """
     if recipe and not images:
         raise RecipeError("--recipe is for --images N; give both or none")
@@ -87,7 +88,7 @@ def _choose_models(manifest: Manifest, source: Path, row: Target, say: Callable[
 
 
 def _is_comparable(model: Model, packed: Mapping[str, Path]) -> bool:
-    """Sums of float kernels, and so float answers, are not the same on every machine."""
+    """Return True for the packed integer model: sums of float kernels are not equal on every machine."""
     quantized = model.role == "quantized" and model.artifact.file in packed
     return quantized and not model.output.dtype.startswith("float")
 
@@ -100,7 +101,7 @@ def _why_left_out(model: Model, source: Path, row: Target) -> str:
 
 
 def _pack(files: Mapping[str, bytes], folder: str, out: Path) -> None:
-    """A .tar.gz of a folder and its SHA256SUMS, without the dates, the owner and the order of a disk."""
+    """Write a .tar.gz of a folder and its SHA256SUMS, without dates, owners and the order of a disk."""
     sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items())]
     files = {**files, "SHA256SUMS": "".join(sums).encode()}
     with (

@@ -1,4 +1,4 @@
-"""Evaluation images for a board, with what the workstation's reference kernels answer to them."""
+"""Evaluation images for a board, with the outputs of the workstation's reference kernels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ghost_edge.host.recipe.schema import Recipe, require
 
 
 def sample_images(recipe: Recipe, places: Places, count: int, models: Sequence[Path]) -> EvaluationSet:
-    """`count` images at even distances in [evaluation], and these models' outputs; DataError where it has fewer."""
+    """Choose `count` images evenly from [evaluation], with the outputs of models; DataError where it has fewer."""
     options = require(recipe.evaluation, "evaluation", "--images")
     dataset = open_dataset(options, places)
     if count > len(dataset):

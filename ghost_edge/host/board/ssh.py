@@ -66,7 +66,7 @@ def bench_folder(
 
 
 class _Board(NamedTuple):
-    """The other end: the ssh command that reaches it, and the name that the user gave it."""
+    """A board: the ssh command that reaches it, and the name that the user gave it."""
 
     ssh: tuple[str, ...]
     host: str
@@ -75,7 +75,7 @@ class _Board(NamedTuple):
         return [*self.ssh, "--", self.host, f"exec sh -c {shlex.quote('cd && ' + script)}"]
 
     def ask(self, script: str, stdin: Any = subprocess.DEVNULL) -> str:
-        """What a script writes there; DeviceError with the last line of what it, or ssh, complains of."""
+        """Return what a script prints on the board; DeviceError with the last line of its or ssh's stderr."""
         with tempfile.TemporaryFile() as log:  # no pipe: the connection that stays for the next call holds it open
             pipe = subprocess.PIPE
             command = self.command(f"echo {_BEGIN} && {script}")
@@ -97,11 +97,12 @@ def bench_over_ssh(
     say: Say,
     stdout: IO[Any] | None = None,
 ) -> tuple[dict[str, Any], int]:
-    """Bench a bundle on the board; return run.sh's results.json and its exit code.
+    """Bench a bundle on the board; return results.json of its run.sh, and the exit code.
 
-    make(target, out=, pythons=): make_bundle() with the rest of its arguments. arguments go to bench there,
-    ssh_options to ssh, each with -o. keep: leave the bundle there. What the board prints goes to stdout (None: our
-    own) and our stderr. Raises DeviceError where ssh fails, the connection is lost or no results come, and as make().
+    make(target, out=, pythons=): make_bundle() with its other arguments. arguments: for bench on the board.
+    ssh_options: for ssh, each with -o. keep: leave the bundle on the board. stdout: where the board's output goes
+    (None: ours); its stderr goes to ours. Raises DeviceError where ssh fails, the connection is lost or no results
+    come, and as make().
     """
     if not shutil.which("ssh"):
         raise MissingPackageError("there is no ssh here; install OpenSSH's client (Debian: openssh-client)")
@@ -120,7 +121,7 @@ def bench_over_ssh(
 
 
 def _probe(board: _Board, say: Say) -> tuple[str, str]:
-    """Target and Python version of the board."""
+    """Return target and Python version of the board."""
     try:
         machine, python, device_tree = board.ask(_PROBE).splitlines()
         version, numpy = python.split()
@@ -172,7 +173,7 @@ def _run(
 
 
 def _beat(command: Sequence[str], stdout: IO[Any] | None) -> int:
-    """Run ssh with a sign of life every few seconds; whatever happens here closes its stdin, which ends it."""
+    """Run ssh and send it a byte every few seconds; any error here closes its stdin, which ends the run there."""
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stdout, bufsize=0) as process:
         assert process.stdin is not None
         while True:

@@ -1,4 +1,4 @@
-"""The wheels of a bundle: an interpreter from the package index, and this ghost-edge made from its own files."""
+"""Wheels of a bundle: an interpreter from the package index, and this ghost-edge, made from its own files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WHEEL = "Wheel-Version: 1.0\nGenerator: ghost-edge\nRoot-Is-Purelib: true\nTag:
 
 
 def download_wheels(target: Target, pythons: Sequence[str], folder: Path) -> None:
-    """Fetch the target's packages, and pip, for these Python versions, such as "3.11".
+    """Download the target's packages, and pip, for these Python versions, such as "3.11".
 
     Raises RecipeError for a version that has no wheels, MissingPackageError with pip's own last error.
     """
