@@ -1,4 +1,4 @@
-"""The ratios of ghost modules as an image, the same bytes for the same numbers."""
+"""Chart of the ratios of ghost modules, reproducible to the byte."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ghost_edge.core.files import write_bytes
 from ghost_edge.host.explore.ghost_modules import Ghost
 
 FORMATS = (".svg", ".png")
-_COLOURS = ("#0072b2", "#e69f00", "#009e73")  # Okabe and Ito's, told apart by colour-blind people too
+_COLOURS = ("#0072b2", "#e69f00", "#009e73")  # Okabe and Ito's, distinct for colour-blind people too
 _FIXED = {"svg.hashsalt": "ghost-edge", "svg.fonttype": "none"}  # ids of the SVG are random without a salt
 
 

@@ -1,11 +1,10 @@
-"""Ghost modules in a graph: what the paper promises of each, and what is counted."""
+"""Ghost modules in a graph: the savings by the paper's theory, by counting, and by measurement."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ghost_edge.core.files import write_bytes
-from ghost_edge.core.progress import Reporter
+from ghost_edge.core.progress import Progress, timed
 from ghost_edge.device.interleaved import TimeRatio, alternate, time_ratio
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import observe
@@ -33,9 +32,10 @@ _PASSED = (
 
 @dataclasses.dataclass(frozen=True)
 class GhostSizes:
-    """What decides the cost of a ghost module; in the paper's letters (arXiv 1911.11907, section 3.1):
+    """The numbers that decide the cost of a ghost module (arXiv 1911.11907, section 3.1).
 
-    input is h x w x c, filters n, ratio s, kernel k x k, cheap_kernel d x d; intrinsic is m = n / s, rounded up.
+    In the paper's letters: input h x w x c, filters n, ratio s, kernel k x k, cheap_kernel d x d; intrinsic is
+    m = n / s, rounded up.
     """
 
     input: tuple[int, int, int]
@@ -50,9 +50,10 @@ class GhostSizes:
 
 @dataclasses.dataclass(frozen=True)
 class Ghost:
-    """A ghost module by its CONCATENATION; ratios are those of the plain convolution it replaces to the module.
+    """A ghost module, found by its CONCATENATION; ratios: the plain convolution that it replaces over the module.
 
-    theory and approximation: see there. mac_ratio, parameter_ratio: counted in the graph, biases among the parameters.
+    theory, approximation: by theory() and approximation(). mac_ratio, parameter_ratio: counted in the graph, biases
+    among the parameters.
     """
 
     operation: int
@@ -66,22 +67,19 @@ class Ghost:
 
 
 def theory(sizes: GhostSizes) -> float:
-    """Speed-up r_s (equation 4) and compression r_c (equation 5) before their approximation.
-
-    h' and w' cancel out of equation 4, and what is left is equation 5: the two are one number.
-    """
+    """Return speed-up r_s (equation 4) and compression r_c (equation 5), which are one number: h' and w' cancel out."""
     n, s, c = sizes.filters, sizes.ratio, sizes.input[2]
     k_k, d_d = math.prod(sizes.kernel), math.prod(sizes.cheap_kernel)
     return n * c * k_k / (n / s * c * k_k + (s - 1) * n / s * d_d)
 
 
 def approximation(sizes: GhostSizes) -> float:
-    """s c / (s + c - 1): what equations 4 and 5 become for d = k."""
+    """Return s c / (s + c - 1), the approximation of equations 4 and 5 for d = k."""
     return sizes.ratio * sizes.input[2] / (sizes.ratio + sizes.input[2] - 1)
 
 
 def find_ghosts(graph: Model) -> tuple[Ghost, ...]:
-    """Every CONCATENATION of one convolution's output with depthwise convolutions of that output."""
+    """Find every CONCATENATION of a convolution's output with depthwise convolutions of that output."""
     makers = {tensor: operation for operation in graph.operations for tensor in operation.outputs}
     modules = [(index, _parts(graph, makers, concat)) for index, concat in enumerate(graph.operations)]
     return tuple(_ghost(graph, index, *parts) for index, parts in modules if parts is not None)
@@ -91,7 +89,7 @@ Makers = Mapping[int, Operation]
 
 
 def _parts(graph: Model, makers: Makers, concat: Operation) -> tuple[Operation, list[Operation]] | None:
-    """The convolution and the depthwise ones that a CONCATENATION joins; None where it joins anything else."""
+    """Return the convolution and the depthwise ones that a CONCATENATION joins; None where it joins others."""
     if concat.name != "CONCATENATION":
         return None
     sources = [_convolution(graph, makers, tensor) for tensor in concat.inputs]
@@ -109,7 +107,7 @@ def _parts(graph: Model, makers: Makers, concat: Operation) -> tuple[Operation, 
 
 
 def _convolution(graph: Model, makers: Makers, tensor: int) -> Operation | None:
-    """The convolution whose output this is, activations, padding and slices aside."""
+    """Return the convolution that makes a tensor, through activations, padding and slices; None where there is none."""
     while tensor in makers:
         operation = makers[tensor]
         if operation.name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
@@ -152,7 +150,7 @@ def _ghost(graph: Model, index: int, primary: Operation, cheap: Sequence[Operati
 
 
 def _sliced(graph: Model, tensor: int) -> int:
-    """The slice of a tensor's channels where nothing else reads it, else the tensor."""
+    """Return the slice of a tensor's channels where nothing else reads the tensor, else the tensor."""
     readers = [operation for operation in graph.operations if tensor in operation.inputs]
     if len(readers) == 1 and readers[0].name in ("SLICE", "STRIDED_SLICE"):
         piece = readers[0].outputs[0]
@@ -161,31 +159,28 @@ def _sliced(graph: Model, tensor: int) -> int:
     return tensor
 
 
-def measure_ghosts(ghosts: Sequence[Ghost], *, rounds: int, reporter: Reporter) -> tuple[Ghost, ...]:
-    """The same modules with `time`: the plain convolution's over the module's, both int8 on one thread.
+def measure_ghosts(ghosts: Sequence[Ghost], *, rounds: int, reporter: Progress) -> tuple[Ghost, ...]:
+    """Return the modules with `time`: latency of the plain convolution over that of the module, int8, one thread.
 
     Modules of equal sizes are measured once. Raises what alternate() raises.
     """
     import keras  # here: TensorFlow takes seconds, and inspect of a file needs none
 
-    reporter.started("measure")
-    started = time.perf_counter()
     measured: dict[GhostSizes, TimeRatio] = {}
     distinct = list(dict.fromkeys(ghost.sizes for ghost in ghosts))
-    with tempfile.TemporaryDirectory() as folder:
+    with timed(reporter, "measure") as say, tempfile.TemporaryDirectory() as folder:
         files = (Path(folder) / "plain.tflite", Path(folder) / "ghost.tflite")
         for number, sizes in enumerate(distinct, start=1):
             for file, build in zip(files, (plain_convolution, ghost_module), strict=True):
                 convert_int8(build(sizes), file)
             measured[sizes] = time_ratio(*alternate(files, rounds=rounds), rounds=rounds)
             keras.backend.clear_session()
-            reporter.progress("measure", number / len(distinct), f"{number} of {len(distinct)} kinds of module")
-    reporter.finished("measure", time.perf_counter() - started)
+            say(number / len(distinct), f"{number} of {len(distinct)} kinds of module")
     return tuple(dataclasses.replace(ghost, time=measured[ghost.sizes]) for ghost in ghosts)
 
 
 def plain_convolution(sizes: GhostSizes) -> keras.Model:
-    """One convolution from the module's input to all its filters."""
+    """Build one convolution from the module's input to all its filters."""
     import keras
 
     image = keras.Input(sizes.input, batch_size=1, name="image")
@@ -194,7 +189,7 @@ def plain_convolution(sizes: GhostSizes) -> keras.Model:
 
 
 def ghost_module(sizes: GhostSizes) -> keras.Model:
-    """The module: a convolution to the intrinsic maps, a depthwise one for the ghosts, both joined (equation 3)."""
+    """Build the module: a convolution to the intrinsic maps, a depthwise one for the ghosts, both joined (eq. 3)."""
     import keras
 
     image = keras.Input(sizes.input, batch_size=1, name="image")
@@ -206,7 +201,7 @@ def ghost_module(sizes: GhostSizes) -> keras.Model:
 
 
 def convert_int8(model: keras.Model, path: Path) -> None:
-    """Convert one input and one output as the chain does, with ranges from noise: for speed, never for accuracy."""
+    """Convert a model of one input and output to int8, with ranges from noise: for speed, never for accuracy."""
     import tensorflow as tf
 
     write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert(), path)

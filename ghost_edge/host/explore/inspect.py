@@ -1,4 +1,4 @@
-"""Everything that a model file, or a recipe's network, costs."""
+"""Cost of a model file, or of a recipe's network: parameters, operations, bytes, memory."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ _TOTALS = ("macs", "parameters", "weight_bytes", "output_bytes")
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """What a .tflite file costs.
+    """Cost of a .tflite file.
 
-    parameters: of the .tflite; trainable: of the Keras network it was made of here, float_bytes: of its float twin.
-    delegate: its share here; None where the interpreter refuses the file, and refusal says why.
+    trainable: parameters of the Keras network, float_bytes: size of the float .tflite; both only for a recipe.
+    delegate: its share on this machine; None where the interpreter refuses the file, and refusal gives the reason.
     """
 
     file: str
@@ -74,7 +74,7 @@ class Inspection:
 
 
 def inspect_model(path: Path, data: Path | None, reporter: Reporter) -> Inspection:
-    """Inspect a .tflite file, or a recipe's network, which is built and converted for that.
+    """Inspect a .tflite file, or a recipe's network, which is built and converted first.
 
     Raises ArtifactError for a file that is missing, damaged or of another kind, and what the chain raises.
     """
@@ -102,7 +102,7 @@ def inspect_model(path: Path, data: Path | None, reporter: Reporter) -> Inspecti
 
 
 def _inspect_recipe(path: Path, data: Path | None, reporter: Reporter) -> Inspection:
-    # here, so that a file is inspected without TensorFlow
+    # not at the top: a file is inspected without TensorFlow
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.explore.untrained import convert_for_cost
     from ghost_edge.host.networks.user_model import load_keras
@@ -121,7 +121,7 @@ def _inspect_recipe(path: Path, data: Path | None, reporter: Reporter) -> Inspec
 
 
 def summary(found: Inspection) -> list[str]:
-    """The totals, in lines that say what was counted."""
+    """Return the totals, each in a line."""
     share = found.delegate
     lines = [
         f"file: {found.file}, {found.size_bytes:,} bytes",
@@ -135,19 +135,19 @@ def summary(found: Inspection) -> list[str]:
         else f"delegate: share not known, {found.refusal}",
     ]
     if found.trainable is not None:
-        lines[0] += f"; its float twin {found.float_bytes:,}"
+        lines[0] += f"; the float .tflite {found.float_bytes:,}"
         lines[1] += f"; {found.trainable:,} trainable in Keras, with batch normalisation's"
     return lines
 
 
 def layer_rows(found: Inspection) -> list[dict[str, Any]]:
-    """A row of LAYERS for each operation, and one for the total."""
+    """Return a row of LAYERS for each operation, and one for the total."""
     total = {"index": "total", "operation": "", "shape": "", "dtype": "", **found.totals}
     return [*map(dataclasses.asdict, found.layers), total]
 
 
 def ghost_rows(found: Inspection) -> list[dict[str, Any]]:
-    """A row of GHOSTS for each module: what the plain convolution costs, divided by what the module costs."""
+    """Return a row of GHOSTS for each module: cost of the plain convolution over cost of the module."""
     return [
         {
             **dataclasses.asdict(ghost),

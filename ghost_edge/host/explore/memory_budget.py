@@ -1,16 +1,17 @@
-"""GhostNets that fit into a microcontroller, found from sizes alone."""
+"""Search for GhostNets that fit into a microcontroller's memory, by their sizes alone."""
 
 from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import write_bytes
+from ghost_edge.core.progress import Say
 from ghost_edge.host.explore.untrained import convert_untrained
 from ghost_edge.host.networks.options import TABLE_7
 from ghost_edge.host.recipe.toml import as_toml
@@ -20,18 +21,18 @@ from ghost_edge.host.tflite_micro.arena import plan_arena
 
 WIDTHS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.3)
 SIZES = (48, 64, 80, 96, 112, 128, 160, 192, 224)
-_CONVERTED = 96  # pixels: at 32 a MEAN of one pixel would be taken out, and missed at other sizes
+_CONVERTED = 96  # pixels: at 32 the converter removes a MEAN of one pixel, which other sizes need
 _HEAD = 1280  # channels at width 1; below, it shrinks too: unscaled it would be most of a small network
 Row = tuple[float, ...]
 
 
 def _first_of_each(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Those that change the number of channels or the size."""
+    """Return the rows that change the number of channels or the size."""
     before = (None, *rows)
     return tuple(row for old, row in zip(before, rows) if old is None or row[2] != old[2] or row[4] == 2)
 
 
-# by what they are called; each is a stage table of the paper's network
+# name: a stage table, made of the paper's
 TABLES: dict[str, tuple[Row, ...]] = {
     "table 7": TABLE_7,
     "one block a stage": _first_of_each(TABLE_7),
@@ -52,7 +53,7 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """Of its recipe."""
+        """Name of its recipe."""
         return f"ghostnet_{self.table.replace(' ', '_')}_w{round(self.width * 100):03}_s{self.size}"
 
     def recipe(self, classes: int, channels: int) -> str:
@@ -75,10 +76,8 @@ class Candidate:
         )
 
 
-def search(
-    *, arena: int, flash: int, classes: int, channels: int, say: Callable[[float, str], None]
-) -> tuple[Candidate, ...]:
-    """The networks within both budgets, in bytes, that no other betters in all of size, flash and arena.
+def search(*, arena: int, flash: int, classes: int, channels: int, say: Say) -> tuple[Candidate, ...]:
+    """Find the networks within both budgets, in bytes, that no other beats in MACs, flash and arena together.
 
     The one with most multiply-accumulates comes first: of what fits, it is likely the most accurate when trained.
     Raises RecipeError where none fits. say: a share of the work and a few words.
@@ -100,13 +99,13 @@ def search(
 
 
 def write_recipes(candidates: Sequence[Candidate], classes: int, channels: int, folder: Path) -> None:
-    """A recipe for each."""
+    """Write a recipe for each candidate."""
     for each in candidates:
         write_bytes(each.recipe(classes, channels).encode(), folder / f"{each.name}.toml")
 
 
 def _convert(table: str, width: float, classes: int, channels: int) -> Iterator[Candidate]:
-    """One network at every size: it is converted once, and LiteRT says the shapes of the others."""
+    """Convert a network once, and yield it at every size by the shapes that LiteRT computes."""
     with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
         network = _network(table, width, _CONVERTED, classes, channels)
         tflite = convert_untrained(network, Path(scratch)).int8_tflite
@@ -119,7 +118,7 @@ def _convert(table: str, width: float, classes: int, channels: int) -> Iterator[
 
 
 def resized(graph: Model, tflite: Path, shape: tuple[int, ...]) -> Model:
-    """The graph of the file as it is with an input of another shape."""
+    """Return the graph of the file with an input of another shape."""
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # XNNPACK takes no other shape
     interpreter = Interpreter(str(tflite), num_threads=1, experimental_op_resolver_type=plain)
     interpreter.resize_tensor_input(graph.inputs[0], shape, strict=False)
@@ -130,7 +129,7 @@ def resized(graph: Model, tflite: Path, shape: tuple[int, ...]) -> Model:
 
 
 def _network(table: str, width: float, size: int, classes: int, channels: int) -> dict[str, object]:
-    """A [network] table."""
+    """Return a [network] table."""
     return {
         "kind": "ghostnet",
         "input_size": size,
@@ -144,7 +143,7 @@ def _network(table: str, width: float, size: int, classes: int, channels: int) -
 
 
 def _undominated(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Without those that another equals or betters in everything (Pareto)."""
+    """Drop candidates that another equals or beats in everything (Pareto)."""
 
     def is_better(one: Candidate, other: Candidate) -> bool:
         gains = (one.macs - other.macs, other.flash - one.flash, other.arena - one.arena)

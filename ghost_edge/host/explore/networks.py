@@ -1,8 +1,7 @@
-"""The light networks people choose between, side by side on this machine."""
+"""Comparison of light networks: cost and latency, side by side on this machine."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 from ghost_edge.core.errors import ConversionError, DataError, DeviceError, RecipeError
 from ghost_edge.core.latency import LatencyStats, doubts
 from ghost_edge.core.options import pick
-from ghost_edge.core.progress import Reporter
+from ghost_edge.core.progress import Progress, timed
 from ghost_edge.core.tables import Column
 from ghost_edge.device.interleaved import alternate
 from ghost_edge.device.isolate import run_isolated
@@ -26,7 +25,7 @@ PUBLISHED_SIZE = 224  # pixels; every top-1 below was published for it
 
 
 class Rival(NamedTuple):
-    """A [network] table, and the top-1 on ImageNet (fraction) that was published for it."""
+    """A [network] table and its published top-1 on ImageNet (fraction)."""
 
     network: Mapping[str, Any]
     top1: float
@@ -65,42 +64,44 @@ COLUMNS = (
 
 
 def compare_networks(
-    names: Sequence[str], folder: Path, *, size: int, rounds: int, threads: int, reporter: Reporter
+    names: Sequence[str], folder: Path, *, size: int, rounds: int, threads: int, reporter: Progress
 ) -> list[dict[str, Any]]:
-    """Convert RIVALS of these names for images of `size` pixels into the folder, then time all their files in turn.
+    """Convert the named RIVALS for images of `size` pixels into the folder, then time all their files in turn.
 
-    A row of COLUMNS each, with the source, and samples and doubts by "float" and "int8". What could not be had is None,
-    and result says why. Raises RecipeError for an unknown name, ConversionError where no network was converted.
+    Returns a row of COLUMNS for each, with the source, and samples and doubts by "float" and "int8". A missing figure
+    is None, and result gives the reason. Raises RecipeError for an unknown name, ConversionError where no network was
+    converted.
     """
     rivals = {name: pick(RIVALS, name, kind="network") for name in names}
     sources = list(dict.fromkeys(rival.source for rival in rivals.values()))
     rows, files = [], list[Path]()
     for name, rival in rivals.items():
-        reporter.started(name)
-        started = time.perf_counter()
         row: dict[str, Any] = {**dict.fromkeys(column.key for column in COLUMNS), "name": name, "samples_ns": {}}
         if size == PUBLISHED_SIZE:
             row.update(top1=rival.top1, source=rival.source, footnote=f"[{sources.index(rival.source) + 1}]")
-        try:
-            made = convert_untrained({**rival.network, "input_size": size}, folder / f"{name}_{size}", name=name)
-            row.update(read_costs(made))
-            files += made
-        except (ConversionError, DataError, DeviceError, RecipeError) as error:  # a row that says so, not the end
-            row["result"] = f"failed: {error}"
+        with timed(reporter, name):
+            try:
+                made = convert_untrained({**rival.network, "input_size": size}, folder / f"{name}_{size}", name=name)
+                row.update(read_costs(made))
+                files += made
+            except (
+                ConversionError,
+                DataError,
+                DeviceError,
+                RecipeError,
+            ) as error:  # say so and go on
+                row["result"] = f"failed: {error}"
         rows.append(row)
-        reporter.finished(name, time.perf_counter() - started)
     if not files:
         raise ConversionError(f"no network was converted; the first, {rows[0]['name']}, {rows[0]['result']}")
-    reporter.started("timing")
-    started = time.perf_counter()
     timeout_s = 300 + 2.0 * rounds * len(files)  # only against a hang: a turn is a few runs of milliseconds
-    stats = iter(alternate(files, rounds=rounds, threads=threads, timeout_s=timeout_s))
-    reporter.finished("timing", time.perf_counter() - started)
+    with timed(reporter, "timing"):
+        stats = iter(alternate(files, rounds=rounds, threads=threads, timeout_s=timeout_s))
     return [row if row["int8_bytes"] is None else {**row, **_times(next(stats), next(stats))} for row in rows]
 
 
 def read_costs(made: Untrained) -> dict[str, Any]:
-    """Everything but the time; parameters are those of the float .tflite, batch normalisation folded.
+    """Return every figure but the latency; parameters are those of the float .tflite, batch normalisation folded.
 
     Raises ConversionError where the int8 file is not int8 throughout, DeviceError where the interpreter refuses one.
     """
@@ -130,7 +131,7 @@ def _times(float_stats: LatencyStats, int8_stats: LatencyStats) -> dict[str, Any
 
 
 def footnotes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line a source, or why there is none; then each doubt about the timings, with the files it is about."""
+    """Return a line for each source, or the reason for none; then each doubt about the timings, with its files."""
     lines = list(dict.fromkeys(f"{row['footnote']} {row['source']}" for row in rows if row["footnote"]))
     if not lines:
         lines = [f"top-1 is left out: it was published for {PUBLISHED_SIZE} x {PUBLISHED_SIZE} pixels"]

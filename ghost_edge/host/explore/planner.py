@@ -1,4 +1,4 @@
-"""Which segments of a network shall leave int8: the least time for each amount of noise."""
+"""Choice of the segments of a network that leave int8: least latency for each amount of noise."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ghost_edge.host.quantization.mixed import Span
 from ghost_edge.host.tflite.graph import Model
 
 Floats = NDArray[np.float64]
-Plan = tuple[bool, ...]  # for each segment, whether it leaves int8
+Plan = tuple[bool, ...]  # True for each segment that leaves int8
 
 
 def segments(graph: Model) -> tuple[Span, ...]:
-    """First and last operation of each part between two activations through which everything passes.
+    """Return first and last operation of each part between two activations through which everything passes.
 
     Only there a change of precision costs one operation; a bottleneck with its shortcut is never cut.
     """
@@ -32,9 +32,9 @@ def segments(graph: Model) -> tuple[Span, ...]:
 
 
 def fit_times(plans: Sequence[Plan], times: Sequence[float]) -> tuple[Floats, Floats]:
-    """What leaving int8 costs each segment, [segments], and a change of precision at each cut, [segments - 1].
+    """Fit the cost of leaving int8 for each segment, [segments], and of each change of precision, [segments - 1].
 
-    times: of files made by the plans, in units of the int8 file's. Least squares.
+    times: latencies of files made by the plans, in units of the int8 file's. Least squares.
     """
     rows = [[*plan, *(left != right for left, right in itertools.pairwise(plan))] for plan in plans]
     found = np.linalg.lstsq(np.asarray(rows, np.float64), np.asarray(times) - 1, rcond=None)[0]
@@ -42,10 +42,10 @@ def fit_times(plans: Sequence[Plan], times: Sequence[float]) -> tuple[Floats, Fl
 
 
 def cheapest_plans(noise: Floats, extra: Floats, changes: Floats) -> tuple[Plan, ...]:
-    """The plans that no other beats in both time and noise, by a price on noise from none to any: cheapest first.
+    """Return the plans that no other beats in both latency and noise, cheapest first, by a price on noise.
 
-    noise: power that each segment adds in int8, [segments]; extra, changes: as fit_times() says. Noise of segments
-    adds up while it is small. Plans between two on the convex hull are left out (Lagrange relaxation).
+    noise: power that each segment adds in int8, [segments]; extra, changes: by fit_times(). Noise of segments adds
+    up while it is small. Plans between two on the convex hull are left out (Lagrange relaxation).
     """
     scale = max(float(np.abs(extra).sum()), 1e-9) / max(float(noise.sum()), 1e-30)
     prices = (0.0, *np.geomspace(1e-4, 1e4, 400) * scale)
@@ -53,7 +53,7 @@ def cheapest_plans(noise: Floats, extra: Floats, changes: Floats) -> tuple[Plan,
 
 
 def _cheapest(stay: Floats, leave: Floats, changes: Floats) -> Plan:
-    """Viterbi's path through the segments, each of which stays in int8 or leaves it."""
+    """Find the cheapest plan by Viterbi's algorithm: each segment stays in int8 or leaves it."""
     costs = [float(stay[0]), float(leave[0])]
     paths: list[Plan] = [(False,), (True,)]
     for number in range(1, len(stay)):
@@ -67,7 +67,7 @@ def _cheapest(stay: Floats, leave: Floats, changes: Floats) -> Plan:
 
 
 def spans(plan: Plan, parts: Sequence[Span]) -> tuple[Span, ...]:
-    """Neighbouring segments that leave int8, joined."""
+    """Join neighbouring segments that leave int8 into spans of operations."""
     joined = []
     for leaves, group in itertools.groupby(zip(plan, parts), key=lambda pair: pair[0]):
         members = [part for _, part in group]

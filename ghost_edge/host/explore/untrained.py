@@ -1,4 +1,4 @@
-"""A network converted for its size and speed alone: random weights, ranges from noise."""
+"""Conversion of a network for its size and speed alone: random weights, ranges from noise."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _CONVERT = tuple(stage for stage in STAGES if stage.name in ("build", "float", "
 
 
 class Untrained(NamedTuple):
-    """Two files of the same network."""
+    """Float and int8 files of one network."""
 
     float_tflite: Path
     int8_tflite: Path
 
 
 def convert_untrained(network: Mapping[str, Any], folder: Path, *, name: str = "untrained") -> Untrained:
-    """Convert a [network] table, with input_size and (default 3) input_channels, into the folder by the usual chain.
+    """Convert a [network] table, with input_size and (default 3) input_channels, into the folder by run_chain().
 
     Raises what the chain raises, RecipeError for a wrong table among it.
     """
@@ -42,7 +42,7 @@ def convert_untrained(network: Mapping[str, Any], folder: Path, *, name: str = "
 
 
 def convert_for_cost(recipe: Recipe, places: Places, folder: Path, reporter: Reporter) -> Untrained:
-    """Convert a recipe's network without its weights and images: they change no cost, and may not be there yet."""
+    """Convert a recipe's network without its weights and images: they change no cost, and may still be missing."""
     network: NetworkTable = require(recipe.network, "network", "inspect")
     weights = "" if NETWORKS[network.kind].source else RANDOM
     noise = Synthetic(count=8, size=network.options.input_size, channels=network.options.input_channels)

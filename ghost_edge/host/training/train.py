@@ -50,11 +50,10 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
         check_labels(dataset.labels, classes=classes, dataset=dataset)
     batches = Batches(stack(train_set, recipe.preprocess), train_set.labels, recipe, classes=classes)
     images = normalise(stack(evaluation, recipe.preprocess), recipe.preprocess)
-    _compile(model, options, steps=len(batches))
     checkpoint = weights.with_suffix(".checkpoint")
     _claim(checkpoint, weights, {"network": network, "training": options, "seed": recipe.seed})
     report = Report(batches, options.epochs, (images, evaluation.labels), say)
-    seconds = _fit(model, batches, options.epochs, checkpoint, report)
+    seconds = _fit(model, batches, options, checkpoint, report)
     save_weights(model, weights)
     model_card = ModelCard(
         name=recipe.name,
@@ -88,12 +87,13 @@ def _with_epochs(recipe: Recipe, epochs: int | None) -> tuple[Recipe, Training]:
     return dataclasses.replace(recipe, training=options), options
 
 
-def _fit(model: keras.Model, batches: Batches, epochs: int, checkpoint: Path, report: Report) -> int:
+def _fit(model: keras.Model, batches: Batches, options: Training, checkpoint: Path, report: Report) -> int:
     """Fit the network, with a checkpoint after each epoch, and return the seconds that it took."""
+    _compile(model, options, steps=len(batches))
     started_ns = time.perf_counter_ns()
     model.fit(
         batches,
-        epochs=epochs,
+        epochs=options.epochs,
         verbose=0,
         shuffle=False,  # the batches are shuffled by epoch and seed; a second shuffle would differ after a resume
         callbacks=[report, keras.callbacks.BackupAndRestore(checkpoint, delete_checkpoint=False)],
