@@ -26,13 +26,13 @@ from ghost_edge.host.tflite_micro.options import Micro
 Row = tuple[str, str, str, str]  # key, type, default, what it is
 PAGE = Path(__file__).parent / "reference" / "recipe.md"
 _HEAD = """\
-# The recipe: every key
+# Every key of a recipe
 
-Made by `python docs/recipe_reference.py` from the program's own tables; a test compares the two.
+Made by `python docs/recipe_reference.py` from the dataclasses of the program; a test compares the two.
 
-A recipe is one TOML file. `ghost-edge init` writes a first one. A key that is unknown, missing or of another type is
-named, with the nearest known one, and the exit code is 2. A key without a default is needed. Paths are looked up in the
-recipe's folder, then in `--data`, then in `GHOST_EDGE_DATA`.
+A recipe is one TOML file, and `ghost-edge init` writes a first one. If a key is unknown, missing or of another type,
+the message names it and the nearest known key, and the exit code is 2. A key whose default is "needed" must be there.
+Paths are looked up in the recipe's folder, then in `--data`, then in `GHOST_EDGE_DATA`.
 """
 _WORDS = {int: "whole number", float: "number", str: "text", bool: "true, false"}
 _CHOICES = {
@@ -47,61 +47,61 @@ _CHOICES = {
 _PLAIN = {
     "input_size": "side of a square image, or its [height, width], in pixels; `size` of [preprocess] is the same",
     "input_channels": '3, or 1 where `channels` of [preprocess] is "GRAY"',
-    "classes": "how many the network answers",
-    "width": "multiplier of the channels of all layers; more is slower and more accurate",
+    "classes": "number of classes",
+    "width": "multiplier of the channels of all layers; a larger one is slower and more accurate",
     "ShuffleNetV2.width": "0.5, 1.0, 1.5 or 2.0",
-    "ratio": "of a ghost module: all its channels to those of its plain convolution",
-    "stem_channels": "of the first convolution",
-    "stem_stride": "of the first convolution; 1 keeps the pixels of a small image",
-    "head_channels": "of the layer before the classifier",
-    "dropout": "before the classifier, in training alone; a fraction",
-    "kernel": "of a ghost module's plain convolution, in pixels",
-    "cheap_kernel": "of a ghost module's depthwise convolution, in pixels",
-    "mean": "what is subtracted, by channel or one for all",
-    "std": "what is divided by, by channel or one for all",
-    "layout": "of the model's input",
-    "epochs": "so often every image is seen",
-    "batch_size": "images a step",
-    "weight_decay": "of AdamW",
-    "warmup_epochs": "while the learning rate rises",
-    "label_smoothing": "share of the label that is spread over all classes",
+    "ratio": "in a ghost module: all channels divided by those of the plain convolution",
+    "stem_channels": "channels of the first convolution",
+    "stem_stride": "stride of the first convolution; 1 keeps the pixels of a small image",
+    "head_channels": "channels of the layer before the classifier",
+    "dropout": "dropout before the classifier, in training only; a fraction",
+    "kernel": "size of the plain convolution in a ghost module, in pixels",
+    "cheap_kernel": "size of the depthwise convolution in a ghost module, in pixels",
+    "mean": "subtracted from each channel; one number, or one for each channel",
+    "std": "divides each channel; one number, or one for each channel",
+    "layout": "layout of the model's input",
+    "epochs": "number of passes over all images",
+    "batch_size": "images in each training step",
+    "weight_decay": "weight decay of AdamW",
+    "warmup_epochs": "epochs in which the learning rate rises",
+    "label_smoothing": "share of the label that training spreads over all classes",
     "Training.flip": "mirror half of the images; false where left and right differ",
-    "samples": "how many of the images, chosen by the recipe's seed",
-    "ranges": "how the range of a tensor is chosen from what it held",
+    "samples": "number of images, chosen with the recipe's seed",
+    "ranges": "how an activation range is chosen from the observed values",
     "Evaluation.label_offset": "added to labels where a model has a background class 0",
     "Mixed.float32": "spans that stay in float32, as [[first, last], ...]",
     "int16": "spans with int16 activations, as [[first, last], ...]",
-    "opset": "version of ONNX's operations",
+    "opset": "version of the ONNX operation set",
     "max_drop": "largest drop of top-1 against the float model, as a fraction: 0.005 is half a point",
-    "min_agreement": "least share of answers equal to the float model's",
-    "Limits.min_sqnr_db": "least SQNR of the logits against the float model, in dB",
+    "min_agreement": "smallest share of answers equal to the float model's",
+    "Limits.min_sqnr_db": "smallest SQNR of the logits against the float model, in dB",
     "Limits.max_size_bytes": "largest quantized file",
     "max_loss": "against a baseline: largest loss of top-1 or agreement beyond chance, as a fraction",
     "max_sqnr_loss_db": "against a baseline: largest loss of SQNR, in dB",
     "max_size_ratio": "against a baseline: largest ratio of bytes, now / then",
-    "max_latency_ratio": "against a baseline: largest ratio of median times, now / then",
+    "max_latency_ratio": "against a baseline: largest ratio of median latencies, now / then",
     "path": "the file or folder",
     "split": 'which part of it, such as "test"',
-    "sha256": "of the file; another one is refused",
-    "class_names": "in the order of the labels",
-    "Folder.labels": "the file that lists images and classes, where there is one",
-    "Arrays.images": "key of the images",
-    "Arrays.labels": "key of the labels",
-    "Int8.correct_bias": "add the mean error of rounded weights to the biases",
-    "Mixed.correct_bias": "add the mean error of rounded weights to the biases",
-    "count": "how many images",
+    "sha256": "SHA-256 of the file; other bytes are refused",
+    "class_names": "names of the classes, in the order of the labels",
+    "Folder.labels": "a file that lists images and classes, if there is one",
+    "Arrays.images": "key of the images in the file",
+    "Arrays.labels": "key of the labels in the file",
+    "Int8.correct_bias": "shift the biases by the mean error of the rounded weights",
+    "Mixed.correct_bias": "shift the biases by the mean error of the rounded weights",
+    "count": "number of images",
     "Synthetic.size": "side of a square image, or its [height, width], in pixels",
     "Synthetic.channels": "1 or 3",
-    "Synthetic.classes": "labels go from 0 to this, in turn",
-    "Synthetic.seed": "another seed, other images",
+    "Synthetic.classes": "number of classes; labels go through them in turn",
+    "Synthetic.seed": "seed of the images",
 }
 
 
 def page() -> str:
-    """The whole page."""
-    network = _kinds("[network]", "the architecture, and the weights to load into it", NETWORKS, _weights())
+    """Return the whole page."""
+    network = _kinds("[network]", "The network and its weights", NETWORKS, _weights())
     parts = [_HEAD, _top(), network, _table("[preprocess]", f"The model's {_lower(_first(Preprocess))}", Preprocess)]
-    data = "`path` and its like belong to the `kind` of source, see [Images](#images)."
+    data = "`path` and similar keys depend on the `kind` of source: see [Images](#images)."
     for name, cls in (("training", Training), ("calibration", Calibration), ("evaluation", Evaluation)):
         of_data = (_kind(DATASETS), *_rows(DataTable, "kind", "source"))
         parts.append(_table(f"[{name}]", f"{_first(cls)} {data}", cls, of_data))
@@ -110,22 +110,22 @@ def page() -> str:
     parts.append(
         _kinds(
             "[quantization]",
-            "How numbers become integers; int8 without the table",
+            "The quantization scheme; int8 if the table is missing",
             QUANTIZERS,
         )
     )
     exporters = {**{kind: row.options for kind, row in EXPORTERS.items()}, "micro": Micro}
-    told = "one table for each file beside the `.tflite`; without any, all ONNX files that can be made"
+    told = "One table for each file beside the `.tflite`; without any table, every ONNX file that the model allows"
     parts.append(_kinds("[[export]]", told, exporters))
-    parts.append(_table("[gate]", "beyond these limits `convert` and `gate` end with exit code 7.", Limits))
+    parts.append(_table("[gate]", "`convert` and `gate` end with exit code 7 if a limit is not kept.", Limits))
     return "\n".join(parts)
 
 
 def _top() -> str:
     rows = [
-        ("name", "text", "the file's name", "of the files that `convert` makes: letters, digits, - and _"),
-        ("seed", "whole number", "0", "of first weights, of batches, of the choice of calibration images"),
-        ("target", _or(TARGETS), "none", "refuse what that board cannot run, exit code 6"),
+        ("name", "text", "the file's name", "first part of the output file names: letters, digits, - and _"),
+        ("seed", "whole number", "0", "seed of initial weights, batches and the choice of calibration images"),
+        ("target", _or(TARGETS), "none", "refuse what that board cannot run (exit code 6)"),
         ("task", _or(TASKS), '`"classification"`', "what an answer is, and how answers are scored and compared"),
     ]
     return f"## Above the first table\n\n{_markdown(rows)}"
@@ -134,12 +134,12 @@ def _top() -> str:
 def _weights() -> Iterable[Row]:
     return (
         ("weights", "text", '`""`', 'a checkpoint, or "random" to measure speed alone; `ghost-edge train` writes one'),
-        ("weights_sha256", "text", '`""`', "of that file; another one is refused"),
+        ("weights_sha256", "text", '`""`', "SHA-256 of that file; other bytes are refused"),
     )
 
 
 def _kinds(header: str, told: str, table: Mapping[str, Any], common: Iterable[Row] = ()) -> str:
-    """A table of a recipe whose other keys depend on its kind; kinds with the same options are told together."""
+    """Return the part for a table whose keys depend on its kind; kinds with the same options share a part."""
     rows = [_kind(table), *common]
     parts = [f"## {header}\n\n{_sentence(told)}\n\n{_markdown(rows)}"]
     groups: dict[type, list[str]] = {}
@@ -167,7 +167,7 @@ def _table(header: str, told: str, cls: type, before: Iterable[Row] = ()) -> str
 
 
 def _kind(table: Mapping[str, Any]) -> Row:
-    return "kind", _or(table), "needed", "which of these; the other keys follow from it"
+    return "kind", _or(table), "needed", "one of these; the other keys depend on it"
 
 
 def _rows(cls: type, *without: str) -> Iterator[Row]:
@@ -180,7 +180,7 @@ def _rows(cls: type, *without: str) -> Iterator[Row]:
 
 
 def _explained(cls: type) -> dict[str, str]:
-    """What the docstrings of a dataclass and its parents say of their keys, in the form "key: text" or "a, b: text"."""
+    """Return the text of each key in the docstrings of a dataclass and its parents: "key: text" or "a, b: text"."""
     told: dict[str, str] = {}
     for each in reversed(cls.__mro__):
         if dataclasses.is_dataclass(each):
@@ -201,7 +201,7 @@ def _keys_of(text: str, names: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _first(cls: type) -> str:
-    """The first sentence of the docstring, without the table that it names."""
+    """Return the first sentence of the docstring, without the table that it names."""
     text = " ".join(inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].split())
     names = "|".join(field.name for field in dataclasses.fields(cls)) or "$^"
     text = re.split(rf"(?:; | )(?:{names}): ", text)[0]
@@ -251,7 +251,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
 
 
 def _markdown(rows: Iterable[Row]) -> str:
-    lines = ["| key | type | default | what it is |", "|---|---|---|---|"]
+    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
     lines += [f"| `{key}` | {kind} | {default} | {told} |" for key, kind, default, told in rows]
     return "\n".join(lines) + "\n"
 
