@@ -1,4 +1,4 @@
-"""ghost-edge doctor: what is wrong with a recipe's images and [preprocess], or with what is installed here."""
+"""The command `ghost-edge doctor`."""
 
 from __future__ import annotations
 
@@ -17,37 +17,25 @@ from ghost_edge.device.environment import COLUMNS, check_installation
 
 @click.command()
 @recipe_argument
-@click.option("--out", type=PATH, help="Folder for what it makes.  [default: out/<name>]")
-@click.option("--env", is_flag=True, help="Check the installation instead; exit 5 when something in it does not do.")
+@click.option("--out", type=PATH, help="Folder for the float model and findings.  [default: out/<name>]")
+@click.option("--env", is_flag=True, help="Check the installation instead; exit 5 when a package does not fit.")
 @data_option
 def doctor(recipe: Optional[Path], out: Optional[Path], env: bool, data: Optional[Path]) -> None:
-    """Examine the calibration images of RECIPE and what its float model says of them; exit 3 when they are unfit."""
+    """Check the calibration images of RECIPE, also with its float model if it is trained; exit 3 if they are unfit."""
     if env:
         if recipe or out or data:
             raise RecipeError("--env looks at what is installed and takes no recipe, --out or --data; leave them out")
         _check_installation()
         return
-    from ghost_edge.host.chain.outside import Outside
-    from ghost_edge.host.chain.run import run_chain
-    from ghost_edge.host.chain.stages import STAGES
-    from ghost_edge.host.datasets.health import health, read_findings, refuse_fatal
-    from ghost_edge.host.datasets.places import places_for
+    from ghost_edge.host.chain.convert import check_images, check_images_untrained, open_job
     from ghost_edge.host.recipe.network import is_trained
-    from ghost_edge.host.recipe.output import layout
-    from ghost_edge.host.recipe.schema import load_recipe
-    from ghost_edge.host.recipe.shipped import default_recipe
 
-    loaded = load_recipe(recipe or default_recipe())
-    places, folder = places_for(loaded.path.parent, data), out or Path("out") / loaded.name
-    if is_trained(loaded, places):
-        names = [stage.name for stage in STAGES]
-        with open_progress(folder / "tools.log") as progress:
-            run_chain(loaded, places, folder, progress, stages=STAGES[: names.index("doctor") + 1])
-        findings = read_findings(folder / layout(loaded).doctor)
+    job = open_job(recipe, out, data)
+    if is_trained(job.recipe, job.places):
+        with open_progress(job.log) as progress:
+            findings = check_images(job, progress)
     else:
-        outside = Outside(loaded, places)
-        findings = health(outside.calibration, outside.evaluation, None, loaded.preprocess)
-        refuse_fatal(findings)
+        findings = check_images_untrained(job)
         click.echo("not trained yet: what the float model says of the images is looked at once it is")
     for finding in findings:
         click.echo(f"warning: {finding.sentence}")

@@ -58,7 +58,7 @@ def test_convert_writes_a_kit_of_evaluation_images(
     out = Path(shutil.copytree(converted, tmp_path / "out"))
     run = ghost_edge("convert", tmp_path / "ghostnet_mnist.toml", "--out", out)
     assert run.returncode == 0, run.stderr
-    assert f"kit for TFLite Micro, proved here: {out / 'ghostnet_mnist_micro'}/" in run.stdout
+    assert f"kit for TFLite Micro, verified here: {out / 'ghostnet_mnist_micro'}/" in run.stdout
     assert (out / "ghostnet_mnist_int8.onnx").is_file()
     assert "2u /* images of [evaluation] */" in (out / "ghostnet_mnist_micro" / "ghostnet_mnist_golden.h").read_text()
     run = ghost_edge("micro", "--verify", out / "ghostnet_mnist_micro")

@@ -94,7 +94,7 @@ def test_without_a_target_it_says_what_each_layer_loses(quantize: Command) -> No
     run = quantize()
     assert run.returncode == 0, run.stderr
     title, names, *rows = run.stdout.splitlines()
-    assert title == "layers in which most noise enters, as a share of the signal's power (all: layers.json)"
+    assert title == "layers that add most noise, as a share of the signal's power (all: layers.json)"
     assert names.split() == ["op", "operation", "layer", "noise", "SQNR", "dB", "own", "dB", "bits", "why"]
     assert len(rows) == 10
 
