@@ -54,7 +54,7 @@ def mended(folder: Path, plain: dict[Any, dict[str, Any]]) -> dict[Any, dict[str
     ("operation", "cause"),
     [
         (DEPTHWISE, r"channel 5 is \d{3}x as wide as the median channel"),  # built 200 times the others
-        (CHEAP, r"concatenated under one scale with conv2d_1_?\w*, which is \d+x as wide"),
+        (CHEAP, r"sharing a scale with conv2d_1_?\w*, which is \d+x as wide"),
         (INPUT, r"outliers reach \d+x as far as 99.8 % of the values"),
     ],
     ids=["wide channel", "ghost halves", "outlier"],
@@ -74,7 +74,7 @@ def test_only_what_the_diseases_reach_is_named(plain: dict[Any, dict[str, Any]])
 @pytest.mark.parametrize("operation", [DEPTHWISE, CHEAP])
 def test_what_equalization_mended_is_told(mended: dict[Any, dict[str, Any]], operation: int) -> None:
     (healed,) = mended[operation]["healed"]
-    before, after = (float(part.split("x")[0].split()[-1]) for part in (healed, healed.split("evened out to ")[1]))
+    before, after = (float(part.split("x")[0].split()[-1]) for part in (healed, healed.split("equalized to ")[1]))
     assert after < before / 10
 
 

@@ -17,8 +17,8 @@ from onnx import numpy_helper
 from operations import AROUND, COMMON, SHAPE, convert, tensor
 
 from ghost_edge.core.errors import ConversionError, RecipeError
-from ghost_edge.host.onnx.builder import in_twin
-from ghost_edge.host.onnx.compare import compare_ops, first_apart
+from ghost_edge.host.onnx.builder import as_inner
+from ghost_edge.host.onnx.compare import compare_ops, find_apart
 from ghost_edge.host.onnx.int8 import OnnxInt8, to_onnx
 from ghost_edge.host.onnx.operations import OPS
 from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
@@ -103,7 +103,7 @@ def test_an_operation_gives_what_tflite_gives(name: str, tmp_path: Path) -> None
     path = convert(FUNCTIONS[name], tmp_path / "op.tflite")
     assert name.split(",")[0].split()[0] in {op.name for op in read_model(path).operations}
     distances = compare_ops(read_model(path), to_onnx(read_model(path)), noise(path))
-    assert first_apart(distances, least_equal=BAR) is None
+    assert find_apart(distances, least_equal=BAR) is None
 
 
 def replaced(path: Path, old: str, new: str, options: Any, more: Sequence[int] = ()) -> Path:
@@ -134,7 +134,7 @@ def test_an_operation_that_others_write_gives_what_tflite_gives(
 ) -> None:
     path = replaced(convert(FUNCTIONS[function], tmp_path / "op.tflite"), old, new, options, more)
     assert new in {op.name for op in read_model(path).operations}
-    assert first_apart(compare_ops(read_model(path), to_onnx(read_model(path)), noise(path)), least_equal=BAR) is None
+    assert find_apart(compare_ops(read_model(path), to_onnx(read_model(path)), noise(path)), least_equal=BAR) is None
 
 
 @pytest.mark.slow
@@ -150,11 +150,12 @@ def test_an_activation_that_the_range_does_not_hold_is_a_limit_behind_the_intege
     content = to_onnx(read_model(path))
     kinds = {node.op_type for node in optimized(content, tmp_path)}
     assert {"QLinearConv", "Clip"} <= kinds
-    assert first_apart(compare_ops(read_model(path), content, noise(path)), least_equal=BAR) is None
+    assert find_apart(compare_ops(read_model(path), content, noise(path)), least_equal=BAR) is None
 
 
-def test_every_operation_of_the_table_is_listed_in_the_readme(repository: Path) -> None:
-    listed = re.search(r"These operations have a twin:\s([A-Z0-9_,\s]+)\.", (repository / "README.md").read_text())
+def test_every_operation_of_the_table_is_listed_in_the_docs(repository: Path) -> None:
+    text = (repository / "docs" / "how-to" / "onnx.md").read_text()
+    listed = re.search(r"Which operations can be exported\s([A-Z0-9_,\s]+)\.", text)
     assert listed is not None
     assert listed[1].replace("\n", " ").split(", ") == list(OPS)
 
@@ -176,7 +177,7 @@ def test_the_ends_have_the_dtype_and_shape_of_the_tflites(dtype: str, tmp_path: 
         assert end.name == source.tensors[index].name
         assert tuple(each.dim_value for each in end.type.tensor_type.shape.dim) == source.tensors[index].shape
         assert end.type.tensor_type.elem_type == onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    assert first_apart(compare_ops(read_model(path), content, noise(path)), least_equal=BAR) is None
+    assert find_apart(compare_ops(read_model(path), content, noise(path)), least_equal=BAR) is None
 
 
 @pytest.mark.slow
@@ -196,7 +197,7 @@ def test_a_float_file_is_refused(converted: Path) -> None:
 
 @pytest.mark.parametrize("opset", [16, 22])
 def test_an_opset_that_is_not_written_is_refused(opset: int) -> None:
-    with pytest.raises(RecipeError, match=rf"opset is {opset}; the int8 twin is written in 17 to 21"):
+    with pytest.raises(RecipeError, match=rf"opset is {opset}; an int8 ONNX model is written in 17 to 21"):
         OnnxInt8(opset=opset)
 
 
@@ -205,7 +206,7 @@ def test_an_opset_that_is_not_written_is_refused(opset: int) -> None:
 def test_every_opset_is_the_same_network(opset: int, int8: Path) -> None:
     content = to_onnx(read_model(int8), OnnxInt8(opset=opset))
     assert onnx.load_from_string(content).opset_import[0].version == opset
-    assert first_apart(compare_ops(read_model(int8), content, noise(int8, 3)), least_equal=BAR) is None
+    assert find_apart(compare_ops(read_model(int8), content, noise(int8, 3)), least_equal=BAR) is None
 
 
 @pytest.mark.slow
@@ -249,7 +250,7 @@ def test_onnx_runtime_computes_it_in_integers(model: onnx.ModelProto, tmp_path: 
 
 def test_a_signed_value_is_the_unsigned_one_128_further() -> None:
     stored = np.arange(-128, 128).astype(np.int8)
-    np.testing.assert_array_equal(in_twin(stored), np.arange(256).astype(np.uint8))
+    np.testing.assert_array_equal(as_inner(stored), np.arange(256).astype(np.uint8))
 
 
 @pytest.mark.slow

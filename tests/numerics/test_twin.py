@@ -18,7 +18,7 @@ from ghost_edge.core.tensor import quantize
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.chain.outside import choose_images
 from ghost_edge.host.datasets.places import places_for
-from ghost_edge.host.onnx.compare import OpDistance, compare_ops, first_apart
+from ghost_edge.host.onnx.compare import OpDistance, compare_ops, find_apart
 from ghost_edge.host.onnx.int8 import to_onnx
 from ghost_edge.host.recipe.schema import load_recipe
 from ghost_edge.host.tflite.graph import Tensor, read_model
@@ -61,7 +61,7 @@ def int8(converted: Path) -> Path:
 @pytest.mark.slow
 def test_the_embedded_model_is_equal_op_by_op(int8: Path, images: list[NDArray[np.int8]]) -> None:
     distances = compare_ops(read_model(int8), to_onnx(read_model(int8)), images)
-    assert first_apart(distances, least_equal=BAR) is None
+    assert find_apart(distances, least_equal=BAR) is None
     assert [each.index for each in distances] == sorted(each.index for each in distances)
 
 
@@ -73,7 +73,7 @@ def test_the_cifar10_model_is_equal_op_by_op(converted_cifar10: Path, repository
     (spec,) = open_model(model).inputs
     images = choose_images(recipe, places_for(path.parent, data_folder)).images[:200]
     inputs = (quantize(prepare(image, recipe.preprocess), spec) for image in images)
-    assert first_apart(compare_ops(read_model(model), to_onnx(read_model(model)), inputs), least_equal=BAR) is None
+    assert find_apart(compare_ops(read_model(model), to_onnx(read_model(model)), inputs), least_equal=BAR) is None
 
 
 @pytest.mark.data
@@ -81,7 +81,7 @@ def test_the_cifar10_model_is_equal_op_by_op(converted_cifar10: Path, repository
 def test_a_file_that_others_made_is_equal_op_by_op(name: str, data_folder: Path) -> None:
     model = data_folder / "models" / f"{name}.tflite"
     distances = compare_ops(read_model(model), to_onnx(read_model(model)), photographs(data_folder, model, 30))
-    assert first_apart(distances, least_equal=BAR) is None
+    assert find_apart(distances, least_equal=BAR) is None
 
 
 def with_constant(content: bytes, name: str, change: Callable[[NDArray], NDArray]) -> bytes:
@@ -118,10 +118,10 @@ def test_broken_weights_are_named_at_their_layer(
     name = f"{weights.index}{suffix}" if suffix else weights.name
     broken = with_constant(to_onnx(read_model(int8)), name, change)
     distances = compare_ops(read_model(int8), broken, images[:10])
-    apart = first_apart(distances)
+    apart = find_apart(distances)
     assert apart is not None
     assert (apart.index, apart.operation, apart.name) == (CONVOLUTION, "CONV_2D", made.name)
-    assert sum(first_apart([each]) is not None for each in distances) == 1  # and no other
+    assert sum(find_apart([each]) is not None for each in distances) == 1  # and no other
 
 
 @pytest.mark.slow
@@ -135,7 +135,7 @@ def test_a_broken_tensor_is_named_where_it_is_made(
 ) -> None:
     _, made = convolution(int8)
     broken = with_constant(to_onnx(read_model(int8)), f"{made.index}{suffix}", change)
-    apart = first_apart(compare_ops(read_model(int8), broken, images[:10]))
+    apart = find_apart(compare_ops(read_model(int8), broken, images[:10]))
     assert apart is not None
     assert (apart.index, apart.name) == (CONVOLUTION, made.name)
 
@@ -145,7 +145,7 @@ def test_an_input_that_is_turned_wrong_is_named(int8: Path, images: list[NDArray
     model = onnx.load_from_string(to_onnx(read_model(int8)))
     (first,) = (node for node in model.graph.node if node.input[0] == model.graph.input[0].name)
     first.attribute[0].ints[:] = (0, 3, 2, 1)  # height and width swapped
-    apart = first_apart(compare_ops(read_model(int8), model.SerializeToString(), images[:2]))
+    apart = find_apart(compare_ops(read_model(int8), model.SerializeToString(), images[:2]))
     assert apart is not None
     assert (apart.index, apart.operation) == (-1, "INPUT")
 
@@ -180,15 +180,15 @@ def test_the_first_of_two_that_are_apart_is_named() -> None:
         OpDistance(number, "ADD", "", lsb, equal, 10**6)
         for number, lsb, equal in ((0, 1, 0.99), (1, 1, 0.98), (2, 2, 1.0))
     ]
-    assert first_apart(distances, least_equal=BAR) == distances[1]
-    assert first_apart(distances, least_equal=0.5) == distances[2]
-    assert first_apart(distances, least_equal=0.5, limit_lsb=2) is None
+    assert find_apart(distances, least_equal=BAR) == distances[1]
+    assert find_apart(distances, least_equal=0.5) == distances[2]
+    assert find_apart(distances, least_equal=0.5, limit_lsb=2) is None
 
 
 def test_a_share_that_is_not_a_number_is_apart() -> None:
-    assert first_apart([OpDistance(0, "ADD", "", 0, float("nan"), 10**6)]) is not None
+    assert find_apart([OpDistance(0, "ADD", "", 0, float("nan"), 10**6)]) is not None
 
 
 def test_one_value_of_a_handful_is_chance_and_of_many_it_is_not() -> None:
-    assert first_apart([OpDistance(0, "ADD", "", 1, 0.93, 30)]) is None
-    assert first_apart([OpDistance(0, "ADD", "", 1, 0.93, 3000)]) is not None
+    assert find_apart([OpDistance(0, "ADD", "", 1, 0.93, 30)]) is None
+    assert find_apart([OpDistance(0, "ADD", "", 1, 0.93, 3000)]) is not None

@@ -65,7 +65,7 @@ def test_channels_that_the_float_file_never_uses_are_not_dead_by_rounding() -> N
 def test_a_wide_partner_is_named() -> None:
     wide = 30 * FULL
     assert causes(NORMAL, wide, wide=wide) == (
-        "concatenated under one scale with wide, which is 30x as wide: 4.9 of 8 bits wasted",  # log2(30)
+        "sharing a scale with wide, which is 30x as wide: 4.9 of 8 bits wasted",  # log2(30)
     )
 
 
@@ -107,7 +107,7 @@ def test_what_equalization_mended_is_told() -> None:
     before, after = (200.0, "channel 5 is 200x as wide as the median channel"), (3.0, "")
     none = (1.0, "")
     assert find_healed((before, none), (after, none)) == (
-        "channel 5 is 200x as wide as the median channel in the float file, evened out to 3x",
+        "channel 5 is 200x as wide as the median channel in the float file, equalized to 3x",
     )
 
 

@@ -1,4 +1,4 @@
-"""What each layer of a quantized file loses against the float file that it was made of."""
+"""Measure the quantization error of each layer against the float model, and find its causes."""
 
 from __future__ import annotations
 
@@ -50,12 +50,13 @@ Channels = Mapping[str, NDArray[np.float32]]  # [2, C] by tensor name
 
 @dataclasses.dataclass(frozen=True)
 class LayerLoss:
-    """What was lost up to one operation's output; None: nothing, or a float tensor.
+    """Quantization error of one operation's output.
 
-    index: in the quantized file, None for the input. sqnr_db: of the tensor or of its median channel, the lower one;
-    own_db: the same of rounding the float values to this tensor's scale and nothing else. noise: what enters here, as
-    a share of the signal's power. bits: that all but 0.2 % of the values need. clipped: a share. low, high: the real
-    numbers that its integers reach.
+    index: of the operation in the quantized model, None for the input. sqnr_db: SQNR of the tensor or of its median
+    channel, the lower one; None without error. own_db: SQNR of rounding the float values to the tensor's scale and
+    nothing else; None for a float tensor. noise: power of the error that enters here, as a share of the signal's. bits:
+    that all but 0.2 % of the values need. clipped: share of the values. low, high: the real numbers that the tensor's
+    integers reach. causes: of lost bits. healed: wide channels and partners that equalization narrowed.
     """
 
     index: Optional[int]
@@ -78,9 +79,9 @@ def measure(source: Model, quantized: Model, images: Sequence[Image], preprocess
     The quantized model runs on reference kernels: its loss is the file's, not that of a kernel.
     """
     stored, given = open_interpreter(quantized, "reference"), quantized.tensors[quantized.inputs[0]]
-    twins = {each.name: each for each in quantized.tensors}
+    both = {each.name: each for each in quantized.tensors}
     if given.spec.holds_bytes:
-        del twins[given.name]  # pixels, where the float file's input has them normalised
+        del both[given.name]  # pixels, where the float file's input has them normalised
 
     def inputs() -> Iterator[NDArray[np.float32]]:
         for image in images:
@@ -90,14 +91,17 @@ def measure(source: Model, quantized: Model, images: Sequence[Image], preprocess
 
     parts: dict[str, list[Seen]] = {}
     for name, values in activations(source, inputs()):
-        if name in twins:
-            now = compare(values, stored.get_tensor(twins[name].index), twins[name].spec)
+        if name in both:
+            now = compare(values, stored.get_tensor(both[name].index), both[name].spec)
             parts.setdefault(name, []).append(now)
     return {name: _merge(each) for name, each in parts.items()}
 
 
 def compare(values: NDArray[np.float32], stored: NDArray[Any], spec: TensorSpec) -> Seen:
-    """Float values [..., C] against those that a file holds as spec; of a large tensor every n-th position counts."""
+    """Compare float values [..., C] with the stored ones, which spec describes.
+
+    Of a large tensor every n-th position counts.
+    """
     every = -(-values.size // _SAMPLE)
     values, stored = (each.reshape(-1, each.shape[-1] if each.shape else 1)[::every] for each in (values, stored))
     rounding, error = (dequantize(each, spec) - values for each in (quantize(values, spec), stored))
@@ -108,7 +112,7 @@ def compare(values: NDArray[np.float32], stored: NDArray[Any], spec: TensorSpec)
 def examine(
     source: Model, quantized: Model, seen: Mapping[str, Seen], observed: Observed, before: Channels
 ) -> tuple[LayerLoss, ...]:
-    """A row for the input and each operation of the quantized file, in the order in which they run.
+    """Return a row for the input and each operation of the quantized model, in the order in which they run.
 
     observed: of the source. before: lowest and highest value by channel in the file that was equalized, if one was.
     """
@@ -161,7 +165,7 @@ def _merge(parts: Sequence[Seen]) -> Seen:
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """Of one tensor by channel, float64 [C]: the largest |value|, and sums of squares over all positions.
+    """Sums over all positions of one tensor by channel, float64 [C]; peak: the largest |value|, else squares.
 
     signal: of the values; rounding: of rounding them to spec, the stored tensor; error: of all that was lost.
     """
@@ -174,16 +178,19 @@ class Seen:
 
 
 def noise_share(signal: Floats, error: Floats) -> float:
-    """Power of the error over that of the signal: of the tensor or of its median channel, whichever is worse.
+    """Return the power of the error over that of the signal, of the tensor or its median channel, the larger one.
 
-    One wide channel hides in the sum what all others lost; channels that are always zero do not count.
+    In a sum over the tensor one wide channel hides the error of the others. Channels that are always zero are left out.
     """
     live = signal > 0
     return float(max(error.sum() / signal.sum(), np.median(error[live] / signal[live]))) if live.any() else 0.0
 
 
 def use_of_range(held: Histogram, spec: TensorSpec) -> tuple[float, float, float]:
-    """Bits that all but 0.2 % of the values need, share of values clipped, and reach of all over that of those."""
+    """Return the bits that all but 0.2 % of the values need, the share of clipped values, and a ratio.
+
+    The ratio is the reach of all values over that of those 99.8 %.
+    """
     limits, width, total = np.iinfo(spec.dtype), 2.0**held.exponent, held.counts.sum()
     low, high = ((float(limit) - spec.zero_point) * spec.scale for limit in (limits.min, limits.max))
     edges = np.arange(-HALF, HALF) * width
@@ -195,20 +202,20 @@ def use_of_range(held: Histogram, spec: TensorSpec) -> tuple[float, float, float
 
 
 def widest_channel(peak: Floats) -> Found:
-    """How many times as wide as the median channel the widest one is; channels that are always zero do not count."""
+    """Return the width of the widest channel over that of the median channel, without channels that are always zero."""
     ratio = float(peak.max() / np.median(peak[peak > 0])) if peak.any() else 1.0
     return ratio, f"channel {peak.argmax()} is {ratio:.0f}x as wide as the median channel"
 
 
 def widest_partner(name: str, reach: Mapping[str, float]) -> Found:
-    """How many times as wide the widest of all tensors is that share one scale with this one; reach: of all of them."""
+    """Return the width of the widest tensor that shares the scale of this one over its own; reach: width by name."""
     partner = max(reach, key=lambda other: reach[other])
     ratio = reach[partner] / reach[name] if reach[name] > 0 else 1.0
-    return ratio, f"concatenated under one scale with {label(partner)}, which is {ratio:.0f}x as wide"
+    return ratio, f"sharing a scale with {label(partner)}, which is {ratio:.0f}x as wide"
 
 
 def find_causes(seen: Seen, held: Histogram, channel: Found, partner: Found) -> tuple[str, ...]:
-    """What wastes the range of a tensor stored in integers; where it rounds well in spite of it, nothing."""
+    """Return the causes that waste the range of an integer tensor; none where its values still round well."""
     _, clipped, ratio = use_of_range(held, seen.spec)
     outlier = ratio, f"outliers reach {ratio:.0f}x as far as 99.8 % of the values"
     harmful, bits = noise_share(seen.signal, seen.rounding) > _HARM, np.iinfo(seen.spec.dtype).bits
@@ -228,22 +235,22 @@ def find_causes(seen: Seen, held: Histogram, channel: Found, partner: Found) -> 
 
 
 def find_healed(before: tuple[Found, Found], after: tuple[Found, Found]) -> tuple[str, ...]:
-    """Channel and partner that were too wide in the float file, where equalization has at least halved that."""
+    """Return channel and partner that were too wide in the float file and that equalization at least halved."""
     return tuple(
-        f"{words} in the float file, evened out to {now:.0f}x"
+        f"{words} in the float file, equalized to {now:.0f}x"
         for (times, words), (now, _), limit in zip(before, after, (_CHANNEL, _PARTNER))
         if times >= limit and now <= times / 2
     )
 
 
 def label(name: str) -> str:
-    """The layer in the name of a tensor: the second of model/layer/operation."""
+    """Return the layer in the name of a tensor: the second of model/layer/operation."""
     parts = name.split(";")[0].split("/")
     return parts[1] if len(parts) > 2 else parts[0]
 
 
 def read_layers(path: Path) -> list[LayerLoss]:
-    """What run() wrote; ArtifactError where it is missing, damaged, or of another version."""
+    """Read layers.json; ArtifactError where it is missing, damaged, or of another version."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         return [from_table(LayerLoss, row, "a layer") for row in rows]

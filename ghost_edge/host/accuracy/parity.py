@@ -23,7 +23,7 @@ from ghost_edge.device.evaluate import RunOptions, predict, stored_input
 from ghost_edge.device.runtimes.onnx import PRECISE
 from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
 from ghost_edge.host.onnx import add_card
-from ghost_edge.host.onnx.compare import LEAST_EQUAL, LIMIT_LSB, OpDistance, compare_ops, first_apart
+from ghost_edge.host.onnx.compare import LEAST_EQUAL, LIMIT_LSB, OpDistance, compare_ops, find_apart
 from ghost_edge.host.onnx.int8 import OnnxInt8, to_onnx
 from ghost_edge.host.tflite.graph import read_model
 
@@ -131,7 +131,7 @@ def check_parity(parity: Parity, files: Mapping[str, Path]) -> None:
 
 def check_operations(operations: Sequence[OpDistance], twin: str, own: str, what_to_do: str) -> None:
     """Raise ConversionError naming the first operation of the twin that is further away than rounding explains."""
-    apart = first_apart(operations)
+    apart = find_apart(operations)
     if apart is not None:
         raise ConversionError(
             f"{twin} parts from {own} at operation {apart.index}, {apart.operation} {apart.name}: on equal bytes "

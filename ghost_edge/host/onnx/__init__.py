@@ -1,4 +1,4 @@
-"""Formats beside .tflite: one row each."""
+"""ONNX files made of a .tflite: one row for each exporter."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ghost_edge.host.tflite.graph import Model
 
 
 class Exporter(NamedTuple):
-    """The schema of an [[export]] table, the function that makes the file's bytes, the end of its name.
+    """A row of EXPORTERS: the schema of an [[export]] table, the function that makes the bytes, the end of the name.
 
-    source: the .tflite that it is made of, "float" or "quantized".
+    source: the .tflite that the file is made of, "float" or "quantized".
     """
 
     options: type[Any]
@@ -31,7 +31,7 @@ EXPORTERS: dict[str, Exporter] = {
 
 
 def add_card(content: bytes, text: str) -> bytes:
-    """An .onnx with an entry in its metadata_props."""
+    """Return an .onnx with the text as an entry in its metadata_props."""
     import onnx  # here, because a recipe without exports should not wait for it
 
     model = onnx.load_from_string(content)

@@ -1,4 +1,4 @@
-"""Whether each operation of an ONNX twin gives what the .tflite's gives from the same bytes."""
+"""Compare an int8 ONNX model with its .tflite op by op on identical inputs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.device.runtimes.model import one_line
 from ghost_edge.device.runtimes.onnx import PRECISE, refusals
-from ghost_edge.host.onnx.builder import in_twin, tensor_names, twin_names
+from ghost_edge.host.onnx.builder import as_inner, inner_names, tensor_names
 from ghost_edge.host.tflite.activations import open_interpreter
 from ghost_edge.host.tflite.graph import Model
 
 # what rounding explains: the exporter leaves no more than 1 % of the values to the second rounding of TFLite's products
-# (onnx_products), if they are spread evenly; random inputs are not, and some more are seen
+# (products.py), if they are spread evenly; with random inputs, which are not, some more differ
 LIMIT_LSB, LEAST_EQUAL = 1, 0.985
 _MADE = ":made"
 Values = dict[str, NDArray[Any]]
@@ -29,10 +29,11 @@ Values = dict[str, NDArray[Any]]
 
 @dataclasses.dataclass(frozen=True)
 class OpDistance:
-    """How far an operation of the twin is from the .tflite's when both are given the same bytes.
+    """Difference between an operation of the int8 ONNX model and the .tflite's on identical inputs.
 
-    index, operation, name: as in the .tflite, with what it makes; INPUT (-1) and OUTPUT (their number) are the twin's
-    conversions at its ends. max_lsb: in steps of the output's scale. equal: share of the values of all images.
+    index, operation, name: as in the .tflite; name: of the output. INPUT (index -1) and OUTPUT (index: the number of
+    operations) are conversions at the ends of the ONNX graph. max_lsb: largest difference in LSB of the output. equal:
+    share of equal values over all images.
     """
 
     index: int
@@ -43,36 +44,36 @@ class OpDistance:
     values: int
 
 
-def first_apart(
+def find_apart(
     distances: Sequence[OpDistance], *, limit_lsb: int = LIMIT_LSB, least_equal: float = LEAST_EQUAL
 ) -> Optional[OpDistance]:
-    """The first operation that is further away than rounding and the chance of few values explain, or None."""
+    """Return the first operation that differs more than rounding and the chance of few values explain, or None."""
     return next((d for d in distances if d.max_lsb > limit_lsb or not d.equal >= _least(least_equal, d.values)), None)
 
 
 def _least(share: float, values: int) -> float:
-    """Three standard deviations below a share, so that one value of a handful is no finding."""
+    """Return three standard deviations below a share, so that one value of a handful is no finding."""
     return share - 3 * math.sqrt(share * (1 - share) / values)
 
 
 def compare_ops(graph: Model, onnx_content: bytes, inputs: Iterable[NDArray[Any]]) -> list[OpDistance]:
-    """Run each operation of both files on the same bytes, those that TFLite's reference kernels make of the inputs.
+    """Run each operation of both files on identical inputs, which TFLite's reference kernels compute, and compare.
 
-    onnx_content: of onnx_int8.export(), or of a file with its tensor names. inputs: of the .tflite's shape and dtype,
-    one array an image. Returns the operations in the order of the graph; one that the twin does within another (a PAD
-    in front of a convolution) is left out. Raises ArtifactError where the files do not fit, DataError without inputs.
+    onnx_content: from to_onnx(), or a file with its tensor names. inputs: in the .tflite's shape and dtype, one array
+    for each image. Returns the operations in the order of the graph, without those that the ONNX graph computes inside
+    another (a PAD before a convolution). Raises ArtifactError where the files do not fit, DataError without inputs.
     """
     interpreter = open_interpreter(graph, "reference")
     session = _open_cut(onnx_content, graph)
     made = [output.name.removesuffix(_MADE) for output in session.get_outputs()]
-    steps = _steps(graph)
+    sizes = _lsb_sizes(graph)
     lsb: dict[str, list[NDArray[np.float64]]] = {name: [] for name in made}
     for values in inputs:
         interpreter.set_tensor(graph.inputs[0], values)
         interpreter.invoke()
         expected = _expected(graph, interpreter)
         for name, found in zip(made, _run(session, expected), strict=True):
-            apart = np.abs(found.astype(np.float64) - expected[name]) / steps.get(name, 1.0)
+            apart = np.abs(found.astype(np.float64) - expected[name]) / sizes.get(name, 1.0)
             lsb[name].append(np.array([np.rint(apart).max(initial=0), np.sum(apart < 0.5), apart.size]))
     if not all(lsb.values()):
         raise DataError(f"{graph.name} cannot be compared without inputs; give one array at least")
@@ -80,7 +81,7 @@ def compare_ops(graph: Model, onnx_content: bytes, inputs: Iterable[NDArray[Any]
 
 
 def _distance(index: int, operation: str, name: str, measured: NDArray[np.float64]) -> OpDistance:
-    """measured: [images, 3], the largest difference, how many values are equal, and of how many."""
+    """Sum up one operation; measured: [images, 3], largest difference, number of equal values, number of values."""
     equal, values = measured[:, 1].sum(), measured[:, 2].sum()
     return OpDistance(index, operation, name, int(measured[:, 0].max()), float(equal / values), int(values))
 
@@ -94,36 +95,36 @@ def _run(session: Any, values: Values) -> list[NDArray[Any]]:
 
 
 def _rows(graph: Model) -> Iterator[tuple[int, str, str]]:
-    """Index, operation and name of what it makes in the twin, in the order of the graph."""
-    ends, inner = tensor_names(graph), twin_names(graph)
+    """Yield index, operation and output name inside the ONNX graph, in the order of the graph."""
+    ends, inner = tensor_names(graph), inner_names(graph)
     yield from ((-1, "INPUT", inner[index]) for index in graph.inputs)
     for number, op in enumerate(graph.operations):
         yield from ((number, op.name, inner[index]) for index in op.outputs)
     yield from ((len(graph.operations), "OUTPUT", ends[index]) for index in graph.outputs)
 
 
-def _steps(graph: Model) -> dict[str, float]:
+def _lsb_sizes(graph: Model) -> dict[str, float]:
     """Return the size of one LSB of each float output; in integers it is one."""
-    ends, inner, steps = tensor_names(graph), twin_names(graph), dict[str, float]()
+    ends, inner, sizes = tensor_names(graph), inner_names(graph), dict[str, float]()
     for op in graph.operations:
         if op.name == "DEQUANTIZE":
-            steps[ends[op.outputs[0]]] = steps[inner[op.outputs[0]]] = graph.tensors[op.inputs[0]].spec.scale
-    return steps
+            sizes[ends[op.outputs[0]]] = sizes[inner[op.outputs[0]]] = graph.tensors[op.inputs[0]].spec.scale
+    return sizes
 
 
 def _expected(graph: Model, interpreter: Interpreter) -> Values:
-    """Every activation by its names in the twin."""
-    ends, inner = tensor_names(graph), twin_names(graph)
+    """Return every activation by its names in the ONNX graph."""
+    ends, inner = tensor_names(graph), inner_names(graph)
     values: Values = {}
     for index in {*graph.inputs, *(index for op in graph.operations for index in op.outputs)}:
         stored = interpreter.get_tensor(index)
         values[ends[index]] = stored
-        values[inner[index]] = np.ascontiguousarray(in_twin(stored))
+        values[inner[index]] = np.ascontiguousarray(as_inner(stored))
     return values
 
 
 def _open_cut(content: bytes, graph: Model) -> Any:
-    """A session of the twin cut at every tensor: what an operation makes is an output, what it takes an input."""
+    """Open the ONNX graph cut at every tensor: each operation's inputs and outputs are the session's."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
@@ -138,7 +139,7 @@ def _open_cut(content: bytes, graph: Model) -> Any:
 def _cut(model: onnx.ModelProto, graph: Model) -> onnx.ModelProto:
     values = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
     known = {each.name: each for each in (*values.input, *values.value_info, *values.output)}
-    names = {*tensor_names(graph), *twin_names(graph)} & {*known}
+    names = {*tensor_names(graph), *inner_names(graph)} & {*known}
     ends = tensor_names(graph)
     missing = [ends[index] for index in (*graph.inputs, *graph.outputs) if ends[index] not in names]
     if missing:

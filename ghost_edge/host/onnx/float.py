@@ -1,4 +1,4 @@
-"""Float ONNX from the float .tflite, by tf2onnx."""
+"""Write a float .tflite as ONNX, by tf2onnx."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _mend_tf2onnx() -> None:
 
 
 def _keep_bias(context: Any, node: Any, **options: Any) -> None:
-    """FULLY_CONNECTED whose input is not a matrix: tf2onnx 1.17 loses the bias there, so flatten it first."""
+    """Flatten the input of a FULLY_CONNECTED that is not a matrix: tf2onnx 1.17 loses the bias there."""
     from tf2onnx.tflite_handlers.tfl_math import TflFullyConnectedOp
 
     if context.get_rank(node.input[0]) != 2 and not node.get_attr_value("keep_num_dims"):

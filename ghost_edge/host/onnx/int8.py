@@ -1,4 +1,4 @@
-"""Quantized ONNX from a pure-integer .tflite: its own scales, in the form that ONNX Runtime computes in integers."""
+"""Write an integer .tflite as QDQ ONNX with the same scales, in the form that ONNX Runtime computes in integers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class OnnxInt8:
 
     def __post_init__(self) -> None:
         if not 17 <= self.opset <= 21:
-            raise RecipeError(f"[[export]] opset is {self.opset}; the int8 twin is written in 17 to 21")
+            raise RecipeError(f"[[export]] opset is {self.opset}; an int8 ONNX model is written in 17 to 21")
 
 
 def to_onnx(model: Model, options: OnnxInt8 = OnnxInt8()) -> bytes:
@@ -32,7 +32,7 @@ def to_onnx(model: Model, options: OnnxInt8 = OnnxInt8()) -> bytes:
 
     Activations are uint8 (an int8 one with its zero point + 128), weights and biases the .tflite's bytes, all scales
     its own. A 4-D tensor is NCHW but at the ends of the graph. Raises ArtifactError where the file is damaged,
-    ConversionError where an operation or a dtype has no twin.
+    ConversionError where an operation or a dtype cannot be written.
     """
     draft = Draft(model)
     for index in draft.graph.inputs:
@@ -49,7 +49,9 @@ def to_onnx(model: Model, options: OnnxInt8 = OnnxInt8()) -> bytes:
 def _check(draft: Draft, op: Operation) -> None:
     """Raise ConversionError unless the operation is known and its activations are quantized."""
     if op.name not in OPS:
-        raise draft.refusal(op, f"is none of the {len(OPS)} operations with a twin, which the README lists")
+        raise draft.refusal(
+            op, f"is none of the {len(OPS)} operations that an int8 ONNX model can hold; docs/how-to/onnx.md lists them"
+        )
     may_be_float = {*draft.graph.inputs, *draft.graph.outputs} if op.name in ("QUANTIZE", "DEQUANTIZE") else set()
     for index in (*op.inputs, *op.outputs):
         tensor = draft.graph.tensors[index]

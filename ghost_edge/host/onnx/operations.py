@@ -1,4 +1,4 @@
-"""From each TFLite operation to the ONNX nodes that compute it."""
+"""Write each TFLite operation as the ONNX nodes that compute the same integers; one row an operation in OPS."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _elementwise(kind: str) -> Writer:
 
 
 def _aligned(draft: Draft, op: Operation) -> list[str]:
-    """The inputs, of the rank of the output: ONNX aligns shapes at their ends, and there the twin has other axes."""
+    """Return the inputs in the rank of the output: ONNX aligns shapes at their ends, where NCHW has other axes."""
     rank = len(draft.shape(op.outputs[0]))
     shapes = [(1,) * (rank - len(draft.shape(index))) + draft.shape(index) for index in op.inputs]
     return list(map(draft.real, op.inputs, shapes))
@@ -57,7 +57,7 @@ def _mul(draft: Draft, op: Operation) -> None:
 
 
 def _leaky_relu(draft: Draft, op: Operation) -> None:
-    """Its two halves have a multiplier each; that of the negative one is small."""
+    """Write LEAKY_RELU, whose halves have a multiplier each; that of the negative half is small."""
     source, made, alpha = op.inputs[0], op.outputs[0], np.float32(op.options.alpha)
     distance = rounding_distance(draft, op, alpha * draft.scale(source)[0] / draft.scale(made)[0])
     real, name = draft.real(source), draft.names[made]
@@ -77,7 +77,7 @@ def _softmax(draft: Draft, op: Operation) -> None:
 
 
 def _requantize(draft: Draft, op: Operation) -> None:
-    """The same real values in another scale, or without one; or an activation that is an operation of its own."""
+    """Write QUANTIZE, DEQUANTIZE, or an activation that is an operation of its own."""
     places = {"DequantizeLinear": op.inputs[0], "QuantizeLinear": op.outputs[0]}
     stored = {kind: index for kind, index in places.items() if draft.graph.tensors[index].dtype != "float32"}
     steps: list[Step] = [(kind, draft.parameters(index), {}) for kind, index in stored.items()]
@@ -99,7 +99,7 @@ def _concatenation(draft: Draft, op: Operation) -> None:
 
 
 def _mean(draft: Draft, op: Operation) -> None:
-    """As TFLite computes it: a whole sum, whose product with the multiplier is rounded twice: see onnx_products."""
+    """Write MEAN as TFLite computes it: an integer sum, whose product with the multiplier is rounded twice."""
     source, made = op.inputs[0], op.outputs[0]
     shape, axes = draft.shape(source), sorted(int(axis) for axis in draft.values(op, 1).ravel())
     if len(shape) != 4 or shape[0] != 1 or [axis % 4 for axis in axes] != [1, 2]:
@@ -142,7 +142,7 @@ def _average_pool(draft: Draft, op: Operation) -> None:
 
 
 def _zero(draft: Draft, source: int) -> str:
-    """What a stored 0 is in the twin."""
+    """Return the constant that a stored 0 is inside the ONNX graph."""
     value = 128 if draft.graph.tensors[source].dtype == "int8" else 0
     return draft.constant(f"uint8:{value}", np.uint8(value))
 
@@ -191,7 +191,7 @@ def _strided_slice(draft: Draft, op: Operation) -> None:
 
 
 def _slice(draft: Draft, source: int, made: int, ranges: dict[int, tuple[int, int, int]]) -> None:
-    """Part of a tensor: start, stop and step by axis."""
+    """Write a part of a tensor; ranges: start, stop and step by axis."""
     shape, name = draft.shape(source), draft.names[made]
     rows = [(start, stop, draft.axis(axis, len(shape)), step) for axis, (start, stop, step) in ranges.items()]
     arguments = [draft.constant(f"{name}:slice_{place}", np.array(row)) for place, row in enumerate(zip(*rows))]
@@ -219,7 +219,7 @@ def _resize(draft: Draft, op: Operation) -> None:
 
 
 def _resize_bilinear(draft: Draft, op: Operation) -> None:
-    """As two products with constant matrices: TFLite has places in 1/1024 of a pixel, which ONNX's Resize has not."""
+    """Write two products with constant matrices: TFLite counts in 1/1024 of a pixel, which ONNX's Resize cannot."""
     options, (source, made) = op.options, (op.inputs[0], op.outputs[0])
     rows, columns = (
         _interpolation(
@@ -239,7 +239,7 @@ def _resize_bilinear(draft: Draft, op: Operation) -> None:
 
 
 def _interpolation(size: int, made: int, align_corners: bool, half_pixel_centers: bool) -> NDArray[np.float32]:
-    """Shares of the inputs in each output, float32 [made, size] (resize_bilinear.h, in integers)."""
+    """Return the shares of the inputs in each output, float32 [made, size] (resize_bilinear.h, in integers)."""
     steps, length = (size - 1, made - 1) if align_corners and made > 1 else (size, made)
     scale = ((steps << 10) + length // 2) // length
     matrix = np.zeros((made, size), np.float32)

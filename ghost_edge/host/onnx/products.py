@@ -1,4 +1,4 @@
-"""The TFLite operations that sum products, as ONNX nodes that round as they do."""
+"""Write the TFLite operations that sum products as ONNX nodes that round as they do."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ghost_edge.host.onnx.builder import TO_NCHW, Draft
 from ghost_edge.host.tflite.graph import Operation
 
 _COARSE = 2.0**-8  # of a multiplier: above, the second rounding moves more than 0.1 % of the values
-_APART = 0.01  # of the values of an operation may be a step apart
+_APART = 0.01  # share of an operation's values that may differ by 1 LSB
 
 
 def convolution(draft: Draft, op: Operation) -> None:
-    """CONV_2D and DEPTHWISE_CONV_2D, with a PAD in front where that is theirs alone."""
+    """Write CONV_2D or DEPTHWISE_CONV_2D, together with a PAD in front that no other operation reads."""
     source, paddings = draft.padded.get(op.inputs[0], (op.inputs[0], np.zeros((4, 2), np.int64)))
     depthwise = op.name == "DEPTHWISE_CONV_2D"
     filters = draft.values(op, 1).transpose((3, 0, 1, 2) if depthwise else TO_NCHW)
@@ -35,7 +35,7 @@ def convolution(draft: Draft, op: Operation) -> None:
 
 
 def fully_connected(draft: Draft, op: Operation) -> None:
-    """FULLY_CONNECTED, of an input of whatever rank."""
+    """Write FULLY_CONNECTED for an input of any rank."""
     weights, source = draft.values(op, 1), op.inputs[0]
     rows = math.prod(draft.shape(source)) // weights.shape[1]
     inputs = [draft.real(source, (rows, weights.shape[1])), *_weights(draft, op, source, weights)]
@@ -43,7 +43,7 @@ def fully_connected(draft: Draft, op: Operation) -> None:
 
 
 def _weights(draft: Draft, op: Operation, source: int, arranged: NDArray[Any]) -> list[str]:
-    """Weights with output channels in front, and the bias in TFLite's units: input scale times weight scale."""
+    """Return weights, output channels first, and the bias in TFLite's units: input scale times weight scale."""
     name, parts = draft.names[op.inputs[1]], draft.scales(op.inputs[1])
     scale, zero_point = (each if len(each) > 1 else each[0] for each in parts)
     parameters = [
@@ -64,17 +64,17 @@ def _weights(draft: Draft, op: Operation, source: int, arranged: NDArray[Any]) -
 
 
 def _multiplier(draft: Draft, op: Operation, source: int) -> NDArray[np.float32]:
-    """From a sum of products to steps of the output: one, or one a channel."""
+    """Return the factor from a sum of products to LSB of the output: one, or one a channel."""
     made: NDArray[np.float32] = draft.scale(source)[0] * draft.scales(op.inputs[1])[0] / draft.scale(op.outputs[0])[0]
     return made
 
 
 def _steps_early(draft: Draft, op: Operation, source: int) -> NDArray[np.int32]:
-    """How many steps more the sum shall be, so that halves are rounded where TFLite rounds them; as _multiplier().
+    """Return what to add to the sum so that halves are rounded where TFLite rounds them, int32 as _multiplier().
 
     TFLite rounds the product with the multiplier, m * 2**-n with m in [0.5, 1), to 2**-n and then to a whole number
-    (gemmlowp): all from 0.5 - 2**-n / 2 on goes up, 0.5 / m steps early. In outputs that are never negative one step
-    is closer to that than none. Its FULLY_CONNECTED rounds once, which is what was measured.
+    (gemmlowp): all from 0.5 - 2**-n / 2 on goes up, 0.5 / m units of the sum early. In outputs that are never negative
+    one unit is closer to that than none. Its FULLY_CONNECTED rounds once, which is what was measured.
     """
     multiplier = _multiplier(draft, op, source)
     if not _is_never_negative(draft, op) or _sum_distance(draft, op, source):
@@ -87,10 +87,10 @@ def _is_never_negative(draft: Draft, op: Operation) -> bool:
 
 
 def _sum_distance(draft: Draft, op: Operation, source: int) -> float:
-    """How early that is, in units of the output, where a whole step of the sum would leave too many values apart.
+    """Return how early halves go up, in units of the output, where a whole unit of the sum is too coarse; else 0.
 
-    Then the products are summed as floats, which takes longer; 0: in integers. Files of one scale for all channels,
-    which nobody makes any more, have such layers.
+    The products are then summed as floats, which takes longer, and else in integers. Such layers occur in files with
+    per-tensor weight scales, which nobody makes any more.
     """
     multiplier = _multiplier(draft, op, source)
     if len(multiplier) > 1:
@@ -100,9 +100,9 @@ def _sum_distance(draft: Draft, op: Operation, source: int) -> float:
 
 
 def rounding_distance(draft: Draft, op: Operation, multiplier: np.float32, missed: float = 0.5) -> float:
-    """How early rounding away from zero begins, in units of the output, 0 where that hardly shows.
+    """Return how early rounding away from zero begins, in units of the output; 0 where that hardly shows.
 
-    missed: share of the values that are a step apart if nothing is done, in parts of the multiplier's power of two.
+    missed: share of the values that would differ by 1 LSB, in parts of the multiplier's power of two.
     """
     exponent = math.frexp(multiplier)[1]
     if exponent >= 0 or missed * 2.0**exponent <= _APART:
@@ -111,7 +111,7 @@ def rounding_distance(draft: Draft, op: Operation, multiplier: np.float32, misse
 
 
 def pads(draft: Draft, op: Operation, kernel: Sequence[int]) -> list[int]:
-    """Rows and columns before, then after."""
+    """Return the padding of a window: rows and columns before, then after."""
     if op.padding == "valid":
         return [0, 0, 0, 0]
     sizes = zip(draft.shape(op.inputs[0])[1:3], draft.shape(op.outputs[0])[1:3], kernel, op.stride, op.dilation)

@@ -1,4 +1,4 @@
-"""Even out the ranges of the channels by moving scale between neighbouring weights, the float answers unchanged."""
+"""Cross-layer equalization: move scale between neighbouring weights, the float answers unchanged."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ghost_edge.host.tflite.graph import WEIGHTED, Model, Operation
 
 Classes = Mapping[int, NDArray[np.int64]]
 _FIXED = 0  # the class whose factor is 1
-_ONE = (-1, 0)  # the member of it that is no channel
-_LIMIT = 256.0  # of what a channel could be raised by, before the root: nearly dead ones have no end
+_ONE = (-1, 0)  # the member of that class that is no channel
+_LIMIT = 256.0  # of a channel's room before the root: that of a nearly dead one has no end
 _SAME_CHANNELS = ("RELU", "PAD", "MEAN", "AVERAGE_POOL_2D", "MAX_POOL_2D", "RESHAPE")
 _EQUALIZED = 64  # images that say how wide channels are: a factor need not be exact, a range must
 _PROOF = 16  # images on which the equalized model must answer as before

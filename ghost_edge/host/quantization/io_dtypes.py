@@ -1,4 +1,4 @@
-"""Other ends for an int8 file: float32, or uint8 with the normalisation inside; in between nothing changes."""
+"""Change the input and output of an int8 file to float32, or to uint8 with the normalisation inside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WEIGHT = 127
 
 
 def float_ends(content: bytes, preprocess: Preprocess) -> bytes:
-    """The int8 file with float32 input and output: QUANTIZE comes first, DEQUANTIZE last."""
+    """Return the int8 file with float32 input and output: QUANTIZE comes first, DEQUANTIZE last."""
     model = unpack(content)
     (image,), (answer,) = model.subgraphs[0].inputs, model.subgraphs[0].outputs
     first = make_operation(model, "QUANTIZE", [_outside(model, image, "float32")], image)
@@ -25,10 +25,10 @@ def float_ends(content: bytes, preprocess: Preprocess) -> bytes:
 
 
 def byte_ends(content: bytes, preprocess: Preprocess) -> bytes:
-    """The int8 file with uint8 input and output, and [preprocess] mean and std inside.
+    """Return the int8 file with uint8 input and output, and [preprocess] mean and std inside.
 
-    A depthwise 1x1 convolution does them, the bytes as they are going in; where one scale and zero point can say the
-    same, these are the input's, and nothing is to be computed. Zeros that the network pads with stay its own.
+    A depthwise 1x1 convolution normalises the bytes of the image. Where the input's scale and zero point alone can do
+    it, nothing is computed. Zeros that the network pads with stay its own.
     """
     model = unpack(content)
     (image,), (answer,) = model.subgraphs[0].inputs, model.subgraphs[0].outputs
@@ -38,7 +38,7 @@ def byte_ends(content: bytes, preprocess: Preprocess) -> bytes:
 
 
 def _normalise(model: Any, image: int, preprocess: Preprocess) -> list[Any]:
-    """The operations from bytes to the network's own input, an int8 tensor."""
+    """Return the operations from bytes to the network's own input, an int8 tensor."""
     shape = model.subgraphs[0].tensors[image].shape
     zero, step = (np.broadcast_to(each, shape[-1]) * preprocess.divide_by for each in (preprocess.mean, preprocess.std))
     if np.ptp(step) == np.ptp(zero) == zero[0] % 1 == 0 and 0 <= zero[0] <= 255:
@@ -58,7 +58,7 @@ def _normalise(model: Any, image: int, preprocess: Preprocess) -> list[Any]:
 
 
 def _outside(model: Any, index: int, dtype: str, scale: Any = (), zero_point: int = 0) -> int:
-    """A new tensor that takes the name and the shape of this one."""
+    """Add a tensor that takes over the name and the shape of this one, and return its index."""
     inner = model.subgraphs[0].tensors[index]
     name, inner.name = inner.name.decode(), inner.name + b"_int8"
     return add_tensor(model, name, inner.shape, dtype, scale, zero_point)

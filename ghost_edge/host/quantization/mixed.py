@@ -1,4 +1,4 @@
-"""int8, but for the operations that a plan takes out of it."""
+"""Mixed precision: int8, with spans of operations in float32 or with int16 activations."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _WIDENING = schema.TensorType.INT8, schema.TensorType.INT16
 class Mixed(Int8):
     """[quantization] with kind = "mixed": Int8, and spans of operations in float32 or with int16 activations.
 
-    A span is the first and the last of them, counted from 0 in the float .tflite; `ghost-edge quantize
-    --target-agreement` finds them.
+    A span is its first and last operation, counted from 0 in the float .tflite; `ghost-edge quantize
+    --target-agreement` finds the spans.
     """
 
     float32: tuple[tuple[int, ...], ...] = ()
@@ -63,7 +63,10 @@ def quantize(options: Mixed, source: Model, ranges: Ranges) -> bytes:
 
 
 def _widen_through_float(content: bytes) -> bytes:
-    """The file with DEQUANTIZE and QUANTIZE for each QUANTIZE from int8 to int16, which tflite-runtime 2.14 refuses."""
+    """Return the file with DEQUANTIZE and QUANTIZE in place of each QUANTIZE from int8 to int16.
+
+    tflite-runtime 2.14 refuses that one.
+    """
     model, operators = unpack(content), []
     main = model.subgraphs[0]
     for operator in main.operators:
@@ -89,6 +92,6 @@ def _inside(graph: Model, spans: Sequence[Sequence[int]]) -> list[Operation]:
 
 
 def _scope(graph: Model, operation: Operation) -> dict[str, str]:
-    """What the tool knows an operation by: the names of its outputs."""
+    """Return the rule scope that litert-quantizer matches an operation with: the names of its outputs."""
     names = "".join(f"{re.escape(graph.tensors[index].name)};" for index in operation.outputs)
     return {"regex": f"^{names}$", "operation": "*"}

@@ -1,1 +1,1 @@
-"""One .tflite model: read it, change it, run it, cost it."""
+"""Read a .tflite file into a Model; change it, run it, count its cost, verify it."""

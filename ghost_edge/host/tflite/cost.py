@@ -1,4 +1,4 @@
-"""What a graph costs: multiply-accumulates, parameters, bytes, and the memory for its activations."""
+"""Count the cost of a model: multiply-accumulates, parameters, bytes, and memory for its activations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INDICES = ("int32", "int64", "bool")  # outside _WEIGHTS these are shapes, axes
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """What one operation costs; a constant that two operations share counts for the first."""
+    """Cost of one operation; a constant that two operations share counts for the first."""
 
     index: int
     operation: str
@@ -28,7 +28,10 @@ class Layer:
 
 
 def count_layers(graph: Model) -> tuple[Layer, ...]:
-    """One row an operation, in the order in which they run; name, shape and dtype are those of its first output."""
+    """Return a row for each operation, in the order in which they run.
+
+    Name, shape and dtype are those of the operation's first output.
+    """
     layers, seen = [], set[int]()
     for index, operation in enumerate(graph.operations):
         outputs = [graph.tensors[tensor] for tensor in operation.outputs]
@@ -51,20 +54,20 @@ def count_layers(graph: Model) -> tuple[Layer, ...]:
 
 
 def count_macs(graph: Model, operation: Operation) -> int:
-    """Multiply-accumulates of a convolution or a fully connected layer, 0 for others; a bias is not counted."""
+    """Count the multiply-accumulates of a convolution or fully connected layer, without bias; 0 for others."""
     if operation.name not in _WEIGHTS:
         return 0
     filters = graph.tensors[operation.inputs[1]].shape
     outputs = math.prod(graph.tensors[operation.outputs[0]].shape)
     if operation.name == "DEPTHWISE_CONV_2D":  # [1, height, width, channels]
         return outputs * math.prod(filters[1:3])
-    if operation.name == "TRANSPOSE_CONV":  # [outputs, height, width, inputs], each input times each of its filter
+    if operation.name == "TRANSPOSE_CONV":  # [outputs, height, width, inputs], each input times its filter
         return math.prod(graph.tensors[operation.inputs[2]].shape) * math.prod(filters[:3])
     return outputs * math.prod(filters[1:])  # [outputs, height, width, inputs] and [outputs, inputs]
 
 
 def weights(graph: Model, operation: Operation) -> list[Tensor]:
-    """The parameters among an operation's constants: filter and bias; elsewhere no shape, axis or single number."""
+    """Return the parameters among an operation's constants: filter and bias; no shape, axis or single number."""
     places = _WEIGHTS.get(operation.name, range(len(operation.inputs)))
     wanted = [index for at, index in enumerate(operation.inputs) if at in places and index >= 0]
     constants = [graph.tensors[index] for index in wanted if graph.tensors[index].constant]
@@ -74,10 +77,10 @@ def weights(graph: Model, operation: Operation) -> list[Tensor]:
 
 
 def activation_bytes(graph: Model) -> list[int]:
-    """The sum of activations that are alive while each operation runs, in execution order.
+    """Return the bytes of the activations that are alive while each operation runs, in execution order.
 
-    Alive: from the operation that makes it (an input: from the start) to the last that reads it (an output: to the
-    end). An arena in which no operation writes over its own input is at least as large as the largest.
+    An activation lives from the operation that makes it (an input: from the start) to the last that reads it (an
+    output: to the end). An arena in which no operation writes over its own input is at least as large as the largest.
     """
     last_use = {tensor: index for index, op in enumerate(graph.operations) for tensor in op.inputs}
     last_use.update(dict.fromkeys(graph.outputs, len(graph.operations)))
@@ -90,7 +93,7 @@ def activation_bytes(graph: Model) -> list[int]:
 
 
 def size_bytes(tensor: Tensor) -> int:
-    """Bytes of a tensor's values; 0 for text and handles, whose size the file does not say."""
+    """Return the bytes of a tensor's values; 0 for text and handles, whose size the file does not hold."""
     number = re.search(r"\d+", tensor.dtype)  # of bits, as in int4 and float8_e5m2
     bits = int(number[0]) if number else 8 * (tensor.dtype == "bool")
     return -(-math.prod(tensor.shape) * bits // 8)

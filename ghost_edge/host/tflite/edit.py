@@ -24,7 +24,7 @@ class _Builder(flatbuffers.Builder):
 
 
 def unpack(content: bytes) -> Any:
-    """The file as a schema.ModelT that holds all constants, also those that litert-quantizer puts behind it."""
+    """Return the file as a schema.ModelT with all constants, also those that litert-quantizer puts behind it."""
     model = schema.ModelT.InitFromPackedBuf(content)
     for buffer in model.buffers:
         if buffer.offset > 1:
@@ -34,7 +34,7 @@ def unpack(content: bytes) -> Any:
 
 
 def pack(model: Any) -> bytes:
-    """The file of a schema.ModelT; same model, same bytes."""
+    """Return the bytes of a schema.ModelT; same model, same bytes."""
     builder = _Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
@@ -57,7 +57,10 @@ def add_tensor(
 
 
 def make_operation(model: Any, name: str, inputs: Sequence[int], output: int, options: Any = None) -> Any:
-    """A schema.OperatorT of version 1, as litert-quantizer writes them; options: its table, such as Conv2DOptionsT."""
+    """Return a schema.OperatorT of version 1, as litert-quantizer writes them.
+
+    options: the operation's own table, such as Conv2DOptionsT.
+    """
     code = getattr(schema.BuiltinOperator, name)  # under 127, so both fields hold it
     model.operatorCodes.append(schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code))
     kind = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T")) if options else 0
@@ -66,7 +69,7 @@ def make_operation(model: Any, name: str, inputs: Sequence[int], output: int, op
 
 
 def add_card(content: bytes, text: str) -> bytes:
-    """The file with an entry in its metadata, where no interpreter looks."""
+    """Return the file with the text as an entry in its metadata, where no interpreter looks."""
     model = unpack(content)
     entry = schema.MetadataT()
     entry.name, entry.buffer = NAME, len(model.buffers)

@@ -1,4 +1,4 @@
-"""How long each operation of a .tflite file takes, alone in a file of its own."""
+"""Measure the latency of each operation of a .tflite file, alone in a file of its own."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ROUNDS, _RUNS = 9, 5  # of each operation, all in turn
 
 
 def time_operations(tflite: Path) -> list[float]:
-    """Median ms of each operation, in order: one thread, default kernels; with what any invoke() costs, 1 to 5 us.
+    """Return the median latency of each operation, in ms: one thread, default kernels, 1 to 5 us of it for invoke().
 
-    Their sum is not the whole file's time: an operation alone starts with cold caches. 0 for one that makes a constant,
-    such as the DEQUANTIZE of float16 weights: it runs once. Raises what alternate() raises.
+    Their sum is not the latency of the file: an operation alone starts with cold caches. 0 for an operation that makes
+    a constant, such as the DEQUANTIZE of float16 weights: it runs once. Raises what alternate() raises.
     """
     model = read_model(tflite)
     stored = unpack(model.content)

@@ -1,4 +1,4 @@
-"""Checks of a .tflite against what was asked for."""
+"""Check a .tflite against its recipe: dtypes, shapes, answers and delegate partitions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from ghost_edge.host.tflite.zynq7000 import check_integer, check_old_interpreter
 # float32 sums in another order: 2e-6 of the logits' spread for the shipped models, 4e-6 for GhostNet 1.0x with the
 # golden weights or untrained.
 _FLOAT_TOLERANCE = 1e-4
-_OPEN_BATCH_OPS = ("SHAPE", "PACK")  # what an open batch leaves behind; cuts the delegate in two
+_OPEN_BATCH_OPS = (
+    "SHAPE",
+    "PACK",
+)  # what an open batch leaves behind; they cut the delegate's partition in two
 
 
 def check_dtypes(graph: Model, dtypes: Dtypes, name: str) -> None:
-    """Raise ConversionError naming the first tensors whose dtype the scheme does not know: silently float, for one."""
+    """Raise ConversionError naming the first tensors whose dtype the scheme does not allow, such as silent floats."""
     ends = {*graph.inputs, *graph.outputs}
     wrong = [
         f"{tensor.name} ({tensor.dtype})"
@@ -44,7 +47,7 @@ def check_dtypes(graph: Model, dtypes: Dtypes, name: str) -> None:
 
 
 def check_static(graph: Model, name: str) -> None:
-    """Raise ConversionError where the batch is not 1 or an operation is there only because it is open."""
+    """Raise ConversionError where the batch is not 1, or where an operation exists only because the batch is open."""
     for index in graph.inputs + graph.outputs:
         tensor = graph.tensors[index]
         if tensor.shape[:1] != (1,) or min(tensor.shape) < 1:
@@ -55,7 +58,10 @@ def check_static(graph: Model, name: str) -> None:
 
 
 def check_close(logits: NDArray[np.float32], reference: NDArray[np.float32], name: str) -> float:
-    """Largest difference in units of the reference's standard deviation; ConversionError over the tolerance."""
+    """Return the largest difference in units of the reference's standard deviation; ConversionError over the limit.
+
+    logits, reference: float32 [N, classes].
+    """
     if logits.shape != reference.shape:
         raise ConversionError(f"{name} answers {list(logits.shape[1:])}, expected {list(reference.shape[1:])}")
     difference = float(np.abs(logits - reference).max() / (reference.std() or 1.0))
@@ -68,7 +74,10 @@ def check_close(logits: NDArray[np.float32], reference: NDArray[np.float32], nam
 
 
 class Dtypes(NamedTuple):
-    """Of input and output, of all tensors between them, and one of these without which it is another scheme's file."""
+    """Dtypes that a scheme allows at input and output (ends) and in all tensors (inside).
+
+    needed: a dtype that every file of the scheme holds.
+    """
 
     ends: frozenset[str]
     inside: frozenset[str]

@@ -1,4 +1,4 @@
-"""What tflite-runtime 2.14, the only interpreter for a Zynq-7000, does not run; read off the file, without it."""
+"""Check a .tflite for operations that tflite-runtime 2.14, the only interpreter for a Zynq-7000, does not run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.targets import TARGETS
 from ghost_edge.host.tflite.graph import Model, Operation
 
-# The highest version that its default and its reference kernels both know: each version of each operation was put to
-# the wheels for x86_64 and (on an emulated Cortex-A9) armv7l. Operations of no use to an image are left out.
+# Highest version that both its default and its reference kernels know: each version of each operation was tried with
+# the wheels for x86_64 and (on an emulated Cortex-A9) armv7l. Operations that no vision model needs are left out.
 _VERSIONS = """
 1 ADD_N DEPTH_TO_SPACE DYNAMIC_UPDATE_SLICE EXPAND_DIMS FLOOR HARD_SWISH LOG NEG POW PRELU RELU_0_TO_1 RELU_N1_TO_1
 1 RESHAPE SCATTER_ND SELECT_V2 SHAPE SQRT SQUARE SQUEEZE
@@ -23,7 +23,7 @@ _VERSIONS = """
 9 FULLY_CONNECTED
 """
 HIGHEST_VERSION = {name: int(line[0]) for line in _VERSIONS.strip().splitlines() for name in line[2:].split()}
-# the quantizer writes version 1 throughout, so what follows was found by running each of its int8 operations
+# the quantizer writes version 1 throughout, so these were found by running each of its int8 operations
 _INT8_FAILS = {
     "SUM": "kills a Cortex-A9 (SIGILL) in int8: take a mean",
     "DIV": "tflite-runtime 2.14 cannot do in int8: multiply",
