@@ -84,6 +84,24 @@ def test_every_document_with_commands_is_read() -> None:
     assert sum(map(len, CALLS.values())) > 50  # the parser finds them at all
 
 
+ORDER = ("Install", "What lies in out/", "Your own images", "On the board", "What int8 costs", "Choose a scheme")
+ORDER += ("Other outputs", "CI", "Python", "What is checked", "More")
+
+
+def test_the_readme_is_short_and_in_the_order_of_a_newcomers_questions() -> None:
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 200
+    assert tuple(re.findall(r"^## (.+)$", text, re.MULTILINE)) == ORDER
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_readme_links_every_page(readme: str) -> None:
+    text = (REPOSITORY / readme).read_text(encoding="utf-8")
+    pages = [document for document in DOCUMENTS if document.startswith("docs/")]
+    assert len(pages) > 12
+    assert [page for page in pages if f"]({page})" not in text] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_a_link_leads_to_a_file(document: str) -> None:
     text = (REPOSITORY / document).read_text(encoding="utf-8")
