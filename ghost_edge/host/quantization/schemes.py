@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -69,7 +71,8 @@ def apply(scheme: Any, source: Model, ranges: Ranges) -> bytes:
     }
     tool = quantizer.Quantizer(source.content, scheme)
     try:
-        made = tool.quantize(measured, enable_progress_bar=False, enable_progress_report=False)
+        with contextlib.redirect_stderr(io.StringIO()):  # one of its progress bars cannot be turned off
+            made = tool.quantize(measured, enable_progress_bar=False, enable_progress_report=False)
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ConversionError(f"{Path(source.name).name} could not be quantized: {reason}") from error

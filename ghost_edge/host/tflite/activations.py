@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -36,12 +37,13 @@ def open_interpreter(model: Model, kernels: str = "optimised") -> Interpreter:
     kernels: "optimised" or "reference".
     """
     try:
-        interpreter = Interpreter(
-            model_content=model.content,
-            experimental_preserve_all_tensors=True,
-            experimental_op_resolver_type=_KERNELS[kernels],
-            num_threads=1,  # two wait for each other on a busy core: slower, and float sums in another order
-        )
+        with warnings.catch_warnings(action="ignore"):  # that keeping all tensors takes memory, which is meant
+            interpreter = Interpreter(
+                model_content=model.content,
+                experimental_preserve_all_tensors=True,
+                experimental_op_resolver_type=_KERNELS[kernels],
+                num_threads=1,  # two wait for each other on a busy core: slower, and float sums in another order
+            )
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ArtifactError(f"{model.name} is refused by LiteRT: {one_line(error)}") from error
