@@ -20,6 +20,7 @@ from browser import chromium, open_page
 from ghost_edge.core.files import sha256_file
 from ghost_edge.core.manifest import read_manifest, write_manifest
 from ghost_edge.host.accuracy.evaluate import load_disagreements, save_disagreements
+from ghost_edge.host.report.read import read_run
 from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
@@ -246,6 +247,22 @@ def test_a_file_of_another_run_is_refused(converted: Path, tmp_path: Path, ghost
     run = ghost_edge("report", tmp_path / "run")
     assert run.returncode == 4
     assert f"{name} is not as ghost-edge convert left it here" in run.stderr
+
+
+@pytest.mark.parametrize("change", ["gone", "of an earlier recipe"])
+def test_without_the_equalized_model_the_float_weights_are_shown_alone(
+    converted: Path, tmp_path: Path, change: str
+) -> None:
+    shutil.copytree(converted, tmp_path / "run")
+    if change == "gone":  # as after cp out/name/*
+        (tmp_path / "run" / ".equalized.tflite").unlink()
+    else:
+        table = json.loads((tmp_path / "run" / "chain.json").read_text())
+        for made in table.values():
+            made["files"].pop(".equalized.tflite", None)
+        (tmp_path / "run" / "chain.json").write_text(json.dumps(table))
+    assert {len(files) for files in read_run(converted).weights.values()} == {2}
+    assert {len(files) for files in read_run(tmp_path / "run").weights.values()} == {1}
 
 
 @pytest.mark.parametrize("content", ["null", "[{}]", '[{"index": 0}]', "{"])

@@ -70,7 +70,6 @@ OWED = (
     "ghost_edge/host/explore/mixed_precision.py",
     "ghost_edge/host/recipe/schema.py",
     "ghost_edge/host/recipe/shipped.py",
-    "ghost_edge/host/report/read.py",
     "ghost_edge/host/tflite_micro/feed.py",
 )
 

@@ -108,9 +108,14 @@ def read_records(folder: Path) -> dict[str, Record]:
         return {}
 
 
+def recorded_files(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that the chain has made here, by its path in the folder."""
+    return {file: sha256 for record in read_records(folder).values() for file, sha256 in record.files.items()}
+
+
 def open_recorded(folder: Path, name: str) -> Path:
     """Return the path of a file that is as the chain made it; ArtifactError where it is missing, or of another run."""
-    made = {file: sha256 for record in read_records(folder).values() for file, sha256 in record.files.items()}
+    made = recorded_files(folder)
     path = folder / name
     if not path.is_file() or made.get(name) != sha256_file(path):
         raise ArtifactError(f"{path} is not as ghost-edge convert left it here ({RECORDS}); run it again")

@@ -1,4 +1,4 @@
-"""What a converted folder holds, read for a page."""
+"""Contents of a converted folder, read into types for the page."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from ghost_edge.host.recipe.output import (
     RANGES,
     VERIFIED,
     open_recorded,
+    recorded_files,
 )
 from ghost_edge.host.tflite.cost import activation_bytes
 from ghost_edge.host.tflite.graph import Model as TfliteModel
@@ -37,7 +38,7 @@ from ghost_edge.host.tflite.verify import delegate_doubts, read_verified
 
 
 class Timed(NamedTuple):
-    """A file with so many threads."""
+    """Latency of a model file with a number of threads."""
 
     file: str
     threads: int
@@ -46,14 +47,14 @@ class Timed(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Times on one machine. board: in words. doubts: why not to trust them."""
+    """Latencies on one machine. board: its name. doubts: reasons not to trust them."""
 
     board: str
     timed: tuple[Timed, ...]
     doubts: tuple[str, ...]
 
     def named(self) -> list[tuple[str, LatencyStats]]:
-        """Each with its name; threads are said where there are several."""
+        """Return names and latencies; a name holds the threads where several numbers of threads were timed."""
         sweep = len({each.threads for each in self.timed}) > 1
         return [(each.file + (f", {each.threads} threads" if sweep else ""), each.stats) for each in self.timed]
 
@@ -62,7 +63,7 @@ class Bench:
 class Run:
     """A converted model.
 
-    images: how many evaluated it. alive: bytes of activations at each operation, by file name. weights: largest
+    images: number of evaluation images. alive: bytes of activations at each operation, by file name. weights: largest
     |weight| of each channel of the depthwise layers, by operation, in the float model and in the equalized one.
     """
 
@@ -79,7 +80,7 @@ class Run:
     doubts: tuple[str, ...]
 
     def model(self, role: str) -> Model:
-        """The artifact of a role that every run has, float or quantized; ArtifactError where it has not."""
+        """Return the artifact of a role that every run has, float or quantized; ArtifactError where it is missing."""
         found = [model for model in self.manifest.models if model.role == role]
         if not found:
             raise ArtifactError(f"{self.folder} has no {role} model; run ghost-edge convert again")
@@ -87,18 +88,25 @@ class Run:
 
 
 def read_run(
-    folder: Path, benches: Sequence[Path] = (), *, open_file: Callable[[Path, str], Path] = open_recorded
+    folder: Path,
+    benches: Sequence[Path] = (),
+    *,
+    open_file: Callable[[Path, str], Path] = open_recorded,
+    is_equalized: bool | None = None,
 ) -> Run:
-    """Read what convert left in a folder, and benches of its files on other machines.
+    """Read a folder that convert made, and benches of its models on other machines.
 
     open_file: from folder and name to the path; open_recorded() checks what convert promised of the file.
-    Raises ArtifactError where something is missing, damaged, of another run, or of an older convert.
+    is_equalized: the folder holds the equalized model (None: look, for it is hidden and a copy may lack it).
+    Raises ArtifactError where a file is missing, damaged, of another run, or of an older convert.
     """
     manifest = read_manifest(folder)
     folder = folder if folder.is_dir() else folder.parent
     paths = {model.role: open_file(folder, model.artifact.file) for model in manifest.models}
     graphs = {role: read_model(path) for role, path in paths.items() if path.suffix == ".tflite"}
-    if (folder / EQUALIZED).is_file():  # hidden: a copy of the folder may lack it
+    if is_equalized is None:
+        is_equalized = EQUALIZED in recorded_files(folder) and (folder / EQUALIZED).is_file()
+    if is_equalized:
         graphs["equalized"] = read_model(open_file(folder, EQUALIZED))
     layers = read_layers(open_file(folder, LAYERS))
     parity, findings = (open_file(folder, name) for name in (PARITY, DOCTOR))
@@ -108,7 +116,6 @@ def read_run(
         doubts += delegate_doubts(read_verified(open_file(folder, VERIFIED)))
     except (ValueError, KeyError, TypeError) as error:  # as an older convert has made it
         raise ArtifactError(f"{folder} is not what convert of this version leaves ({error}); convert again") from error
-    judged = manifest.predictions is not None
     predictions = load_predictions(open_file(folder, manifest.predictions.file)) if manifest.predictions else None
     return Run(
         folder=folder,
@@ -116,7 +123,7 @@ def read_run(
         layers=layers,
         observed=load_observed(open_file(folder, RANGES)),
         images=len(predictions.labels) if predictions else 0,
-        disagreements=load_disagreements(open_file(folder, DISAGREEMENTS)) if judged else (),
+        disagreements=load_disagreements(open_file(folder, DISAGREEMENTS)) if predictions else (),
         parity=loaded,
         benches=tuple(read_bench(path, manifest) for path in (open_file(folder, LATENCY), *benches)),
         alive={paths[role].name: activation_bytes(graphs[role]) for role in paths if role in graphs},
@@ -140,7 +147,7 @@ def _channel_peaks(
 
 
 def read_bench(path: Path, manifest: Manifest) -> Bench:
-    """The times of a manifest's files in a --json of `ghost-edge bench`; DataError where it timed none of them."""
+    """Read the latencies of a manifest's models from a --json of `ghost-edge bench`; DataError without any."""
     document, sums = read_bench_json(path), {model.artifact.sha256 for model in manifest.models}
     results = [each for each in results_from_document(document, str(path)) if each.sha256 in sums]
     timed = tuple(Timed(each.path.name, each.threads, each.stats) for each in results if each.stats)

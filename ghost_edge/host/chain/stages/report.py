@@ -149,7 +149,11 @@ class PageOutputs:
 
 def page(inputs: PageInputs, settings: Nothing, outputs: PageOutputs, say: Say) -> PageOutputs:
     """Write report.html."""
-    run = read_run(inputs.manifest.parent, open_file=lambda folder, name: folder / name)  # made by this very chain
+    run = read_run(
+        inputs.manifest.parent,
+        open_file=lambda folder, name: folder / name,  # made by this very chain
+        is_equalized=inputs.source != inputs.float_tflite,
+    )
     write_bytes(render([run]).encode(), outputs.page)
     return outputs
 
