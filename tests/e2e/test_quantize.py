@@ -103,7 +103,7 @@ def test_what_no_mix_reaches_is_said_with_what_it_reaches(quantize: Command, tmp
     run = quantize("--target-sqnr", "90")  # its board takes no float: int16 activations, and the weights are int8 still
     assert run.returncode == 7
     line = run.stderr.splitlines()[-1]
-    assert line.startswith("ghost-edge: no mix is enough: with every operation in int16 and int8 weights ")
+    assert line.startswith("ghost-edge: no mixed precision is enough: with every operation in int16 and int8 weights ")
     assert line.endswith("; ask for less, or set adapt_rounding = true")
     assert "float32" not in line
     assert not (tmp_path / "out" / "ghostnet_mnist_mixed.tflite").exists()
@@ -128,5 +128,5 @@ def test_a_share_is_a_fraction(quantize: Command, share: str) -> None:
 def test_a_mix_starts_from_int8(quantize: Command, tmp_path: Path) -> None:
     run = quantize("--target-agreement", "0.9", changes={'kind = "int8"': 'kind = "float16"'})
     assert run.returncode == 2
-    assert 'a mix starts from [quantization] kind = "int8"' in run.stderr
+    assert 'mixed precision starts from [quantization] kind = "int8"' in run.stderr
     assert not (tmp_path / "out").exists()

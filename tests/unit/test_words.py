@@ -67,7 +67,6 @@ OWED = (
     "ghost_edge/host/datasets/folder.py",
     "ghost_edge/host/datasets/health.py",
     "ghost_edge/host/datasets/places.py",
-    "ghost_edge/host/explore/mixed_precision.py",
     "ghost_edge/host/recipe/schema.py",
     "ghost_edge/host/recipe/shipped.py",
     "ghost_edge/host/tflite_micro/feed.py",

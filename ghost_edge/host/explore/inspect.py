@@ -21,7 +21,7 @@ from ghost_edge.host.tflite.cost import Layer, activation_bytes, count_layers
 from ghost_edge.host.tflite.graph import read_model
 
 if TYPE_CHECKING:
-    from ghost_edge.core.progress import Reporter
+    from ghost_edge.core.progress import Progress
 
 LAYERS = (
     Column("", "index"),
@@ -73,7 +73,7 @@ class Inspection:
     float_bytes: int | None = None
 
 
-def inspect_model(path: Path, data: Path | None, reporter: Reporter) -> Inspection:
+def inspect_model(path: Path, data: Path | None, reporter: Progress) -> Inspection:
     """Inspect a .tflite file, or a recipe's network, which is built and converted first.
 
     Raises ArtifactError for a file that is missing, damaged or of another kind, and what the chain raises.
@@ -101,7 +101,7 @@ def inspect_model(path: Path, data: Path | None, reporter: Reporter) -> Inspecti
     )
 
 
-def _inspect_recipe(path: Path, data: Path | None, reporter: Reporter) -> Inspection:
+def _inspect_recipe(path: Path, data: Path | None, reporter: Progress) -> Inspection:
     # not at the top: a file is inspected without TensorFlow
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.explore.untrained import convert_for_cost

@@ -1,9 +1,8 @@
-"""Search for the cheapest mix of int8 and a wider precision that answers as well as asked."""
+"""Search for the cheapest mixed precision (int8 and a wider one) that is as accurate as asked."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -15,13 +14,13 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Dataset, Image, select
 from ghost_edge.core.errors import GateError, RecipeError
-from ghost_edge.core.files import write_json
+from ghost_edge.core.files import read_document, write_json
 from ghost_edge.core.manifest import Accuracy
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Say, part
 from ghost_edge.core.tables import as_text
 from ghost_edge.device.evaluate import predict
-from ghost_edge.device.interleaved import alternate, time_ratio
+from ghost_edge.device.interleaved import TimeRatio, alternate, time_ratio
 from ghost_edge.host.accuracy.evaluate import judge_all
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import Ranges, load_observed
@@ -37,24 +36,24 @@ from ghost_edge.host.report.summary import COLUMNS, accuracy_cells
 from ghost_edge.host.tflite.activations import predict_content
 from ghost_edge.host.tflite.graph import Model, read_model
 
-Judge = Callable[[Path], Accuracy]
+Measure = Callable[[Path], Accuracy]
 REPORT = "mixed.json"
 _ROUNDS, _TOGETHER = 20, 12  # turns of each file, and files that are open at once
-_PRICED = 40  # turns for the price that is told
+_PRICED = 40  # turns for the price in the report
 _IMAGES = 64  # for the noise of one segment
-_SEARCH = 0.8  # share of the progress bar until the first plan is judged
+_SEARCH = 0.8  # share of the progress bar before plans are compared with the target
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What the mix must reach against float: shares of answers, or decibels of the logits; None: not asked."""
+    """Least accuracy against float: shares of answers, or decibels of the logits; None: not asked."""
 
     min_agreement: Optional[float] = None
     max_drop: Optional[float] = None
     min_sqnr_db: Optional[float] = None
 
     def is_met(self, got: Accuracy) -> bool:
-        """Whether nothing that was asked is missed."""
+        """Return True where the accuracy reaches everything that was asked."""
         sqnr_db = math.inf if got.sqnr_db is None else got.sqnr_db
         return (
             (self.min_agreement is None or got.agreement >= self.min_agreement)
@@ -74,7 +73,7 @@ class MixInputs:
 
 @dataclasses.dataclass(frozen=True)
 class MixSettings:
-    """What is searched for; board: a key of TARGETS, None for any. evaluation: images that decide and measure."""
+    """Settings of the search; board: a key of TARGETS, None for any. evaluation: images that decide and measure."""
 
     target: Target
     board: Optional[str]
@@ -91,6 +90,35 @@ class MixOutputs:
     mix_report: Path
 
 
+@dataclasses.dataclass(frozen=True)
+class MixModel:
+    """A file of the comparison, with its accuracy on images that decided nothing."""
+
+    file: str
+    size_bytes: int
+    median_ms: float
+    accuracy: Accuracy
+
+
+@dataclasses.dataclass(frozen=True)
+class MixReport:
+    """mixed.json. spans: operations that leave int8 for `precision`: `operations` of them, out of `of`.
+
+    images: number of those that decided nothing; deciding: accuracy on the others. models: int8, then mixed; time: of
+    the mixed file over the int8 file.
+    """
+
+    precision: str
+    spans: tuple[Span, ...]
+    operations: int
+    of: int
+    images: int
+    deciding: Accuracy
+    models: tuple[MixModel, ...]
+    time: TimeRatio
+    board: Optional[str]
+
+
 def mix_stage(recipe: Recipe, target: Target) -> Stage:
     """Return a stage that follows `quantize` and writes <name>_mixed.tflite and mixed.json.
 
@@ -98,7 +126,8 @@ def mix_stage(recipe: Recipe, target: Target) -> Stage:
     """
     if recipe.quantization.kind != "int8":
         raise RecipeError(
-            f'a mix starts from [quantization] kind = "int8", not "{recipe.quantization.kind}"; change the kind'
+            f'mixed precision starts from [quantization] kind = "int8", not "{recipe.quantization.kind}"; '
+            "change the kind"
         )
     require(recipe.evaluation, "evaluation", "a target")
 
@@ -111,72 +140,70 @@ def mix_stage(recipe: Recipe, target: Target) -> Stage:
 
 
 def find_mix(inputs: MixInputs, settings: MixSettings, outputs: MixOutputs, say: Say) -> MixOutputs:
-    """Write the cheapest of the planner's mixes that meets the target, and what it gains and costs.
+    """Write the file of the cheapest plan that meets the target, and its gain and price.
 
-    Every second evaluation image decides; accuracy is measured on the others. Raises GateError where no mix is enough,
-    with the best that there is.
+    Every second evaluation image decides; accuracy is measured on the others. Raises GateError where no plan is
+    enough, with the best accuracy that was reached.
     """
     dataset = settings.evaluation.dataset
-    decide, judge = (
-        _judge(inputs.source, settings, select(dataset, range(first, len(dataset), 2))) for first in (0, 1)
+    decide, measure = (
+        _measure_on(inputs.source, settings, select(dataset, range(first, len(dataset), 2))) for first in (0, 1)
     )
     with tempfile.TemporaryDirectory() as folder:
         bench = _first_that_reaches(_open_benches(inputs, settings, Path(folder), say), settings.target, decide)
-        plans = (*cheapest_plans(*_measure(bench)), bench.everything)
+        plans = (*cheapest_plans(*_price(bench)), bench.everything)
         options = bench.options(_first_that_meets(bench, plans, settings.target, decide))
-    left = getattr(options, bench.precision)
     stage.quantize(
         stage.QuantizeInputs(inputs.source, inputs.ranges),
         dataclasses.replace(settings.quantize, scheme=Choice("mixed", options)),
         stage.QuantizeOutputs(outputs.mixed, None),
         say,
     )
-    files = (inputs.quantized, outputs.mixed)
+    left, files = getattr(options, bench.precision), (inputs.quantized, outputs.mixed)
     times = alternate(files, rounds=_PRICED)
-    models = [
-        {
-            "file": path.name,
-            "size_bytes": path.stat().st_size,
-            "median_ms": time.median_ms,
-            "accuracy": dataclasses.asdict(judge(path)),
-        }
-        for path, time in zip(files, times)
-    ]
-    operations = sum(last - first + 1 for first, last in left)
-    found = {"precision": bench.precision, "spans": left, "operations": operations, "of": bench.parts[-1][1] + 1}
-    ratio = dataclasses.asdict(time_ratio(*times[::-1], rounds=_PRICED))
-    deciding = dataclasses.asdict(decide(outputs.mixed))
-    judged = {"images": len(dataset) // 2, "deciding": deciding, "models": models}
-    write_json({**found, **judged, "time": ratio, "board": settings.board}, outputs.mix_report)
+    report = MixReport(
+        precision=bench.precision,
+        spans=left,
+        operations=sum(last - first + 1 for first, last in left),
+        of=bench.parts[-1][1] + 1,
+        images=len(dataset) // 2,
+        deciding=decide(outputs.mixed),
+        models=tuple(
+            MixModel(path.name, path.stat().st_size, time.median_ms, measure(path)) for path, time in zip(files, times)
+        ),
+        time=time_ratio(*times[::-1], rounds=_PRICED),
+        board=settings.board,
+    )
+    write_json(dataclasses.asdict(report), outputs.mix_report)
     return outputs
 
 
 def describe_mix(path: Path) -> str:
-    """mixed.json for people: table, price, and the lines of a recipe that convert to the same file."""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    time, left = found["time"], found["spans"]
-    if not left:
+    """Return mixed.json as text: table, price, and the lines of a recipe that convert to this file."""
+    found = read_document(path, MixReport, written_by="ghost-edge quantize")
+    if not found.spans:
         return "int8 alone meets the target: the recipe may stay as it is"
-    price = f"{time['ratio']:.2f} times int8's time here (quartiles {time['low']:.2f} to {time['high']:.2f})"
+    time, rows = found.time, [{**vars(each), **accuracy_cells(each.accuracy)} for each in found.models]
+    price = f"{time.ratio:.2f} times int8's latency here (quartiles {time.low:.2f} to {time.high:.2f})"
     doubt = "zynq7000: float32 dies there and was not tried; int8 has no XNNPACK there: bench both files on the board"
     return "\n".join(
         [
-            as_text([{**row, **accuracy_cells(Accuracy(**row["accuracy"]))} for row in found["models"]], COLUMNS),
-            f"judged on {found['images']} images that decided nothing; agreement on those that decided: "
-            f"{found['deciding']['agreement']:.2%}",
-            f"{found['operations']} of {found['of']} operations leave int8 for {found['precision']}: {price}",
-            *([doubt] if found["board"] == "zynq7000" else []),
-            "the same by convert, in the recipe:",
+            as_text(rows, COLUMNS),
+            f"measured on {found.images} images that decided nothing; agreement on those that decided: "
+            f"{found.deciding.agreement:.2%}",
+            f"{found.operations} of {found.of} operations leave int8 for {found.precision}: {price}",
+            *([doubt] if found.board == "zynq7000" else []),
+            "for convert, in the recipe:",
             "[quantization]",
             'kind = "mixed"',
-            f"{found['precision']} = {left}",
+            f"{found.precision} = {[list(span) for span in found.spans]}",
         ]
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class _Bench:
-    """What makes a plan a file. precision: of what leaves int8; parts: of the network, first and last operation."""
+    """Maker of files from plans. precision: of operations that leave int8; parts: first and last operation of each."""
 
     source: Model
     settings: MixSettings
@@ -189,7 +216,7 @@ class _Bench:
 
     @property
     def preprocess(self) -> Preprocess:
-        """From an image to the input of the model."""
+        """Preprocessing from an image to the input of the model."""
         return self.settings.quantize.preprocess
 
     @property
@@ -199,16 +226,16 @@ class _Bench:
 
     @property
     def everything(self) -> Plan:
-        """Nothing stays in int8."""
+        """Plan in which nothing stays in int8."""
         return (True,) * len(self.parts)
 
     def options(self, plan: Plan) -> Mixed:
-        """What makes the same file by convert."""
+        """Return the options with which convert makes the file of a plan."""
         mixed = Mixed(**dataclasses.asdict(self.settings.quantize.scheme.options))
         return dataclasses.replace(mixed, **{self.precision: spans(plan, self.parts)})  # type: ignore[arg-type]
 
     def make(self, plan: Plan) -> Path:
-        """The file of a plan, made once."""
+        """Return the file of a plan with every refinement, made once."""
         path = self.folder / f"{self.precision}{''.join(str(int(leaves)) for leaves in plan)}.tflite"
         if not path.exists():
             content = quantize(self.options(plan), self.source, self.ranges)
@@ -218,7 +245,7 @@ class _Bench:
         return path
 
     def make_final(self, plan: Plan) -> Path:
-        """The file that convert makes of a plan: it keeps of the refinements those that help."""
+        """Return the file that convert makes of a plan, with only the refinements that help."""
         path = self.folder / "final.tflite"
         content = quantize(self.options(plan), self.source, self.ranges)
         path.write_bytes(keep_better(content, self.source, self.steps, self.held, self.preprocess, self.say))
@@ -228,7 +255,7 @@ class _Bench:
 def _open_benches(inputs: MixInputs, settings: MixSettings, folder: Path, say: Say) -> list[_Bench]:
     """Return one for each precision, first the one that runs the whole network fastest here.
 
-    float32 is none on a Cortex-A9 (see docs/how-to/board.md).
+    A Cortex-A9 gets no float32 (see docs/how-to/board.md).
     """
     source, quantize = read_model(inputs.source), settings.quantize
     images, options = quantize.calibration.dataset.images, quantize.scheme.options
@@ -240,11 +267,11 @@ def _open_benches(inputs: MixInputs, settings: MixSettings, folder: Path, say: S
     return [bench for bench, _ in sorted(zip(benches, times), key=lambda pair: pair[1].median_ms)]
 
 
-def _first_that_reaches(benches: Sequence[_Bench], target: Target, judge: Judge) -> _Bench:
-    """The first that meets the target with every operation in its precision."""
+def _first_that_reaches(benches: Sequence[_Bench], target: Target, measure: Measure) -> _Bench:
+    """Return the first bench that meets the target with every operation in its precision."""
     reached = []
     for bench in benches:
-        got = judge(bench.make_final(bench.everything))
+        got = measure(bench.make_final(bench.everything))
         if target.is_met(got):
             return bench
         weights = " and int8 weights" if bench.precision == "int16" else ""
@@ -252,11 +279,11 @@ def _first_that_reaches(benches: Sequence[_Bench], target: Target, judge: Judge)
             f"with every operation in {bench.precision}{weights} {got.agreement:.2%} of the answers agree, top-1 drops "
             f"by {got.drop:.2%}, the SQNR is {math.inf if got.sqnr_db is None else got.sqnr_db:.1f} dB"
         )
-    raise GateError(f"no mix is enough: {'; '.join(reached)}; ask for less, or set adapt_rounding = true")
+    raise GateError(f"no mixed precision is enough: {'; '.join(reached)}; ask for less, or set adapt_rounding = true")
 
 
-def _measure(bench: _Bench) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Noise of each segment in int8 alone, what leaving costs it, and what each cut costs: see cheapest_plans()."""
+def _price(bench: _Bench) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Measure noise of each segment in int8 alone, its cost of leaving, and the cost of each cut: cheapest_plans()."""
     count = len(bench.parts)
     steps = [tuple(number >= first for number in range(count)) for first in range(count)]
     steps += [tuple(number < last for number in range(count)) for last in range(1, count)]
@@ -265,13 +292,13 @@ def _measure(bench: _Bench) -> tuple[NDArray[np.float64], NDArray[np.float64], N
         some = steps[start : start + _TOGETHER]
         int8, *others = alternate([bench.make(plan) for plan in ((False,) * count, *some)], rounds=_ROUNDS)
         times += [other.median_ms / int8.median_ms for other in others]
-        bench.say(_SEARCH / 2 * len(times) / len(steps), f"{len(times)} of {len(steps)} mixes timed")
+        bench.say(_SEARCH / 2 * len(times) / len(steps), f"{len(times)} of {len(steps)} plans timed")
     noise = np.array(list(_noises(bench)))
     return np.maximum(noise[1:] - noise[0], 0), *fit_times(steps, times)
 
 
 def _noises(bench: _Bench) -> Iterator[float]:
-    """Power of the logits' noise with no segment in int8, then with each alone."""
+    """Yield the power of the logits' noise with no segment in int8, then with each alone."""
     count, preprocess, images = len(bench.parts), bench.preprocess, bench.held[:_IMAGES]
     reference = predict_content(bench.source.content, images, preprocess)
     for alone in range(-1, count):
@@ -280,24 +307,24 @@ def _noises(bench: _Bench) -> Iterator[float]:
         yield float(np.square(logits.astype(np.float64) - reference).mean())
 
 
-def _first_that_meets(bench: _Bench, plans: Sequence[Plan], target: Target, judge: Judge) -> Plan:
-    """By bisection: plans come cheapest and noisiest first, and the last is known to be enough."""
+def _first_that_meets(bench: _Bench, plans: Sequence[Plan], target: Target, measure: Measure) -> Plan:
+    """Bisect the plans, which come cheapest and noisiest first; the last is known to be enough."""
     low, high = 0, len(plans) - 1
     while low < high:
         middle = (low + high) // 2
-        bench.say(1 - (1 - _SEARCH) * (high - low) / len(plans), f"{high - low} mixes to choose from")
-        met = target.is_met(judge(bench.make_final(plans[middle])))
+        bench.say(1 - (1 - _SEARCH) * (high - low) / len(plans), f"{high - low} plans to choose from")
+        met = target.is_met(measure(bench.make_final(plans[middle])))
         low, high = (low, middle) if met else (middle + 1, high)
     return plans[high]
 
 
-def _judge(source: Path, settings: MixSettings, images: Dataset) -> Judge:
+def _measure_on(source: Path, settings: MixSettings, images: Dataset) -> Measure:
     """Return a function that measures a file's accuracy on these images against the float model's."""
     preprocess, labels = settings.quantize.preprocess, images.labels + settings.label_offset
     reference = predict(source, images.images, preprocess)
 
-    def judge(path: Path) -> Accuracy:
+    def measure(path: Path) -> Accuracy:
         logits = predict(path, images.images, preprocess)
         return judge_all({"float": reference, "mixed": logits}, labels)["mixed"]
 
-    return judge
+    return measure

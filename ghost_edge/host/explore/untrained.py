@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ghost_edge.core.progress import Reporter
+from ghost_edge.core.progress import Progress, Reporter
 from ghost_edge.host.chain.run import run_chain
 from ghost_edge.host.chain.stages import STAGES
 from ghost_edge.host.datasets.places import Places
@@ -41,7 +41,7 @@ def convert_untrained(network: Mapping[str, Any], folder: Path, *, name: str = "
     return convert_for_cost(parse_recipe(table, folder / f"{name}.toml"), Places((folder,)), folder, Reporter())
 
 
-def convert_for_cost(recipe: Recipe, places: Places, folder: Path, reporter: Reporter) -> Untrained:
+def convert_for_cost(recipe: Recipe, places: Places, folder: Path, reporter: Progress) -> Untrained:
     """Convert a recipe's network without its weights and images: they change no cost, and may still be missing."""
     network: NetworkTable = require(recipe.network, "network", "inspect")
     weights = "" if NETWORKS[network.kind].source else RANDOM

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
-from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.files import sha256_file, write_json
-from ghost_edge.core.options import from_table
+from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.files import read_document, sha256_file, write_json
 from ghost_edge.core.preprocess import Preprocess
 
 
@@ -51,11 +49,7 @@ def write_model_card(model_card: ModelCard, weights: Path) -> None:
 def read_model_card(weights: Path) -> ModelCard | None:
     """Read the model card beside the weights; None without one, also where it is about other weights."""
     try:
-        table = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
-        parts = {"preprocess": Preprocess, "trained_on": ImageCount, "evaluated_on": ImageCount}
-        found = from_table(
-            ModelCard, {**table, **{key: from_table(cls, table[key], key) for key, cls in parts.items()}}, "model card"
-        )
-        return found if found.weights_sha256 == sha256_file(weights) else None
-    except (OSError, ValueError, KeyError, TypeError, RecipeError):  # somebody's own file of that name
+        found = read_document(weights.with_suffix(".json"), ModelCard)
+    except ArtifactError:  # none, or somebody's own file of that name
         return None
+    return found if weights.is_file() and found.weights_sha256 == sha256_file(weights) else None
