@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -102,6 +103,7 @@ def stored_input(image: NDArray[np.uint8], preprocess: Preprocess, spec: TensorS
     return quantize(prepare(image, match_input(path, spec, preprocess)), spec)
 
 
+@functools.lru_cache(maxsize=64)  # asked for every image
 def match_input(path: Path, spec: TensorSpec, preprocess: Preprocess) -> Preprocess:
     """The preprocessing in the layout that the model's input has, and without normalisation where it takes bytes.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import itertools
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
 from ghost_edge.host.onnx import add_card
 from ghost_edge.host.onnx.compare import LEAST_EQUAL, LIMIT_LSB, OpDistance, compare_ops, find_apart
 from ghost_edge.host.onnx.int8 import OnnxInt8, to_onnx
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.graph import Model, read_model
 
 KERAS, REFERENCE, UNASKED = "Keras", "int8 reference", "int8 .onnx unasked"
 RUNS = {  # what is told apart: role of the file in manifest.json, runtime, kernels
@@ -84,23 +86,36 @@ def measure_parity(
     files: by role, as RUNS names them. keras: its own answers, float32 [N, classes]; None: it is left out.
     """
     quantized = read_model(files["quantized"])
-    logits, refused = {KERAS: keras} if keras is not None else {}, []
-    for label, (role, runtime, kernels) in RUNS.items():
-        if role not in files or not is_installed(runtime):
-            continue
+    runs = {label: run for label, run in RUNS.items() if run[0] in files and is_installed(run[1])}
+
+    def answer(label: str) -> NDArray[np.float32] | DeviceError:
+        role, runtime, kernels = runs[label]
         try:
-            logits[label] = predict(files[role], images, preprocess, RunOptions(runtime, kernels))
+            return predict(files[role], images, preprocess, RunOptions(runtime, kernels))
         except DeviceError as error:
             if not INTERPRETERS[runtime].only_if_asked:
                 raise
-            refused.append(str(error))
-    operations: Sequence[OpDistance] = ()
-    if "int8_onnx" in files:
-        spec = quantized.tensors[quantized.inputs[0]].spec
-        given = (stored_input(image, preprocess, spec, files["quantized"]) for image in images)
-        operations = compare_ops(quantized, files["int8_onnx"].read_bytes(), given)
+            return error
+
+    # interpreters let go of Python's lock while they run
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        compared = threads.submit(_compare_ops, files, quantized, images, preprocess)
+        answers = dict(zip(runs, threads.map(answer, runs), strict=True))
+    operations, logits = compared.result(), {KERAS: keras} if keras is not None else {}
+    logits.update({label: found for label, found in answers.items() if not isinstance(found, DeviceError)})
+    refused = [str(found) for found in answers.values() if isinstance(found, DeviceError)]
     pairs = compare_runs(logits, quantized.output_scale)
     return Parity(len(images), tuple(logits), pairs, tuple(operations), tuple(refused))
+
+
+def _compare_ops(
+    files: Mapping[str, Path], quantized: Model, images: Sequence[Image], preprocess: Preprocess
+) -> Sequence[OpDistance]:
+    if "int8_onnx" not in files:
+        return ()
+    spec = quantized.tensors[quantized.inputs[0]].spec
+    given = (stored_input(image, preprocess, spec, files["quantized"]) for image in images)
+    return compare_ops(quantized, files["int8_onnx"].read_bytes(), given)
 
 
 def compare_runs(logits: Mapping[str, NDArray[np.float32]], step: float) -> tuple[Pair, ...]:

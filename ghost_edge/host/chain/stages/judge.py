@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +61,18 @@ def evaluate(inputs: Models, settings: EvaluateSettings, outputs: EvaluateOutput
     assert outputs.predictions and outputs.accuracy and outputs.disagreements
     dataset, models = settings.evaluation.dataset, inputs.by_role
     labels = dataset.labels + settings.label_offset
-    logits: dict[str, NDArray[np.float32]] = {}
-    for number, (role, path) in enumerate(models.items()):
-        heard = _count_images(say, path.name, number, len(models))
-        logits[role] = predict(path, dataset.images, settings.preprocess, say=heard)
+    done = dict.fromkeys(models, 0)
+
+    def answer(role: str) -> NDArray[np.float32]:
+        def count(number: int, total: int) -> None:
+            done[role] = number
+            say(sum(done.values()) / total / len(models), f"{models[role].name}: {number} of {total} images")
+
+        return predict(models[role], dataset.images, settings.preprocess, say=count)
+
+    # interpreters let go of Python's lock while they run
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        logits = dict(zip(models, threads.map(answer, models), strict=True))
     check_labels(labels, classes=logits["float"].shape[1], dataset=dataset)
     answers = {role: values.argmax(axis=1).astype(np.int32) for role, values in logits.items()}
     save_predictions(Predictions(settings.evaluation.digests, labels, answers), outputs.predictions)
@@ -72,10 +80,6 @@ def evaluate(inputs: Models, settings: EvaluateSettings, outputs: EvaluateOutput
     write_json(accuracy, outputs.accuracy)
     save_disagreements(dataset.images, labels, logits["float"], logits["quantized"], outputs.disagreements)
     return outputs
-
-
-def _count_images(say: Say, name: str, number: int, models: int) -> Callable[[int, int], None]:
-    return lambda done, total: say((number + done / total) / models, f"{name}: {done} of {total} images")
 
 
 def read_accuracy(path: Path) -> dict[str, Accuracy]:
@@ -157,7 +161,8 @@ def this_machine(recipe: Recipe, outside: Outside) -> Machine:
 def bench(inputs: Models, settings: Machine, outputs: BenchOutputs, say: Say) -> BenchOutputs:
     """Time each model by the command that measures on the board, in a process without TensorFlow."""
     files = list(map(str, inputs.by_role.values()))
-    command = [sys.executable, "-m", "ghost_edge", "bench", *files, "--max-seconds", "2", "--json", "-"]
+    limits = ("--seconds", "0.3", "--max-seconds", "1")
+    command = [sys.executable, "-m", "ghost_edge", "bench", *files, *limits, "--json", "-"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
