@@ -1,4 +1,4 @@
-"""What is installed here, whether it fits this ghost-edge, and what it lacks for which purpose."""
+"""Installation: packages and programs found here, the versions that fit, and what each purpose lacks."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import dataclasses
 import functools
 import importlib
 import importlib.util
-import operator
 import os
 import platform
 import re
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from ghost_edge.core.errors import MissingPackageError
 from ghost_edge.core.tables import Column
@@ -42,12 +40,6 @@ _FLAGS = (
     *("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"),
     *("neon", "vfpv3", "vfpv4", "asimd", "asimddp", "i8mm", "sve"),
 )
-_OPERATORS = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    **{"<": operator.lt, "<=": operator.le},
-    **{">": operator.gt, ">=": operator.ge},
-}
 
 
 class _Need(NamedTuple):
@@ -83,7 +75,7 @@ PURPOSES = {
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A row of COLUMNS: what a purpose needs, the version that is here (None: none), the range that it has to be in.
+    """Row of COLUMNS: what a purpose needs, the version found here (None: none), the range that it has to be in.
 
     state: "ok", how to install what is missing, or what is wrong; broken: it is here and does not do.
     """
@@ -97,7 +89,7 @@ class Part:
 
 
 def check_installation() -> Iterator[Part]:
-    """Every package and program of PURPOSES, the interpreters imported in a process of their own: it may be killed."""
+    """Check every package and program of PURPOSES; interpreters are imported in a process that may be killed."""
     for purpose, need in PURPOSES.items():
         wanted = wanted_versions(need.extra)
         install = need.install or f'{PIP} "ghost-edge[{need.extra}]"'.replace("[]", "")
@@ -109,7 +101,7 @@ def check_installation() -> Iterator[Part]:
 
 
 def packages_of(need: _Need) -> tuple[str, ...]:
-    """The packages of a purpose; the extra itself, which is none, where no metadata says what belongs to it."""
+    """Return the packages of a purpose; the extra itself, which is none, where nothing says what belongs to it."""
     if need.packages or not need.extra:
         return need.packages
     named = {package.lower() for other in PURPOSES.values() for package in other.packages}
@@ -117,8 +109,8 @@ def packages_of(need: _Need) -> tuple[str, ...]:
 
 
 def _check_package(purpose: str, package: str, wanted: Optional[str], install: str) -> Part:
-    version = version_of(package)
-    if version is None:
+    version = optional_version(package)
+    if not version:
         return Part(purpose, package, None, wanted, f"missing: {install}")
     if wanted and not is_within(version, wanted):
         return Part(purpose, package, version, wanted, f"does not fit: {install}", broken=True)
@@ -136,51 +128,39 @@ def _import(module: str) -> None:
         raise MissingPackageError(f"does not load ({one_line(error)})") from error
 
 
-def version_of(package: str) -> Optional[str]:
-    """The installed version of a package, None where it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def wanted_versions(extra: str, requirements: Optional[Sequence[str]] = None) -> dict[str, str]:
-    """Package to range, such as ">=2.21,<2.22" or "": what ghost-edge[extra] asks for on this machine.
+    """Return package to range, such as "<2.22,>=2.21" or "": what ghost-edge[extra] asks for on this machine.
 
     requirements: in the form of METADATA; those of the installed ghost-edge if not given, none where it has none.
+    Nothing without the package `packaging`, which a board does not need.
     """
     if requirements is None:
         try:
             requirements = metadata.requires("ghost-edge") or ()
         except metadata.PackageNotFoundError:  # run from its files alone
             requirements = ()
-    here = {"python_version": "{}.{}".format(*sys.version_info), "platform_machine": platform.machine(), "extra": extra}
-    wanted: dict[str, str] = {}
-    for line in requirements:
-        requirement, _, marker = line.partition(";")
-        name, _, bounds = re.split(r"((?:\[.*?\])?\s*(?=[<>=!(]|$))", requirement.strip(), maxsplit=1)
-        clauses = re.findall(r"(\w+) ([<>=!]+) ['\"](.*?)['\"]", marker)
-        if all(_holds(here[variable], sign, value) for variable, sign, value in clauses):
-            wanted[name.lower()] = ",".join(filter(None, (wanted.get(name.lower()), bounds.strip())))
-    return wanted
+    if not optional_version("packaging"):
+        return {}
+    from packaging.requirements import Requirement
+
+    here = {"extra": extra, "platform_machine": platform.machine()}
+    wanted: dict[str, Any] = {}
+    for each in map(Requirement, requirements):
+        if each.marker is None or each.marker.evaluate(here):
+            name = each.name.lower()
+            wanted[name] = wanted[name] & each.specifier if name in wanted else each.specifier
+    return {name: str(specifier) for name, specifier in wanted.items()}
 
 
 def is_within(version: str, bounds: str) -> bool:
-    """Whether a version keeps bounds such as ">=2.21,<2.22"."""
-    return all(_holds(version, *bound) for bound in re.findall(r"([<>=!]+)([\w.]+)", bounds.replace(" ", "")))
+    """Return whether a version keeps bounds such as ">=2.21,<2.22"; development versions count as any other."""
+    from packaging.specifiers import SpecifierSet
 
-
-def _holds(left: str, sign: str, right: str) -> bool:
-    return bool(_OPERATORS[sign](*((_numbers(text) if right[:1].isdigit() else text) for text in (left, right))))
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """2.14.0 and 2.14 alike; a local part, such as +cpu, does not count."""
-    return tuple(map(int, re.findall(r"\d+", re.sub(r"(\.0)+$", "", version.partition("+")[0]))))
+    return SpecifierSet(bounds).contains(version, prereleases=True)
 
 
 def describe_environment() -> Iterator[tuple[str, str]]:
-    """What a report of a fault needs: names and values, nothing of who or where the user is."""
+    """Yield names and values that a bug report needs; none of them tells who or where the user is."""
     yield "Python", f"{platform.python_version()} ({platform.python_implementation()})"
     release = re.search(r'^PRETTY_NAME="?(.*?)"?$', _read(Path("/etc/os-release")), re.MULTILINE)
     yield "system", ", ".join(filter(None, (release and release[1], " ".join(platform.libc_ver()))))
@@ -188,7 +168,7 @@ def describe_environment() -> Iterator[tuple[str, str]]:
     flags = re.search(r"^(?:flags|Features)\s*: (.*)$", _read(Path("/proc/cpuinfo")), re.MULTILINE)
     yield "its instructions", " ".join(flag for flag in _FLAGS if flags and flag in flags[1].split()) or "-"
     for package in sorted({package for need in PURPOSES.values() for package in packages_of(need)}, key=str.lower):
-        yield package, version_of(package) or "-"
+        yield package, optional_version(package) or "-"
     yield "interpreters", ", ".join(filter(is_installed, INTERPRETERS)) or "-"
     yield "GHOST_EDGE_DATA", "set" if os.environ.get("GHOST_EDGE_DATA") else "not set"
 
@@ -201,23 +181,18 @@ def _read(path: Path) -> str:
 
 
 def tool_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Package name to installed version; raises MissingPackageError with the pip command where one is missing."""
-    return {package: _version(package) for package in packages}
+    """Return package name to installed version; MissingPackageError with the pip command where one is missing."""
+    found = {package: optional_version(package) for package in packages}
+    for package in packages:
+        if not found[package]:
+            raise MissingPackageError(f'{package} is not installed; python -m pip install "ghost-edge[host]" brings it')
+    return found
 
 
+@functools.cache
 def optional_version(package: str) -> str:
-    """Its installed version, empty where it is not installed."""
+    """Return the installed version of a package, empty where it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return ""
-
-
-@functools.cache
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError as error:
-        raise MissingPackageError(
-            f'{package} is not installed; python -m pip install "ghost-edge[host]" brings it'
-        ) from error

@@ -13,15 +13,7 @@ from ghost_edge.core.tasks.task import Comparison
 
 _LOWEST = {"max_loss": 0, "max_sqnr_loss_db": 0, "max_size_ratio": 0, "max_latency_ratio": 0}
 
-COLUMNS = (
-    Column("compared", "compared"),
-    Column("metric", "metric"),
-    Column("before", "before"),
-    Column("now", "now"),
-    Column("change", "change"),
-    Column("limit", "limit"),
-    Column("verdict", "verdict"),
-)
+COLUMNS = tuple(Column(key, key) for key in ("compared", "metric", "before", "now", "change", "limit", "verdict"))
 
 
 @dataclasses.dataclass(frozen=True)
