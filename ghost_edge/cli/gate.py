@@ -67,7 +67,7 @@ def gate(
     **limits: Any,
 ) -> None:
     """Compare the quantized models of MANIFEST with their float model, and with an earlier run, image by image."""
-    from ghost_edge.device.gate import judge_run
+    from ghost_edge.device.gate import run_gate
 
     if bench and not (baseline or update):
         raise RecipeError("--bench goes with --baseline or --update; give one of the two")
@@ -75,7 +75,7 @@ def gate(
     if len(set(files)) < len(files):
         raise RecipeError(f"--junit, --markdown and --update need a file each, not all of them {files[0].name}")
     given = {name: value for name, value in limits.items() if value is not None}
-    found = judge_run(manifest, given, baseline=baseline, bench=bench, allow_few=allow_few)
+    found = run_gate(manifest, given, baseline=baseline, bench=bench, allow_few=allow_few)
     click.echo("\n".join(as_lines(found.checks, found.changes)))
     write_reports(found.name, found.checks, found.changes, junit=junit, markdown=markdown)
     if reasons := [f"{check.compared}: {check.reason}" for check in found.checks if check.reason]:

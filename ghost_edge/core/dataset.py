@@ -1,4 +1,4 @@
-"""Labelled images as bytes, whatever they come from."""
+"""Labelled images as bytes, from any source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 
 class Lazy(Sequence[Item]):
-    """A sequence of things that are made when they are asked for, such as decoded images: memory is that of one."""
+    """Sequence whose items, such as decoded images, are made when asked for: it takes the memory of one."""
 
     def __init__(self, load: Callable[[int], Item], indices: Sequence[int]) -> None:
         self._load, self._indices = load, list(indices)
@@ -46,13 +46,13 @@ class Dataset:
 
 
 def image_digest(image: Image) -> str:
-    """First 16 hex digits of the SHA-256 over an image's shape and pixels: its identity in lists and comparisons."""
+    """Return the first 16 hex digits of the SHA-256 of an image's shape and pixels: its identity in lists."""
     image = np.ascontiguousarray(image)
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()[:16]
 
 
 def select(dataset: Dataset, indices: Sequence[int] | NDArray[np.int64]) -> Dataset:
-    """The images at these positions, in this order, decoded when asked for."""
+    """Return the images at these positions, in this order, decoded when asked for."""
     chosen = [int(index) for index in indices]
     images = Lazy(dataset.images.__getitem__, chosen)
     return dataclasses.replace(dataset, images=images, labels=dataset.labels[chosen])

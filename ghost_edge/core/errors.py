@@ -1,4 +1,4 @@
-"""The tree of errors: each class is one kind of failure with its exit code.
+"""Errors: one class and one exit code for each kind of failure.
 
 GhostEdgeError 1
 ├── RecipeError 2
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 
 class GhostEdgeError(Exception):
-    """Any failure that the user can act on; str() is one line: what was found, what was expected, what to do next."""
+    """Failure that the user can act on; str() is one line: what was found, what was expected, what to do next."""
 
     exit_code = 1
 
@@ -50,7 +50,7 @@ class ConversionError(GhostEdgeError):
 
 
 class GateError(GhostEdgeError):
-    """The numbers are worse than the limits allow, or too few to tell."""
+    """The numbers are worse than the limits allow, or the images too few to compare."""
 
     exit_code = 7
 

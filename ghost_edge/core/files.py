@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and that hold what they promise."""
+"""Files: written whole or not at all, read with their format and SHA-256 checked."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             "then run the same command again"
         ) from error
     finally:
-        with contextlib.suppress(OSError):  # the reason is told above: a file where a folder should be fails here too
+        with contextlib.suppress(OSError):  # the reason is raised above: a file where a folder should be fails here too
             part.unlink()
 
 
@@ -146,7 +146,7 @@ def _field_names(cls: Any) -> list[str]:
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hex digits; remembered until the file's size or time stamp changes."""
+    """Return the SHA-256 of a file's bytes, 64 hex digits; remembered until the file's size or time stamp changes."""
     status = path.stat()
     return _sha256(path.resolve(), status.st_size, status.st_mtime_ns)
 
@@ -208,7 +208,7 @@ class Artifact:
 
 
 def describe(path: Path) -> Artifact:
-    """The promise for a file as it is now."""
+    """Return name, SHA-256 and size of a file as it is now."""
     return Artifact(file=path.name, sha256=sha256_file(path), size_bytes=path.stat().st_size)
 
 

@@ -1,4 +1,4 @@
-"""Summary of repeated timings: the median with its interval, and what makes it doubtful."""
+"""Statistics of timings: the median with its interval, and doubts about it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Values = NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True)
 class LatencyStats:
-    """Every sample in the order it was taken, and the numbers people quote; frames_per_second is 1000 / median_ms.
+    """Samples in the order they were taken, and their statistics; frames_per_second is 1000 / median_ms.
 
     processes: how many of the samples each process took, in order; of several, median_ms is the median of medians.
     low_ms, high_ms: 95 % interval of the median, see median_interval(); None for too few.
@@ -47,7 +47,7 @@ class LatencyStats:
 
     @property
     def precision(self) -> float:
-        """Half the width of the interval as a fraction of the median; infinite where there is none."""
+        """Half of the width of the interval as a fraction of the median; infinite where there is none."""
         if self.low_ms is None or self.high_ms is None:
             return math.inf
         return (self.high_ms - self.low_ms) / 2 / self.median_ms
@@ -80,7 +80,7 @@ def summarise(samples_ns: Sequence[int], processes: Sequence[int] = ()) -> Laten
 
 
 def block_medians(values: NDArray[Any], processes: Sequence[int] = ()) -> Values:
-    """Medians of the processes [P]; where there is one, of 20 blocks of neighbours in time (6 or more of 5 runs each).
+    """Return the medians of the processes [P]; of a single one, those of 20 blocks in time (6 or more of 5 runs each).
 
     Single runs are no independent draws: what slows one down slows its neighbours too, and memory layout and placement
     on the cores stay for as long as a process lives (Kalibera & Jones, ISMM 2013).
@@ -91,7 +91,7 @@ def block_medians(values: NDArray[Any], processes: Sequence[int] = ()) -> Values
 
 
 def median_interval(values: NDArray[Any], processes: Sequence[int] = ()) -> Optional[tuple[float, float]]:
-    """95 % interval of the median, distribution-free: two order statistics of the block medians; None under 6 blocks.
+    """Return the distribution-free 95 % interval of the median: two order statistics of block medians; None under 6.
 
     Conover, Practical Nonparametric Statistics, section 3.2: the ranks that a binomial(n, 1/2) leaves 2.5 % outside.
     """
@@ -103,13 +103,13 @@ def median_interval(values: NDArray[Any], processes: Sequence[int] = ()) -> Opti
 
 
 def ratio_interval(stats: LatencyStats, peer: LatencyStats) -> Optional[tuple[float, float]]:
-    """95 % interval of how many times as long the first takes as its peer; None for too few blocks."""
+    """Return the 95 % interval of the ratio of two latencies, the first over its peer's; None for too few blocks."""
     new, old = (block_medians(np.asarray(each.samples_ns), each.processes) for each in (stats, peer))
     return ratio_of_blocks(new, old, min(len(stats.processes), len(peer.processes)))
 
 
 def ratio_of_blocks(new: NDArray[Any], old: NDArray[Any], processes: int) -> Optional[tuple[float, float]]:
-    """The same of block medians, of so many processes, see block_medians().
+    """Return the 95 % interval of the ratio new / old, from block medians of so many processes; None for too few.
 
     Hodges & Lehmann's interval of a shift, of the logarithms of block medians: order statistics of all ratios between
     the two, at ranks from the normal approximation of Mann & Whitney's U (Hollander & Wolfe, section 4.3). What
@@ -125,7 +125,7 @@ def ratio_of_blocks(new: NDArray[Any], old: NDArray[Any], processes: int) -> Opt
 
 
 def doubts(stats: LatencyStats) -> tuple[str, ...]:
-    """Sentences on why the median may not be the model's: spread, two speeds, other first runs, a step, drift.
+    """Return sentences on why the median may not be the model's: spread, two speeds, first runs, a step, drift.
 
     Of several processes: what half of them have, and medians that differ.
     """
@@ -180,7 +180,7 @@ def _spread(values: Values) -> str:
 
 
 def _two_speeds(values: Values) -> str:
-    """Two modes: the split with the least variance inside (Otsu, 1979) leaves two narrow heaps far from each other."""
+    """Return a doubt where Otsu's split (1979) of the samples leaves two narrow modes far from each other."""
     ordered = np.sort(np.minimum(values, np.percentile(values, 95)))  # a few outliers are no mode
     split = _best_split(ordered)
     fast, slow = ordered[:split], ordered[split:]
@@ -210,7 +210,7 @@ def _first_runs(values: Values) -> str:
 
 
 def _correlated(values: Values) -> str:
-    """Whether neighbouring blocks resemble each other: the ratio of von Neumann (1941)."""
+    """Return a doubt where neighbouring blocks resemble each other, by von Neumann's ratio (1941)."""
     medians = block_medians(values)
     deviations = float(((medians - medians.mean()) ** 2).sum())
     wide = deviations > len(medians) * (0.001 * float(np.median(values))) ** 2  # under 0.1 % it is not worth a word
@@ -220,7 +220,7 @@ def _correlated(values: Values) -> str:
 
 
 def _step(values: Values) -> str:
-    """One moment after which every run takes longer, as when a hot core is slowed down; not a ramp, not noise."""
+    """Return a doubt where every run after one moment takes longer, as on a core slowed by heat; no ramp, no noise."""
     medians = block_medians(values)
     split = _best_split(medians)
     before, after = medians[:split], medians[split:]
@@ -249,7 +249,7 @@ def _drift(values: Values) -> str:
 
 
 def _best_split(values: Values) -> int:
-    """Where to cut a sequence in two, at least one value each, so that the squares inside the parts are least."""
+    """Return where to cut a sequence in two, at least one value each, with the least squares inside the parts."""
     counts = np.arange(1, len(values))
     sums, total = np.cumsum(values)[:-1], values.sum()
     between = sums**2 / counts + (total - sums) ** 2 / (len(values) - counts)
@@ -257,7 +257,7 @@ def _best_split(values: Values) -> int:
 
 
 def _apart(left: Values, right: Values) -> bool:
-    """Whether two medians differ by more than twice the larger MAD: three sigma for the shortest thirds we judge."""
+    """Return whether two medians differ by more than twice the larger MAD: three sigma for the shortest thirds."""
     return abs(float(np.median(left) - np.median(right))) > 2 * max(_mad(left), _mad(right))
 
 

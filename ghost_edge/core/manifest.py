@@ -1,4 +1,4 @@
-"""manifest.json: everything that a board or a gate needs to know about a converted model."""
+"""manifest.json: all that a board or a gate needs to know about a converted model; and predictions.npz."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Accuracy:
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """One artifact that runs: what goes in and out, how well it answers (None: not evaluated), how fast here."""
+    """Artifact that runs: its input and output, accuracy (None: not evaluated) and latency on the workstation."""
 
     role: str
     artifact: Artifact
@@ -47,10 +47,11 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """format: number of this layout. predictions: the answers, image by image (None: not evaluated).
+    """Contents of manifest.json; predictions: the answers, image by image (None: not evaluated).
 
-    gate: what the gate said when the model was made. tools: package name to version, ghost-edge's too. recipe: its
-    tables; recipe_file: its name. trained: what the model card says of the weights (empty: there is none).
+    format: number of this layout. gate: reasons why the gate failed when the model was made. tools: package name to
+    version, ghost-edge's too. recipe: its tables; recipe_file: its name. trained: from the model card of the weights
+    (empty: there is none). task: a name in TASKS.
     """
 
     format: int
@@ -96,7 +97,7 @@ def read_manifest(path: Path) -> Manifest:
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-    """digests: identity of each image; labels int64 [N]; answers: role of a model to int32 [N], class indices."""
+    """Answers of all models; digests: identity of each image; labels: the truth [N]; answers: role to [N]."""
 
     digests: tuple[str, ...]
     labels: NDArray[np.int64]
@@ -119,13 +120,13 @@ def load_predictions(path: Path) -> Predictions:
 
 
 def answers_of(predictions: Predictions, role: str) -> NDArray[np.int32]:
-    """The answers of one model; raises ArtifactError that lists the roles there are."""
+    """Return the answers of a model; raises ArtifactError that lists the roles there are."""
     if role not in predictions.answers:
         raise ArtifactError(f"there are no answers of {role!r}; there are {', '.join(predictions.answers)}")
     return predictions.answers[role]
 
 
 def candidates(predictions: Predictions) -> dict[str, NDArray[np.int32]]:
-    """Answers of the models that lost something, by role: the quantized one, and its ONNX twin if there is one."""
-    twins = {role: answers for role, answers in predictions.answers.items() if role == "int8_onnx"}
-    return {"quantized": answers_of(predictions, "quantized"), **twins}
+    """Return the answers of the quantized models by role: the .tflite, and the int8 ONNX model if there is one."""
+    int8_onnx = {role: answers for role, answers in predictions.answers.items() if role == "int8_onnx"}
+    return {"quantized": answers_of(predictions, "quantized"), **int8_onnx}

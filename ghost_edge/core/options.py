@@ -1,4 +1,4 @@
-"""One table of a recipe to one frozen dataclass, and one name to one row of a literal table."""
+"""Options: tables of TOML or JSON made dataclasses, and names looked up in literal tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pick(table: Mapping[str, ROW], name: str, *, kind: str) -> ROW:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Say what was probably meant: "did you mean 'std'?", or the list of what there is."""
+    """Return what was probably meant: "did you mean 'std'?", or the list of what there is."""
     names = sorted(known)
     begun = [each for each in names if name and each.startswith(str(name))]
     if len(begun) > 1:

@@ -140,7 +140,7 @@ def check_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Bilinear with antialiasing (a triangle as wide as the shrink factor), as Pillow's BILINEAR; uint8 [H, W, C]."""
+    """Resize uint8 [H, W, C] bilinearly, with a triangle as wide as the shrink factor, as Pillow's BILINEAR does."""
     if image.shape[:2] == (height, width):
         return image
     rows, columns = _triangle(image.shape[0], height), _triangle(image.shape[1], width)
@@ -152,13 +152,13 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
 
 
 def _crop(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """The centre of an image."""
+    """Return the centre of an image."""
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     return image[top : top + height, left : left + width]
 
 
 def _triangle(source: int, target: int) -> NDArray[np.float32]:
-    """Weights float32 [target, source] of a triangle filter around each target pixel's centre; rows sum to 1."""
+    """Return the weights float32 [target, source] of a triangle filter around each target pixel; rows sum to 1."""
     scale = source / target
     support = max(scale, 1.0)
     centres = (np.arange(target) + 0.5) * scale

@@ -1,4 +1,4 @@
-"""The same rows as a text table, Markdown and CSV."""
+"""Tables: rows as text, Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """One column: its title, the key in each row, the format of its numbers (such as ".2f"), its least width."""
+    """Column of a table: its title, the key in each row, the format of its numbers (such as ".2f"), its least width."""
 
     title: str
     key: str
@@ -22,7 +22,7 @@ class Column:
 
 
 def as_text(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    """A line of titles and a line a row, two spaces between columns, numbers to the right, None as "-"."""
+    """Return a line of titles and a line for each row, two spaces between columns, numbers right, None as "-"."""
     table = as_cells(rows, columns)
     widths = [max([column.width, *(len(line[index]) for line in table)]) for index, column in enumerate(columns)]
     return "\n".join(
@@ -35,14 +35,14 @@ def as_text(rows: Sequence[Row], columns: Sequence[Column]) -> str:
 
 
 def as_markdown(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    """Rows as a Markdown table; a "|" inside a cell is escaped."""
+    """Return rows as a Markdown table; a "|" inside a cell is escaped."""
     titles, *lines = [[cell.replace("|", "\\|") for cell in line] for line in as_cells(rows, columns)]
     rule = ["---:" if _is_numeric(column, rows) else "---" for column in columns]
     return "\n".join("| " + " | ".join(line) + " |" for line in [titles, rule, *lines])
 
 
 def as_csv(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    """Rows as CSV for programs: keys as the first line, numbers in full, None as an empty cell."""
+    """Return rows as CSV for programs: keys in the first line, numbers in full, None as an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([column.key for column in columns])
@@ -51,7 +51,7 @@ def as_csv(rows: Sequence[Row], columns: Sequence[Column]) -> str:
 
 
 def as_cells(rows: Sequence[Row], columns: Sequence[Column]) -> list[list[str]]:
-    """A line of titles and a line a row, each value as text; None as "-"."""
+    """Return a line of titles and a line for each row, each value as text; None as "-"."""
     lines = [[_cell(row[column.key], column) for column in columns] for row in rows]
     return [[column.title for column in columns], *lines]
 

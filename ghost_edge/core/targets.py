@@ -1,4 +1,4 @@
-"""The boards that a bundle can be made for: which interpreter is published for each, and what it cannot run."""
+"""Targets: boards that a bundle can be made for, and the interpreter published for each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ghost_edge.core.errors import DeviceError
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What `uname -m` says; the Python versions that have wheels; pip's platform tags; the pinned packages.
+    """Board family: its `uname -m`, Python versions with wheels, pip's platform tags and pinned packages.
 
     expected: what they need and only the board's distribution has. float_dies: why float models are left out.
     """
@@ -50,7 +50,7 @@ TARGETS = {
 
 
 def target_for(machine: str, device_tree: str) -> str:
-    """The target of a board: what `uname -m` and /proc/device-tree/compatible say; DeviceError where there is none."""
+    """Return the target of a board from `uname -m` and /proc/device-tree/compatible; DeviceError where none fits."""
     found = [name for name, target in TARGETS.items() if target.machine == machine]
     if not found:
         raise DeviceError(f"the board is {machine!r}; bundles are made for {', '.join(TARGETS)}")

@@ -1,4 +1,4 @@
-"""A model's input or output: name, shape, dtype, and how its integers mean real numbers."""
+"""Specification of a model's input or output tensor, and its quantization."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclasses.dataclass(frozen=True)
 class TensorSpec:
-    """real = scale * (stored - zero_point), one pair for the whole tensor (Jacob et al., CVPR 2018, equation 1).
+    """Tensor with real = scale * (stored - zero_point), one pair for all of it (Jacob et al., CVPR 2018, equation 1).
 
     scale is 0 for a tensor that is not quantized. shape has -1 where a dimension is open.
     """
@@ -24,17 +24,17 @@ class TensorSpec:
 
     @property
     def is_quantized(self) -> bool:
-        """Whether the stored integers stand for real numbers."""
+        """True where the stored integers stand for real numbers."""
         return self.scale > 0
 
     @property
     def holds_bytes(self) -> bool:
-        """Whether it takes an image's bytes as they are: the normalisation is inside the model."""
+        """True for an input of an image's bytes as they are: the normalisation is inside the model."""
         return self.dtype == "uint8" and self.zero_point == 0 and abs(self.scale * 255 - 1) < 1e-6  # a float32's digits
 
 
 def quantize(values: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
-    """Real numbers float32 [...] to the stored dtype of the tensor.
+    """Return real numbers, float32 [...], in the stored dtype of the tensor.
 
     Integers are rounded half to even and clipped to their range, also without a scale (a model that is fed with bytes).
     """
@@ -48,7 +48,7 @@ def quantize(values: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
 
 
 def dequantize(stored: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:
-    """Stored values [...] of the tensor to real numbers float32."""
+    """Return stored values [...] of the tensor as real numbers, float32."""
     if not spec.is_quantized:
         return stored.astype(np.float32)
     return (stored.astype(np.float32) - np.float32(spec.zero_point)) * np.float32(spec.scale)

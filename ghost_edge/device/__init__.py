@@ -1,1 +1,1 @@
-"""What runs on the board: core and one interpreter."""
+"""Code that runs on the board: core and one interpreter."""

@@ -1,4 +1,4 @@
-"""Time models, each in child processes of its own."""
+"""Latency of models, each timed in child processes of its own."""
 
 from __future__ import annotations
 
@@ -50,13 +50,15 @@ Job = tuple[Path, int]  # a model file and a number of threads
 
 @dataclasses.dataclass(frozen=True)
 class BenchPlan:
-    """How to time a model: warm up, then at least `runs` runs and at least `seconds` of them, then on until the 95 %
-    interval of the median is within `precision` of it, or max_seconds are over.
+    """Plan for timing a model.
+
+    Warm up, then take at least `runs` runs and `seconds` of them, then go on until the 95 % interval of the median is
+    within `precision` of it, or max_seconds are over.
 
     warmup: runs before the first sample, and at least a fifth of `seconds` of them.
     threads: a row for each number. cpus: cores to stay on; none: wherever the scheduler puts it.
     rounds: fresh processes for each row, all rows in turn, so that drift hits all of them; each takes `runs` and
-    `seconds`, and the interval is judged over all of them. timeout_s: for one process.
+    `seconds`, and the interval is that of all of them. timeout_s: for one process.
     """
 
     runs: int = 50
@@ -97,7 +99,7 @@ def option_of(field: str) -> str:
 
 
 def find_models(paths: Sequence[Path]) -> list[Path]:
-    """The .tflite and .onnx files among these paths and directly in these folders, sorted within each folder.
+    """Return the .tflite and .onnx files among these paths and directly in these folders, sorted within each.
 
     Other files are passed over, so that a shell's "models/*" works; and in a folder, models that left_out() names.
     Raises ArtifactError for a path that is not there, and when no model is left.
@@ -119,7 +121,7 @@ def find_models(paths: Sequence[Path]) -> list[Path]:
 
 
 def left_out(paths: Sequence[Path]) -> list[Path]:
-    """Models in these folders for which no interpreter is installed, such as the .onnx files on a board."""
+    """Return models in these folders for which no interpreter is installed, such as .onnx files on a board."""
     inside = [path for folder in paths if folder.is_dir() for path in _inside(folder)]
     return [path for path in inside if path.suffix in MODEL_SUFFIXES and path not in paths and not is_runnable(path)]
 
@@ -170,7 +172,7 @@ def _run(path: Path, threads: int, plan: BenchPlan) -> BenchResult:
 
 
 def _merge(parts: Sequence[BenchResult], plan: BenchPlan) -> BenchResult:
-    """One result out of those of all rounds: all samples, medians of the cold start, the doubts; or the failure."""
+    """Merge the results of all rounds: all samples, medians of the cold start, the doubts; or the failure."""
     last = parts[-1]
     if last.failure:
         return last
@@ -186,7 +188,7 @@ def _merge(parts: Sequence[BenchResult], plan: BenchPlan) -> BenchResult:
         before=worst.before,
         after=worst.after,
     )
-    return dataclasses.replace(whole, doubts=judge(whole, plan))
+    return dataclasses.replace(whole, doubts=find_doubts(whole, plan))
 
 
 def measure(path: Path, threads: int, plan: BenchPlan) -> BenchResult:
@@ -253,9 +255,10 @@ def time_invokes(model: Model, plan: BenchPlan, clock: Callable[[], int] = time.
 
 
 def is_precise(samples: Sequence[int], precision: float) -> bool:
-    """Whether the 95 % interval of the median is within `precision`, a fraction, of the median on both sides.
+    """Return whether the 95 % interval of the median is within `precision`, a fraction, of it on both sides.
 
-    That of the first half, too: one look after the other would stop at the first interval that is narrow by chance.
+    The interval of the first half must be, too: one look after the other would stop at the first interval that is
+    narrow by chance.
     """
     values = np.asarray(samples)
     for part in (values, values[: len(values) // 2]):
@@ -266,7 +269,7 @@ def is_precise(samples: Sequence[int], precision: float) -> bool:
 
 
 def random_input(spec: TensorSpec, rng: np.random.Generator) -> NDArray[Any]:
-    """Data for one input: floats normal (mean 0, deviation 1), small integers over their range, others 0 or 1."""
+    """Return data for an input: floats normal (mean 0, deviation 1), small integers over their range, others 0 or 1."""
     dtype = np.dtype(spec.dtype)
     if dtype.kind == "f":
         return rng.standard_normal(spec.shape).astype(dtype)
@@ -276,8 +279,8 @@ def random_input(spec: TensorSpec, rng: np.random.Generator) -> NDArray[Any]:
     return rng.integers(0, 1, spec.shape, endpoint=True).astype(dtype)  # wide integers are indices or lengths
 
 
-def judge(result: BenchResult, plan: BenchPlan) -> tuple[str, ...]:
-    """What makes this measurement doubtful; pure."""
+def find_doubts(result: BenchResult, plan: BenchPlan) -> tuple[str, ...]:
+    """Return sentences on what makes this measurement doubtful."""
     assert result.stats is not None
     found = timing_doubts(result.stats)
     if plan.precision and result.stats.precision > plan.precision:
@@ -299,7 +302,7 @@ def judge(result: BenchResult, plan: BenchPlan) -> tuple[str, ...]:
 
 
 def as_document(board: Board, plan: BenchPlan, results: Sequence[BenchResult]) -> dict[str, Any]:
-    """Everything, every sample included, as plain values for JSON."""
+    """Return board, plan and results, every sample included, as plain values for JSON."""
     return {
         "format": FORMAT,
         "board": dataclasses.asdict(board),

@@ -1,4 +1,4 @@
-"""What a bench found: as a row of a table, as a JSON document and back, against an older one."""
+"""Results of a bench: as rows of a table, as a JSON document, and compared with an older bench."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ CSV_ONLY = tuple(
 
 @dataclasses.dataclass(frozen=True)
 class BenchResult:
-    """One model on this machine: what was measured; or failure, the sentence that says why not, and its class error.
+    """Measurements of a model on this machine; or failure, the sentence that says why there are none, and its class.
 
     import_ms, load_ms, first_inference_ms: in a fresh process, importing the interpreter, opening and allocating, the
     first invoke(); together the cold start, with the file in the page cache. Medians, where there were several rounds.
@@ -96,14 +96,14 @@ class BenchResult:
 
     @property
     def cold_start_ms(self) -> Optional[float]:
-        """From a fresh process to its first answer, without starting Python; None where it failed."""
+        """Time of a fresh process up to its first answer, without starting Python; None where it failed."""
         parts = (self.import_ms, self.load_ms, self.first_inference_ms)
         return sum(part for part in parts if part is not None) if None not in parts else None
 
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """One model now against then: ratio of the medians, new / old, and its 95 % interval (None: too few runs)."""
+    """Latency of a model against an older bench: ratio of medians and its 95 % interval (None: too few runs)."""
 
     model: str
     threads: int
@@ -115,7 +115,7 @@ class Change:
 
 
 def as_row(result: BenchResult) -> dict[str, Any]:
-    """One result as a row of the table and of the CSV; None for what a failed model does not have."""
+    """Return a result as a row of the table and of the CSV; None for what a failed model does not have."""
     share, stats = result.delegate, result.stats
     whole = {name: getattr(result, name) for name in ("threads", "sha256", "size_bytes", "import_ms", "load_ms")}
     return {
@@ -134,7 +134,7 @@ def as_row(result: BenchResult) -> dict[str, Any]:
 
 
 def doubt_lines(results: Sequence[BenchResult]) -> list[str]:
-    """Every doubt once, with the models it is about."""
+    """Return every doubt once, with the models it is about."""
     about: dict[str, list[str]] = {}
     sweep = len({result.threads for result in results}) > 1
     for result in results:
@@ -149,7 +149,7 @@ def doubt_lines(results: Sequence[BenchResult]) -> list[str]:
 
 
 def as_documents(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
-    """The results, every sample included, as plain values for JSON."""
+    """Return the results, every sample included, as plain values for JSON."""
     rows = []
     for result in results:
         row = dataclasses.asdict(dataclasses.replace(result, error=None))
@@ -188,7 +188,7 @@ def read_bench_json(path: Path) -> dict[str, Any]:
 
 
 def compare_results(new: Sequence[BenchResult], old: Sequence[BenchResult]) -> list[Change]:
-    """Every model, by file name and threads, that was measured both times.
+    """Return a Change for every model, by file name and threads, that was measured both times.
 
     Raises ArtifactError where there is none, or where two of one time have the same name and threads.
     """
@@ -218,7 +218,7 @@ def _by_name(results: Sequence[BenchResult]) -> dict[tuple[str, int], LatencySta
 
 
 def circumstances(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What else than the models decides the times in a document of --json."""
+    """Return what decides the latencies in a document of --json beside the models: machine, plan, interpreter."""
     return {
         "processor": document["board"]["cpu"],
         "board": document["board"]["model"],
@@ -231,7 +231,7 @@ def circumstances(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
-    """Sentences on what makes two documents of --json unequal but for speed: machine, plan, interpreter, models."""
+    """Return sentences on what differs between two documents of --json: machine, plan, interpreter, models."""
     before, now = (
         {
             **circumstances(document),

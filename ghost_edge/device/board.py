@@ -1,4 +1,4 @@
-"""Facts about the machine, from /proc and /sys."""
+"""Board: facts about the machine from /proc and /sys."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FALLEN_CLOCK = 0.95  # of what it was; an on-demand governor raises the clock un
 
 @dataclasses.dataclass(frozen=True)
 class Conditions:
-    """What changes while timing: the clock of one core, and heat. None where the kernel does not say.
+    """Clock of a core and heat, which change while timing; None where the kernel does not say.
 
     cooling_state: sum over the cooling devices; over 0 the kernel slows something down, or a fan turns.
     """
@@ -44,7 +44,7 @@ class Conditions:
 
 @dataclasses.dataclass(frozen=True)
 class Board:
-    """What the kernel says; None where it does not say."""
+    """Machine as the kernel describes it; None where it does not say."""
 
     machine: Optional[str]
     model: Optional[str]
@@ -88,7 +88,7 @@ def read_conditions(root: Path = Path("/"), cpu: int = 0) -> Conditions:
 
 
 def doubts(conditions: Conditions) -> tuple[str, ...]:
-    """Sentences on what in this machine makes timings jump; nothing is said of what cannot be read."""
+    """Return sentences on what makes timings jump on this machine; none on what cannot be read."""
     governor, clock, limit = conditions.governor, conditions.clock_khz, conditions.max_clock_khz
     if governor is not None and governor != "performance":
         return (
@@ -101,7 +101,7 @@ def doubts(conditions: Conditions) -> tuple[str, ...]:
 
 
 def throttling(before: Conditions, after: Conditions) -> str:
-    """A sentence when the clock fell or the kernel began to cool between the two; empty otherwise."""
+    """Return a sentence where the clock fell or the kernel began to cool between the two; empty otherwise."""
     heat = "" if after.temperature_c is None else f" at {after.temperature_c:.0f} C"
     if before.clock_khz and after.clock_khz and after.clock_khz < FALLEN_CLOCK * before.clock_khz:
         fall = f"from {before.clock_khz / 1000:.0f} to {after.clock_khz / 1000:.0f} MHz"
@@ -112,7 +112,7 @@ def throttling(before: Conditions, after: Conditions) -> str:
 
 
 def describe(board: Board) -> str:
-    """The board in one line, without what is unknown."""
+    """Return the board in one line, without what is unknown."""
     now = board.conditions
     clock, limit = now.clock_khz, now.max_clock_khz
     parts = (
@@ -129,7 +129,7 @@ def describe(board: Board) -> str:
 
 
 def _temperature(root: Path) -> Optional[float]:
-    """Degrees Celsius of the first thermal zone, else of the Zynq's own sensor (XADC, SYSMON) as an IIO device."""
+    """Return degrees Celsius of the first thermal zone, else of the Zynq's own IIO sensor (XADC, SYSMON)."""
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*/temp")):
         thousandths = _number(zone)
         if thousandths is not None:
@@ -152,7 +152,7 @@ def _read(path: Path) -> Optional[str]:
 
 
 def has_vnni(root: Path = Path("/")) -> bool:
-    """Whether an x86 processor adds products of bytes without saturation; False where that cannot be read."""
+    """Return whether an x86 processor adds products of bytes without saturation; False where that is unknown."""
     flags = _field(_read(root / "proc/cpuinfo") or "", "flags") or ""
     return bool({"avx512_vnni", "avx_vnni"} & {*flags.split()})
 

@@ -1,4 +1,4 @@
-"""What a model file says about images."""
+"""Outputs of a model file for images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
-    """How to run a model: see open_model()."""
+    """Options of open_model()."""
 
     runtime: str = "auto"
     kernels: str = "default"
@@ -105,7 +105,7 @@ def stored_input(image: NDArray[np.uint8], preprocess: Preprocess, spec: TensorS
 
 @functools.lru_cache(maxsize=64)  # asked for every image
 def match_input(path: Path, spec: TensorSpec, preprocess: Preprocess) -> Preprocess:
-    """The preprocessing in the layout that the model's input has, and without normalisation where it takes bytes.
+    """Return the preprocessing in the layout of the model's input, without normalisation where it takes bytes.
 
     Raises ArtifactError with both shapes when the input fits in neither, or when nothing says what its integers mean.
     """

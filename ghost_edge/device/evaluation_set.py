@@ -1,4 +1,4 @@
-"""Evaluation images that travel to the board, with what the workstation's int8 model answered byte by byte."""
+"""Evaluation images that travel to the board, with the outputs of the workstation's int8 model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OUTPUTS = "outputs_"
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSet:
-    """images uint8 [N, H, W, C], resized and cropped; labels: the task's truth, int64 [N] for classification.
+    """Images uint8 [N, H, W, C], resized and cropped; labels: the task's truth, int64 [N] for classification.
 
     outputs: stem of a model file to its first output, [N, values] in the file's own dtype, under reference kernels.
     """
@@ -82,7 +82,7 @@ def evaluate_set(
     """Return a row of images.columns for each file, and by its stem the outputs, [N, values] in the file's own dtype.
 
     equal_outputs: share of the images whose outputs are those of the workstation, byte for byte; None where the
-    images bring none for this file. largest_difference: in steps of the output's integers. Each file runs in a child
+    images bring none for this file. largest_difference: in LSB of the output. Each file runs in a child
     process; raises as raw_outputs_isolated() does, and DataError where images, labels and file do not fit together.
     """
     rows, answers, task = [], {}, TASKS[images.task]

@@ -1,4 +1,4 @@
-"""A converted folder, with the times of a bench, as a baseline; and the gate on both."""
+"""Gate on a converted folder: its limits, and an earlier run as the baseline."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LATENCY = "latency.json"  # that convert leaves in the folder: measured on the w
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
-    """What the gate says of a run. changes: since the baseline, a line each. run: the run as the next baseline.
+class GateResult:
+    """Verdict on a run. changes: since the baseline, a line each. run: the run as the next baseline.
 
-    small: why it makes a poor one, where its images are too few.
+    small: why it makes a poor baseline, where its images are too few.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Judged:
     small: list[Check]
 
 
-def judge_run(
+def run_gate(
     path: Path,
     limits: Mapping[str, Any],
     *,
     baseline: Optional[Path] = None,
     bench: Optional[Path] = None,
     allow_few: bool = False,
-) -> Judged:
-    """Judge a manifest (file or folder) by its limits, where `limits` gives no others, and against an earlier run.
+) -> GateResult:
+    """Check a manifest (file or folder) by its limits, where `limits` gives no others, and against an earlier run.
 
     bench: a --json of `ghost-edge bench` (None: what convert measured). Raises ArtifactError for a missing or damaged
     file, DataError where the two saw other images, RecipeError for a limit that is none.
@@ -56,11 +56,11 @@ def judge_run(
         then = open_baseline(baseline)
         checks += check_regression(run, then, kept, allow_few=allow_few)
         changes = describe_changes(run, then)
-    return Judged(manifest.name, checks, changes, run, [] if allow_few else check_number(run, kept))
+    return GateResult(manifest.name, checks, changes, run, [] if allow_few else check_number(run, kept))
 
 
 def hold_run(path: Path, manifest: Manifest, predictions: Predictions, bench: Optional[Path] = None) -> Baseline:
-    """What open_run(path) gave, with the times of a --json of `ghost-edge bench` (None: those that convert measured).
+    """Return the run that open_run(path) gave, with the latencies of a --json of `ghost-edge bench` (None: convert's).
 
     Raises ArtifactError where the bench is missing, damaged, or of other files than the manifest's.
     """
@@ -80,14 +80,14 @@ def hold_run(path: Path, manifest: Manifest, predictions: Predictions, bench: Op
 
 
 def open_baseline(path: Path) -> Baseline:
-    """A baseline.json; or the folder or manifest.json of an earlier run."""
+    """Read a baseline.json, or the folder or manifest.json of an earlier run."""
     if path.is_dir() or path.name == "manifest.json":
         return hold_run(path, *open_run(path))
     return read_baseline(path)
 
 
 def _timed(document: Mapping[str, Any], manifest: Manifest, bench: Optional[Path]) -> dict[str, BenchResult]:
-    """By file name; of a sweep, the row with the fewest threads."""
+    """Return results by file name; of several numbers of threads, the one with the fewest."""
     sums = {model.artifact.file: model.artifact.sha256 for model in manifest.models}
     found: dict[str, BenchResult] = {}
     results = results_from_document(document, str(bench or LATENCY))

@@ -1,4 +1,4 @@
-"""Time several model files in turn, so that whatever slows the machine down slows all of them."""
+"""Interleaved timing: model files run in turn, so that whatever slows the machine down slows all of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ghost_edge.device.runtimes.open import open_model
 
 @dataclasses.dataclass(frozen=True)
 class TimeRatio:
-    """How many times as long one model takes as its peer: median_ms / peer_ms; low, high: quartiles over the rounds."""
+    """Ratio of two latencies, median_ms / peer_ms; low, high: its quartiles over the rounds."""
 
     ratio: float
     low: float
@@ -59,7 +59,7 @@ def alternate(
 
 
 def time_in_turn(models: Sequence[Model], *, rounds: int, runs: int, warmup: int) -> list[list[int]]:
-    """Nanoseconds of every invoke() by model: each round runs all models, every second one in reverse order."""
+    """Return nanoseconds of every invoke() by model; each round runs all models, every second one in reverse order."""
     clock = time.perf_counter_ns
     for model in models:
         rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Run a function in a child process, so that whatever kills it is a result and not the end of us."""
+"""Isolation: a function run in a child process, whose death is a result."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _CAUSES = {
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a child returned; or the sentence that says why it did not, and the kind of error that it is."""
+    """Value that a child returned; or the sentence that says why it did not, and its class of error."""
 
     value: Any = None
     failure: str = ""
     error: type[GhostEdgeError] = DeviceError
 
     def unwrap(self, subject: str) -> Any:
-        """The value; raises `error` with the failure, after the subject where that is not its beginning."""
+        """Return the value; raises `error` with the failure, after the subject where that is not its beginning."""
         if self.failure:
             raise self.error(self.failure if self.failure.startswith(subject) else f"{subject}: {self.failure}")
         return self.value
@@ -80,14 +80,14 @@ def run_isolated(function: Callable[..., Any], *arguments: Any, timeout_s: float
 
 
 def explain_signal(number: int, cpu_part: str | None) -> str:
-    """Why a signal of signal(7) probably came; cpu_part as /proc/cpuinfo has it, such as "0xc09"."""
+    """Return why a signal of signal(7) probably came; cpu_part: as in /proc/cpuinfo, such as "0xc09"."""
     if number == signal.SIGILL and cpu_part == CORTEX_A9:
         return "this interpreter's float kernels need VFPv4; use the int8 model"
     return _CAUSES.get(signal.Signals(number), "something outside stopped it")
 
 
 def _run_child(function: Callable[..., Any], arguments: tuple[Any, ...], pipe: int, log: int) -> None:
-    """The child's whole life; it never returns into the parent's code."""
+    """Run the child's whole life; it never returns into the parent's code."""
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and kills us
@@ -116,7 +116,7 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:
 
 
 def _read_all(pipe: int, timeout_s: float) -> bytes | None:
-    """Everything until the other end closes; None when that takes longer than timeout_s."""
+    """Read until the other end closes; None when that takes longer than timeout_s."""
     deadline = time.monotonic() + timeout_s
     content = bytearray()
     while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
@@ -145,7 +145,7 @@ def _explain(status: int, last_line: str) -> str:
 
 
 def _last_line(log: BinaryIO) -> str:
-    """The last line that is more than news, at most 200 characters; empty when there is none."""
+    """Return the last line that is more than news, at most 200 characters; empty when there is none."""
     log.seek(0)
     lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
     told = [line for line in lines if line and not line.startswith(("INFO:", "WARNING:", "W0000", "I0000"))]

@@ -14,7 +14,7 @@ from ghost_edge.core.errors import ArtifactError, DeviceError, RecipeError
 from ghost_edge.core.latency import summarise
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device import bench
-from ghost_edge.device.bench import BenchPlan, bench_models, find_models, judge, random_input
+from ghost_edge.device.bench import BenchPlan, bench_models, find_doubts, find_models, random_input
 from ghost_edge.device.bench_results import BenchResult
 from ghost_edge.device.board import Conditions
 from ghost_edge.device.runtimes.model import DelegateShare
@@ -117,37 +117,37 @@ def test_inputs_fill_their_dtype_and_are_the_same_each_time() -> None:
 
 
 def test_a_sound_measurement_has_no_doubt() -> None:
-    assert judge(SOUND, BenchPlan()) == ()
+    assert find_doubts(SOUND, BenchPlan()) == ()
 
 
 def test_a_delegate_that_took_a_part_is_a_doubt_with_default_kernels_only() -> None:
     partly = dataclasses.replace(SOUND, delegate=DelegateShare(16, 14, 2))
-    assert judge(partly, BenchPlan()) == (
+    assert find_doubts(partly, BenchPlan()) == (
         "the delegate took 14 of 16 ops, in 2 partitions; the rest runs on plain kernels",
     )
-    assert judge(partly, BenchPlan(kernels="reference")) == ()
+    assert find_doubts(partly, BenchPlan(kernels="reference")) == ()
     none = dataclasses.replace(SOUND, delegate=DelegateShare(16, 0, 0))
-    assert judge(none, BenchPlan())[0].startswith("the delegate took none of 16 ops; ")
+    assert find_doubts(none, BenchPlan())[0].startswith("the delegate took none of 16 ops; ")
 
 
 def test_two_speeds_are_a_doubt() -> None:
-    speeds, unknown = judge(dataclasses.replace(SOUND, stats=summarise([100, 130] * 25)), BenchPlan())
+    speeds, unknown = find_doubts(dataclasses.replace(SOUND, stats=summarise([100, 130] * 25)), BenchPlan())
     assert speeds.startswith("two speeds: ")
     assert unknown.startswith("the median is known to 13.0% only")  # of 10 blocks of five the medians are 100 or 130
 
 
 def test_a_median_that_is_not_known_is_a_doubt_where_it_was_asked_for() -> None:
     wide = dataclasses.replace(SOUND, stats=summarise([100, 120, 90, 110, 95, 130]))
-    spread, unknown = judge(wide, BenchPlan())
+    spread, unknown = find_doubts(wide, BenchPlan())
     assert spread.startswith("spread too wide")
     assert unknown.startswith("the median is known to 19.0% only after 6 runs, 0.0 s (asked: 1.0%)")  # 90 to 130 by 105
-    assert judge(wide, BenchPlan(precision=0)) == (spread,)
+    assert find_doubts(wide, BenchPlan(precision=0)) == (spread,)
 
 
 def test_a_clock_that_fell_is_a_doubt() -> None:
     fast = Conditions("ondemand", 666667, 666667, 50.0, 0)
     hot = dataclasses.replace(SOUND, before=fast, after=dataclasses.replace(fast, clock_khz=333333))
-    (found,) = judge(hot, BenchPlan())
+    (found,) = find_doubts(hot, BenchPlan())
     assert found.startswith("throttled: the clock fell from 667 to 333 MHz at 50 C")
 
 

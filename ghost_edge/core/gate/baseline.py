@@ -1,4 +1,4 @@
-"""baseline.json: what a later run is compared with, small enough for git; no model is in it."""
+"""baseline.json: figures and answers of a run, kept in git and compared with later runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST = 2**26  # bytes of unpacked answers: a million images and more
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """block_ns: medians of blocks of samples, see stats.block_medians(), of so many processes; threads of each run."""
+    """Latency of a model; block_ns: medians of blocks of samples, see block_medians(), of so many processes."""
 
     threads: int
     median_ms: float
@@ -35,7 +35,7 @@ class Latency:
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """One model of the run: its size, its noise (None: there is none), its time (None: not measured)."""
+    """Figures of a model; sqnr_db is None without noise, latency where it was not measured."""
 
     sha256: str
     size_bytes: int
@@ -49,7 +49,7 @@ class Held:
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-    """A run: models and answers by role. recipe: its tables. bench: machine and plan that the times belong to."""
+    """Run: models and answers by role; recipe: its tables; bench: machine and plan of the latencies."""
 
     name: str
     models: dict[str, Held]
@@ -62,12 +62,12 @@ class Baseline:
 
     @property
     def images_sha256(self) -> str:
-        """Of the images' digests, in order."""
+        """SHA-256 of the images' digests, in order."""
         return hashlib.sha256("\n".join(self.predictions.digests).encode()).hexdigest()
 
 
 def say_sqnr(sqnr_db: Optional[float]) -> str:
-    """Held.sqnr_db in words."""
+    """Return a SQNR as text with its unit; None is no noise."""
     return "no noise" if sqnr_db is None else f"{sqnr_db:.1f} dB"
 
 
@@ -109,7 +109,7 @@ def _unpack_answers(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _table(model: Held) -> dict[str, Any]:
-    """As JSON; the blocks as one text, which is one line of a diff."""
+    """Return a model as a JSON table; its blocks are one text, one line of a diff."""
     latency = model.latency
     text = latency and {**dataclasses.asdict(latency), "block_ns": " ".join(map(str, latency.block_ns))}
     return {**dataclasses.asdict(model), "latency": text}

@@ -1,4 +1,4 @@
-"""What the gate compares within one run: each quantized model with its float model, image by image."""
+"""Checks within a run: each quantized model against its float model, image by image."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ghost_edge.core.tasks import CLASSIFICATION, TASKS
 
 
 def open_run(path: Path) -> tuple[Manifest, Predictions]:
-    """The manifest (file or folder) and the answers of its models; ArtifactError where a file is not the promised one.
+    """Read a manifest (file or folder) and the answers of its models.
 
-    Raises ArtifactError for a recipe without [evaluation] too.
+    Raises ArtifactError where a file is not the promised one, and for a recipe without [evaluation].
     """
     manifest = read_manifest(path)
     folder = path if path.is_dir() else path.parent
@@ -35,7 +35,7 @@ def check_run(
     task: str = CLASSIFICATION,
     allow_few: bool = False,
 ) -> list[Check]:
-    """Drop and agreement of each quantized model, its noise and size where they have limits; models: by role."""
+    """Check drop and agreement of each quantized model, SQNR and size where they have limits; models: by role."""
     reference, checks = answers_of(predictions, "float"), list[Check]()
     for role, answers in candidates(predictions).items():
         found, compared = TASKS[task].compare(reference, answers, predictions.labels), f"{role} / float"

@@ -50,7 +50,7 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One number of one model against its limit, as text with units.
+    """Number of a model against its limit, as text with units.
 
     reason: why it fails, empty where it passes. doubt: what could not be compared.
     """

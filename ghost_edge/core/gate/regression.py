@@ -1,4 +1,4 @@
-"""What became worse since a baseline, beyond chance, and what changed between the two runs."""
+"""Checks against a baseline: losses beyond chance, and what changed between the two runs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ghost_edge.core.tasks import TASKS
 
 ALPHA = 0.05  # false alarms of all paired tests of a run together
 _ROUNDING = 1e-9  # of 200 * 0.035
-_TESTED = ("float", "quantized", "int8_onnx")  # a float twin answers as the float model does
+_TESTED = ("float", "quantized", "int8_onnx")  # the float ONNX model answers as the float .tflite does
 _SHOWN = 200  # characters of a value
 _SAME_MACHINE = ("processor", "board", "kernels", "cores")
 
 
 class _Paired(NamedTuple):
-    """One yes or no an image, bool [N], then and now."""
+    """Outcomes of the same N images, bool [N], in the baseline and now."""
 
     role: str
     metric: str
@@ -34,7 +34,7 @@ class _Paired(NamedTuple):
 
     @property
     def changed(self) -> tuple[int, int]:
-        """How many images were lost, how many won."""
+        """Numbers of images lost and won."""
         return int((self.then & ~self.now).sum()), int((~self.then & self.now).sum())
 
 
@@ -70,7 +70,7 @@ def check_regression(now: Baseline, then: Baseline, limits: Limits, *, allow_few
 
 
 def describe_changes(now: Baseline, then: Baseline) -> list[str]:
-    """Lines on what is not as it was: recipe keys, tool versions, weights, models, labels, the machine.
+    """Return a line for each change: recipe keys, tool versions, weights, models, labels, machine.
 
     Values are JSON, cut: what somebody wrote into a recipe stays on its line.
     """
@@ -125,12 +125,12 @@ def _check_paired(paired: _Paired, p_value: float, limits: Limits) -> Check:
 
 
 def least_lost(tests: int) -> int:
-    """How many images have to be lost, and none won, before one of so many paired tests says that it is no chance."""
+    """Return how many images must be lost, and none won, for one of so many paired tests to fail."""
     return math.floor(math.log(ALPHA / tests, 0.5)) + 1  # p = 0.5 ** lost, times tests
 
 
 def check_number(run: Baseline, limits: Limits) -> list[Check]:
-    """A no where the images are so few that a loss of max_drop would be put down to chance."""
+    """Return a failed check where the images are so few that a loss of max_drop would pass as chance."""
     images, least = len(run.predictions.labels), least_lost(len(list(_paired(run, run))))
     if least <= images * limits.max_drop + _ROUNDING:
         return []
@@ -145,7 +145,7 @@ def _check_file(role: str, now: Held, then: Held, limits: Limits) -> list[Check]
     reason = grown if ratio > limits.max_size_ratio else ""
     sizes = f"{then.size_bytes:,}", f"{now.size_bytes:,}", f"{ratio:.3f}x", f"{limits.max_size_ratio:g}x"
     checks = [Check(compared, "bytes", *sizes, reason=reason)]
-    if not role.startswith("float"):  # a float twin's noise is nothing but the order of its sums
+    if not role.startswith("float"):  # float models differ by the order of their sums alone
         checks.append(_check_noise(compared, now.sqnr_db, then.sqnr_db, limits.max_sqnr_loss_db))
     return checks
 
@@ -176,7 +176,7 @@ def _check_latency(role: str, now: Baseline, then: Baseline, old: Latency, limit
 
 
 def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The keys of a recipe in a row: [network] width = 0.5 is ("network.width", 0.5)."""
+    """Yield the keys of nested tables in one level: [network] width = 0.5 is ("network.width", 0.5)."""
     for key, value in table.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""A model ready to run, whatever interpreter runs it."""
+"""Model ready to run, in any interpreter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIP = "python3 -m pip install"
 
 @dataclasses.dataclass(frozen=True)
 class DelegateShare:
-    """How many of a graph's ops run inside the delegate, and in how many pieces (partitions) it took them."""
+    """Number of a graph's ops, of those that the delegate runs, and of its partitions."""
 
     ops: int
     delegated_ops: int
@@ -26,7 +26,7 @@ class DelegateShare:
 
 
 class Model(Protocol):
-    """A model ready to run, batch 1. delegate is None where the interpreter has no such thing."""
+    """Model ready to run, batch 1; delegate is None where the interpreter has none."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -39,17 +39,17 @@ class Model(Protocol):
         """Copy one array an input, each of its spec's shape and dtype."""
 
     def outputs_now(self) -> list[NDArray[Any]]:
-        """Copies of what the last invoke() left, one an output."""
+        """Return copies of the outputs of the last invoke()."""
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, on one line of at most 160 characters: interpreters repeat themselves."""
+    """Return an exception's text on one line of at most 160 characters: interpreters repeat themselves."""
     text = " ".join(str(error).split())
     return text if len(text) <= 160 else text[:157] + "..."
 
 
 def version(module: Any) -> str:
-    """Of the package that a module is in."""
+    """Return the version of the package that contains the module."""
     return str(importlib.import_module(module.__name__.partition(".")[0]).__version__)
 
 
@@ -62,5 +62,5 @@ def check_open(path: Path, name: str, shape: Sequence[int]) -> None:
 
 
 def damaged(path: Path, reason: str) -> ArtifactError:
-    """What to raise for a file that is not what its suffix promises."""
+    """Return the error for a file that is not what its suffix promises."""
     return ArtifactError(f"{path} is damaged or not a {path.suffix} file ({reason}); copy or convert it again")

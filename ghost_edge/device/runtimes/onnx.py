@@ -1,4 +1,4 @@
-"""An .onnx file in ONNX Runtime."""
+"""Interpreter ONNX Runtime, for .onnx files."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device.board import has_vnni
 from ghost_edge.device.runtimes.model import DelegateShare, check_open, damaged, one_line
 
-# without it, sums of two products saturate at 16 bits where an x86 processor has no VNNI, and nothing is said; with
+# without it, sums of two products saturate at 16 bits where an x86 processor has no VNNI, silently; with
 # it, a processor that has loses a third of its speed
 PRECISE = "session.x64quantprecision"
 SCALES = "ghost_edge_scales"  # in metadata_props: scale and zero point of integer inputs and outputs, JSON by name
 
 
 def refusals(module: Any) -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises when it does not run a file; they have no base class."""
+    """Return the exceptions that ONNX Runtime raises when it does not run a file; they have no base class."""
     state = module.capi.onnxruntime_pybind11_state
     return state.Fail, state.NotImplemented, state.RuntimeException, state.InvalidArgument, state.InvalidGraph
 
@@ -65,7 +65,7 @@ class OnnxModel:
         self._feeds = {spec.name: np.array(array) for spec, array in zip(self.inputs, arrays)}
 
     def outputs_now(self) -> list[NDArray[Any]]:
-        """Copies of the outputs."""
+        """Return copies of the outputs."""
         return [np.array(result) for result in self._results]
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""Open a model file with the interpreter that is installed here, whichever it is."""
+"""Interpreters: the table of them, and model files opened in the one that is installed here."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def check_model_file(path: Path) -> None:
 
 
 def is_runnable(path: Path) -> bool:
-    """Whether an interpreter for this kind of file is installed here."""
+    """Return whether an interpreter for this kind of file is installed here."""
     try:
         return bool(choose_interpreter(path))
     except MissingPackageError:
@@ -77,12 +77,12 @@ def is_runnable(path: Path) -> bool:
 
 
 def is_installed(runtime: str) -> bool:
-    """Whether the package of an interpreter is here; it is not imported."""
+    """Return whether the package of an interpreter is installed, without importing it."""
     return importlib.util.find_spec(INTERPRETERS[runtime].module.partition(".")[0]) is not None
 
 
 def choose_interpreter(path: Path, runtime: str = "auto") -> str:
-    """The name of the interpreter for this file: the one asked for, else the first of its kind that is installed."""
+    """Return the interpreter for this file, by name: the one asked for, else the first of its kind installed here."""
     if runtime != "auto" and path.suffix != pick(INTERPRETERS, runtime, kind="runtime").suffix:
         raise ArtifactError(f"{path}: {runtime} runs {INTERPRETERS[runtime].suffix} files; leave --runtime out")
     known = [name for name, row in INTERPRETERS.items() if row.suffix == path.suffix and not row.only_if_asked]
@@ -100,7 +100,7 @@ def choose_interpreter(path: Path, runtime: str = "auto") -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Interpreter:
-    """A row of INTERPRETERS: the module to import, what pip calls it, the files it runs, and what opens one."""
+    """Row of INTERPRETERS: the module to import, what pip calls it, the files it runs, and what opens one."""
 
     module: str
     install: str

@@ -1,4 +1,4 @@
-"""A .tflite file in LiteRT or tflite-runtime."""
+"""Interpreters LiteRT and tflite-runtime, for .tflite files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RESOLVERS = {"default": "AUTO", "optimised": "BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
 
 class TfliteModel:
-    """A .tflite file in LiteRT or tflite-runtime; the two share their interface."""
+    """Model in LiteRT or tflite-runtime; the two share their interface."""
 
     def __init__(self, name: str, path: Path, module: Any, kernels: str, threads: int) -> None:
         resolver = module.OpResolverType[_RESOLVERS[kernels]]
@@ -57,7 +57,7 @@ class TfliteModel:
             self._tflite.set_tensor(index, array)
 
     def outputs_now(self) -> list[NDArray[Any]]:
-        """Copies of the outputs."""
+        """Return copies of the outputs."""
         return [np.asarray(self._tflite.get_tensor(index)) for index in self._output_ids]
 
 
@@ -93,7 +93,7 @@ def tflite_spec(detail: Mapping[str, Any]) -> TensorSpec:
 
 
 def _why(error: Exception, module: Any) -> str:
-    """What the interpreter says; where it speaks of a new operation or of memory, the way out too."""
+    """Return the interpreter's reason, with the way out where it is about a new operation or memory."""
     text, unknown = one_line(error), _UNKNOWN.search(str(error))
     if unknown:
         what = f"{unknown[1]} version {unknown[2]}" if unknown[1] else f"operation number {unknown[3]}"

@@ -1,4 +1,4 @@
-"""A .tflite file in TFLite Micro, as firmware would run it."""
+"""Interpreter TFLite Micro, which runs .tflite files as firmware does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ARENA_BYTES = 64 << 20  # of the workstation's memory; what firmware needs is a
 
 
 class MicroModel:
-    """Of one input; it has its own reference kernels, one thread and no delegate."""
+    """Model of one input in TFLite Micro: reference kernels of its own, one thread, no delegate."""
 
     def __init__(self, name: str, path: Path, module: Any, kernels: str, threads: int) -> None:
         if kernels != "default" or threads != 1:
@@ -43,12 +43,12 @@ class MicroModel:
         self._micro.set_input(arrays[0], 0)
 
     def outputs_now(self) -> list[NDArray[Any]]:
-        """Copies of the outputs."""
+        """Return copies of the outputs."""
         return [np.array(self._micro.get_output(number)) for number in range(len(self.outputs))]
 
 
 def _output_specs(micro: Any) -> Iterator[TensorSpec]:
-    """All of them: it does not say how many there are, and prints from C++ when asked for one too many."""
+    """Yield all outputs: it does not say how many there are, and prints from C++ when asked for one too many."""
     with Path(os.devnull).open("wb") as silent, contextlib.ExitStack() as stack:
         kept = os.dup(2)
         stack.callback(os.close, kept)

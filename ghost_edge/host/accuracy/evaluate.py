@@ -70,7 +70,7 @@ def evaluate_files(
 
 @dataclasses.dataclass(frozen=True)
 class Disagreement:
-    """One image: its place in the evaluation list, its class, and each model's answer with its softmax probability.
+    """Image that two models answer differently: its place in the evaluation list, class, answers and probabilities.
 
     answers, confidence: of the float and of the quantized model. png: the thumbnail's bytes.
     """
@@ -111,7 +111,7 @@ def save_disagreements(
 
 
 def load_disagreements(path: Path) -> tuple[Disagreement, ...]:
-    """What save_disagreements() wrote; ArtifactError where it is damaged."""
+    """Read what save_disagreements() wrote; ArtifactError where it is damaged."""
     arrays = read_npz(path, _KEYS)
     count = len(arrays["position"])
     if any(arrays[key].shape != (count, 2) for key in ("answers", "confidence")) or len(arrays["ends"]) != count:
@@ -125,7 +125,7 @@ def load_disagreements(path: Path) -> tuple[Disagreement, ...]:
 
 
 def _confidence(logits: NDArray[np.float32], is_probability: bool) -> NDArray[np.float64]:
-    """The probability of the answer, float64 [N]: softmax of the logits, unless they are one."""
+    """Return the probability of the answer, float64 [N]: softmax of the logits, unless they are probabilities."""
     if is_probability:
         return np.asarray(logits.max(axis=1), np.float64)
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)

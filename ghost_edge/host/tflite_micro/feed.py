@@ -1,4 +1,4 @@
-"""From a camera's pixels to the model's input in whole numbers, exactly as the workstation does it."""
+"""C code that feeds a camera's pixels to the model in whole numbers, exactly as the workstation does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FixedPoint:
 
 
 def fixed_point(preprocess: Preprocess, spec: TensorSpec) -> FixedPoint | None:
-    """For an integer input; equal to what the workstation feeds, for each of the 256 values of a pixel.
+    """Return whole numbers that feed an integer input as the workstation does, for each of the 256 pixel values.
 
     What is shifted is never negative: C leaves open what a right shift does then. None: there is no such line, because
     halves are rounded to even, up here and down there; see fed_values().
@@ -48,7 +48,7 @@ def fixed_point(preprocess: Preprocess, spec: TensorSpec) -> FixedPoint | None:
 
 
 def fed_values(preprocess: Preprocess, spec: TensorSpec) -> NDArray[np.int64]:
-    """What the workstation feeds an integer input for each value of a pixel, [256, channels]."""
+    """Return what the workstation feeds an integer input for each value of a pixel, [256, channels]."""
     pixels = np.repeat(_PIXELS.astype(np.uint8)[:, np.newaxis, np.newaxis], CHANNELS[preprocess.channels], axis=2)
     return quantize(normalise(pixels, dataclasses.replace(preprocess, layout="NHWC")), spec)[:, 0].astype(np.int64)
 
@@ -56,7 +56,7 @@ def fed_values(preprocess: Preprocess, spec: TensorSpec) -> NDArray[np.int64]:
 def _line(
     stored: NDArray[np.int64], offset: int, limits: tuple[int, int], gain: float, shift: int
 ) -> tuple[int, int] | None:
-    """mul and add of a channel that give `stored` at all pixels; None: this shift is too coarse."""
+    """Return mul and add of a channel that give `stored` at all pixels; None where this shift is too coarse."""
     products = _PIXELS * (mul := round(gain * 2**shift))
     low = ((stored - offset) << shift) - products
     high = low + (1 << shift) - 1
@@ -68,7 +68,7 @@ def _line(
 
 
 def feed_parts(prefix: str, spec: TensorSpec, card: Card | None, tflite: Path) -> dict[str, str]:
-    """What the templates say of pixels; empty where the file does not say how it is fed."""
+    """Return the templates' parts about pixels; empty where the file has no model metadata."""
     feed = f"{prefix}_feed"
     if card is None:
         example = f"    memcpy({prefix}_input(), input, {prefix.upper()}_INPUT_BYTES);"
@@ -95,7 +95,7 @@ def feed_parts(prefix: str, spec: TensorSpec, card: Card | None, tflite: Path) -
 
 
 def _macros(preprocess: Preprocess, spec: TensorSpec) -> tuple[str, dict[str, str]]:
-    """How pixels are fed, a key of _CODE, and what it takes."""
+    """Return how pixels are fed, a key of _CODE, and the macros for it."""
     if spec.dtype == "float32":
         return "float", _float_macros(preprocess)
     line = fixed_point(preprocess, spec)
