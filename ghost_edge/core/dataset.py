@@ -5,13 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-
-from ghost_edge.core.errors import DataError
-from ghost_edge.core.tasks import CLASSIFICATION, TASKS
 
 Image = NDArray[np.uint8]
 Item = TypeVar("Item")
@@ -61,10 +58,3 @@ def select(dataset: Dataset, indices: Sequence[int] | NDArray[np.int64]) -> Data
 def spread(items: Sequence[Item], count: int) -> list[Item]:
     """Return at most `count` items, evenly spread: images of a folder come class after class."""
     return [items[index] for index in range(0, len(items), max(1, -(-len(items) // count)))]
-
-
-def check_labels(truth: NDArray[Any], *, classes: int, dataset: Dataset) -> None:
-    """Raise DataError where labels of the dataset are none of a model's classes."""
-    misfit = TASKS[CLASSIFICATION].misfit(truth, [np.empty((1, classes), np.float32)])
-    if misfit:
-        raise DataError(f"{dataset.name} has {misfit}; check [network] classes and [evaluation] label_offset")

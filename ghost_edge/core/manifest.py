@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import Artifact, read_document, read_npz, save_npz, seal, write_json
 from ghost_edge.core.gate.limits import Limits
+from ghost_edge.core.options import from_table
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tasks import CLASSIFICATION, TASKS
 from ghost_edge.core.tensor import TensorSpec
@@ -23,14 +24,33 @@ FILE_NAME = "manifest.json"
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """How an artifact answers the evaluation images; fractions, decibels against the float .tflite's logits."""
+    """Accuracy of an artifact on the evaluation images; fractions, and decibels against the float .tflite's output.
 
-    top1: float
-    top5: float
+    metrics: values of the task's metrics by their keys, the main one first.
+    """
+
+    metrics: dict[str, float]
     drop: float
     margin: float
     agreement: float
     sqnr_db: Optional[float] = None
+
+    @property
+    def main(self) -> float:
+        """Value of the task's main metric, such as top-1."""
+        return next(iter(self.metrics.values()))
+
+
+def accuracy_table(accuracy: Accuracy) -> dict[str, Optional[float]]:
+    """Return an Accuracy as one flat JSON table: the metrics, then drop, margin, agreement and sqnr_db."""
+    return {**accuracy.metrics, **{key: value for key, value in vars(accuracy).items() if key != "metrics"}}
+
+
+def parse_accuracy(table: Mapping[str, Any]) -> Accuracy:
+    """Return the Accuracy of a table that accuracy_table() made; raises RecipeError for a value that is no number."""
+    own = {key: table[key] for key in ("drop", "margin", "agreement", "sqnr_db") if key in table}
+    metrics = {key: value for key, value in table.items() if key not in own}
+    return from_table(Accuracy, {"metrics": metrics, **own}, "accuracy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +94,10 @@ class Manifest:
 def write_manifest(manifest: Manifest, folder: Path) -> Path:
     """Write manifest.json into the folder, whole or not at all."""
     path = folder / FILE_NAME
-    write_json(seal(without_default_task(dataclasses.asdict(manifest))), path)
+    table = without_default_task(dataclasses.asdict(manifest))
+    for row, model in zip(table["models"], manifest.models):
+        row["accuracy"] = model.accuracy and accuracy_table(model.accuracy)
+    write_json(seal(table), path)
     return path
 
 
@@ -86,13 +109,23 @@ def without_default_task(table: Mapping[str, Any]) -> dict[str, Any]:
 def read_manifest(path: Path) -> Manifest:
     """Read a manifest from its file or its folder; ArtifactError where it is missing, damaged or of another format."""
     path = path / FILE_NAME if path.is_dir() else path
-    manifest = read_document(path, Manifest, format=FORMAT, sealed=True)
+    manifest = read_document(path, Manifest, format=FORMAT, sealed=True, change=_parse_accuracies)
     if "quantized" not in [model.role for model in manifest.models]:
         raise ArtifactError(f"{path} is damaged: it lists no quantized model; run ghost-edge convert again")
     if manifest.task not in TASKS:
         known = ", ".join(TASKS)
         raise ArtifactError(f"{path} is of the task {manifest.task!r}, this ghost-edge knows {known}; update it")
+    for model in manifest.models:
+        if model.accuracy and [*model.accuracy.metrics] != [*TASKS[manifest.task].metrics]:
+            raise ArtifactError(
+                f"{path} is damaged: its metrics are not those of {manifest.task}; run ghost-edge convert again"
+            )
     return manifest
+
+
+def _parse_accuracies(table: dict[str, Any]) -> dict[str, Any]:
+    models = [{**row, "accuracy": row.get("accuracy") and parse_accuracy(row["accuracy"])} for row in table["models"]]
+    return {**table, "models": models}
 
 
 @dataclasses.dataclass(frozen=True)

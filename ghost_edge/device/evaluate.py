@@ -92,7 +92,18 @@ def predict(
     say: Optional[Progress] = None,
 ) -> NDArray[np.float32]:
     """Return the first output of raw_outputs() as real numbers, float32 [N, values]; raises as it does."""
-    return real_outputs(path, *raw_outputs(path, images, preprocess, how, say))[0]
+    return predict_all(path, images, preprocess, how, say)[0]
+
+
+def predict_all(
+    path: Path,
+    images: Sequence[NDArray[np.uint8]],
+    preprocess: Preprocess,
+    how: RunOptions = RunOptions(),
+    say: Optional[Progress] = None,
+) -> list[NDArray[np.float32]]:
+    """Return all outputs of raw_outputs() as real numbers, each float32 [N, values]; raises as it does."""
+    return real_outputs(path, *raw_outputs(path, images, preprocess, how, say))
 
 
 def stored_input(image: NDArray[np.uint8], preprocess: Preprocess, spec: TensorSpec, path: Path) -> NDArray[Any]:

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.dataset import Dataset, check_labels
+from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.errors import DataError, RecipeError
+from ghost_edge.core.tasks import check_truth
 from ghost_edge.device.evaluate import RunOptions
-from ghost_edge.host.accuracy.evaluate import evaluate_files, judge_all
+from ghost_edge.host.accuracy.evaluate import accuracy_by_role, evaluate_files
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.output import layout
 from ghost_edge.host.recipe.schema import parse_recipe
@@ -25,7 +26,7 @@ DATASET = Dataset("some", [np.zeros((1, 1, 1), np.uint8)] * 3, np.array([0, 5, 9
 
 
 def test_labels_that_are_classes_pass() -> None:
-    check_labels(DATASET.labels, classes=10, dataset=DATASET)
+    check_truth(DATASET.labels, [np.zeros((3, 10), np.float32)], "some")
 
 
 @pytest.mark.parametrize(("offset", "classes", "said"), [(1, 10, r"1\.\.10"), (0, 9, r"0\.\.9"), (-1, 10, r"-1\.\.8")])
@@ -33,31 +34,31 @@ def test_labels_that_are_no_classes_are_refused(offset: int, classes: int, said:
     with pytest.raises(
         DataError, match=rf"some has labels {said}, the model answers {classes} classes; .*label_offset"
     ):
-        check_labels(DATASET.labels + offset, classes=classes, dataset=DATASET)
+        check_truth(DATASET.labels + offset, [np.zeros((3, classes), np.float32)], "some")
 
 
 def test_the_reference_loses_nothing_against_itself() -> None:
-    judged = judge_all({"float": LOGITS, "quantized": LOGITS}, LABELS)["float"]
-    assert (judged.top1, judged.top5, judged.drop, judged.agreement, judged.sqnr_db) == (1, 1, 0, 1, None)
+    judged = accuracy_by_role({"float": [LOGITS], "quantized": [LOGITS]}, LABELS)["float"]
+    assert (*judged.metrics.values(), judged.drop, judged.agreement, judged.sqnr_db) == (1, 1, 0, 1, None)
 
 
 def test_every_model_is_compared_with_the_float_one() -> None:
     worse = LOGITS.copy()
     worse[:20] = np.roll(LOGITS[:20], 1, axis=1)  # 20 of 100 answer the next class
-    judged = judge_all({"quantized": worse, "float": LOGITS}, LABELS)
+    judged = accuracy_by_role({"quantized": [worse], "float": [LOGITS]}, LABELS)
     assert (judged["quantized"].drop, judged["quantized"].agreement) == pytest.approx((0.2, 0.8))
     assert (judged["float"].drop, judged["float"].agreement) == (0, 1)
 
 
 def test_logits_in_another_image_order_lose_their_sqnr() -> None:
-    judged = judge_all({"float": LOGITS, "quantized": np.roll(LOGITS, 1, axis=0)}, LABELS)["quantized"]
+    judged = accuracy_by_role({"float": [LOGITS], "quantized": [np.roll(LOGITS, 1, axis=0)]}, LABELS)["quantized"]
     assert judged.sqnr_db is not None
     assert judged.sqnr_db < 0  # the noise is stronger than the signal
 
 
 def test_swapped_classes_lose_their_top5_too() -> None:
-    judged = judge_all({"float": LOGITS, "quantized": -LOGITS}, LABELS)["quantized"]
-    assert (judged.top1, judged.top5) == (0, 0)
+    judged = accuracy_by_role({"float": [LOGITS], "quantized": [-LOGITS]}, LABELS)["quantized"]
+    assert judged.metrics == {"top1": 0, "top5": 0}
 
 
 def test_a_recipe_without_evaluation_cannot_judge() -> None:

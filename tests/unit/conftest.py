@@ -37,7 +37,7 @@ def make(folder: Path, *, wrong: int = 0, digests: tuple[str, ...] = DIGESTS) ->
                 artifact=describe(folder / "m_int8.tflite"),
                 input=TensorSpec("image", (1, 8, 8, 3), "int8", 0.1, -3),
                 output=TensorSpec("logits", (1, 10), "int8", 0.2, 4),
-                accuracy=Accuracy(0.9, 0.99, 0.01, 0.005, 0.98, 30.5),
+                accuracy=Accuracy({"top1": 0.9, "top5": 0.99}, 0.01, 0.005, 0.98, 30.5),
                 median_ms=1.5,
             ),
         ),

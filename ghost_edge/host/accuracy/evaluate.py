@@ -14,13 +14,13 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from ghost_edge.core.accuracy import sqnr_db
-from ghost_edge.core.dataset import Image, check_labels
+from ghost_edge.core.dataset import Image
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import read_npz, save_npz, sha256_file
 from ghost_edge.core.manifest import Accuracy
 from ghost_edge.core.progress import Progress, timed
 from ghost_edge.core.tables import Column
-from ghost_edge.core.tasks import CLASSIFICATION, TASKS
+from ghost_edge.core.tasks import CLASSIFICATION, TASKS, check_truth
 from ghost_edge.device.evaluate import RunOptions, raw_outputs_isolated, real_outputs
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
@@ -54,7 +54,7 @@ def evaluate_files(
         with timed(reporter, file.name):
             # in a child process: a damaged file, or a processor that the interpreter was not built for, ends only that
             outputs = real_outputs(file, *raw_outputs_isolated(file, dataset.images, recipe.preprocess, how))
-        check_labels(labels, classes=outputs[0].shape[1], dataset=dataset)
+        check_truth(labels, outputs, dataset.name, recipe.task)
         answers = task.decode(outputs)
         reference = answers if reference is None else reference
         found, (main, *others) = task.compare(reference, answers, labels), task.score(answers, labels).items()
@@ -140,15 +140,17 @@ def _thumbnail(image: Image) -> bytes:
     return content.getvalue()
 
 
-def judge_all(logits: Mapping[str, NDArray[np.float32]], truth: NDArray[Any]) -> dict[str, Accuracy]:
-    """Return the accuracy of each model against the one named "float", from its output, float32 [N, values]."""
-    task = TASKS[CLASSIFICATION]
-    answers = {role: task.decode([values]) for role, values in logits.items()}
+def accuracy_by_role(
+    outputs: Mapping[str, Sequence[NDArray[np.float32]]], truth: NDArray[Any], task: str = CLASSIFICATION
+) -> dict[str, Accuracy]:
+    """Return the accuracy of each model against the one named "float", from its outputs, each float32 [N, values]."""
+    row = TASKS[task]
+    answers = {role: row.decode(values) for role, values in outputs.items()}
     made = {}
-    for role, values in logits.items():
-        found, noise = task.compare(answers["float"], answers[role], truth), sqnr_db(logits["float"], values)
+    for role, values in outputs.items():
+        found, noise = row.compare(answers["float"], answers[role], truth), sqnr_db(outputs["float"][0], values[0])
         made[role] = Accuracy(
-            **task.score(answers[role], truth),
+            metrics=row.score(answers[role], truth),
             drop=found.drop,
             margin=found.margin,
             agreement=found.agreement,

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from ghost_edge.core.dataset import Dataset, Image, select
 from ghost_edge.core.errors import GateError, RecipeError
 from ghost_edge.core.files import read_document, write_json
-from ghost_edge.core.manifest import Accuracy
+from ghost_edge.core.manifest import Accuracy, accuracy_table, parse_accuracy
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Say, part
 from ghost_edge.core.tables import as_text
-from ghost_edge.device.evaluate import predict
+from ghost_edge.device.evaluate import predict, predict_all
 from ghost_edge.device.interleaved import TimeRatio, alternate, time_ratio
-from ghost_edge.host.accuracy.evaluate import judge_all
+from ghost_edge.host.accuracy.evaluate import accuracy_by_role
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import Ranges, load_observed
 from ghost_edge.host.chain.outside import Outside
@@ -32,7 +32,7 @@ from ghost_edge.host.explore.planner import Plan, cheapest_plans, fit_times, seg
 from ghost_edge.host.quantization.mixed import PRECISIONS, Mixed, Span, quantize
 from ghost_edge.host.quantization.refine import Refinement, find_refinements, hold_back, keep_better
 from ghost_edge.host.recipe.schema import Choice, Recipe, require
-from ghost_edge.host.report.summary import COLUMNS, accuracy_cells
+from ghost_edge.host.report.summary import accuracy_cells, columns
 from ghost_edge.host.tflite.activations import predict_content
 from ghost_edge.host.tflite.graph import Model, read_model
 
@@ -92,12 +92,12 @@ class MixOutputs:
 
 @dataclasses.dataclass(frozen=True)
 class MixModel:
-    """A file of the comparison, with its accuracy on images that decided nothing."""
+    """A file of the comparison; accuracy: accuracy_table() of it on images that decided nothing."""
 
     file: str
     size_bytes: int
     median_ms: float
-    accuracy: Accuracy
+    accuracy: dict[str, Optional[float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +113,7 @@ class MixReport:
     operations: int
     of: int
     images: int
-    deciding: Accuracy
+    deciding: dict[str, Optional[float]]
     models: tuple[MixModel, ...]
     time: TimeRatio
     board: Optional[str]
@@ -167,9 +167,10 @@ def find_mix(inputs: MixInputs, settings: MixSettings, outputs: MixOutputs, say:
         operations=sum(last - first + 1 for first, last in left),
         of=bench.parts[-1][1] + 1,
         images=len(dataset) // 2,
-        deciding=decide(outputs.mixed),
+        deciding=accuracy_table(decide(outputs.mixed)),
         models=tuple(
-            MixModel(path.name, path.stat().st_size, time.median_ms, measure(path)) for path, time in zip(files, times)
+            MixModel(path.name, path.stat().st_size, time.median_ms, accuracy_table(measure(path)))
+            for path, time in zip(files, times)
         ),
         time=time_ratio(*times[::-1], rounds=_PRICED),
         board=settings.board,
@@ -183,14 +184,14 @@ def describe_mix(path: Path) -> str:
     found = read_document(path, MixReport, written_by="ghost-edge quantize")
     if not found.spans:
         return "int8 alone meets the target: the recipe may stay as it is"
-    time, rows = found.time, [{**vars(each), **accuracy_cells(each.accuracy)} for each in found.models]
+    time, rows = found.time, [{**vars(each), **accuracy_cells(parse_accuracy(each.accuracy))} for each in found.models]
     price = f"{time.ratio:.2f} times int8's latency here (quartiles {time.low:.2f} to {time.high:.2f})"
     doubt = "zynq7000: float32 dies there and was not tried; int8 has no XNNPACK there: bench both files on the board"
     return "\n".join(
         [
-            as_text(rows, COLUMNS),
+            as_text(rows, columns()),
             f"measured on {found.images} images that decided nothing; agreement on those that decided: "
-            f"{found.deciding.agreement:.2%}",
+            f"{parse_accuracy(found.deciding).agreement:.2%}",
             f"{found.operations} of {found.of} operations leave int8 for {found.precision}: {price}",
             *([doubt] if found.board == "zynq7000" else []),
             "for convert, in the recipe:",
@@ -321,10 +322,10 @@ def _first_that_meets(bench: _Bench, plans: Sequence[Plan], target: Target, meas
 def _measure_on(source: Path, settings: MixSettings, images: Dataset) -> Measure:
     """Return a function that measures a file's accuracy on these images against the float model's."""
     preprocess, labels = settings.quantize.preprocess, images.labels + settings.label_offset
-    reference = predict(source, images.images, preprocess)
+    reference = predict_all(source, images.images, preprocess)
 
     def measure(path: Path) -> Accuracy:
-        logits = predict(path, images.images, preprocess)
-        return judge_all({"float": reference, "mixed": logits}, labels)["mixed"]
+        made = predict_all(path, images.images, preprocess)
+        return accuracy_by_role({"float": reference, "mixed": made}, labels)["mixed"]
 
     return measure

@@ -18,6 +18,7 @@ from ghost_edge.core.files import write_bytes
 from ghost_edge.core.gate.regression import flatten
 from ghost_edge.core.latency import LatencyStats
 from ghost_edge.core.tables import Column, as_cells
+from ghost_edge.core.tasks import TASKS
 from ghost_edge.host.accuracy.evaluate import MOST
 from ghost_edge.host.accuracy.layers import COLUMNS as LAYERS
 from ghost_edge.host.accuracy.layers import label, layer_rows
@@ -25,7 +26,7 @@ from ghost_edge.host.recipe.output import PAGE
 from ghost_edge.host.recipe.toml import as_toml
 from ghost_edge.host.report import plots
 from ghost_edge.host.report.read import Bench, Run, read_run
-from ghost_edge.host.report.summary import COLUMNS, accuracy_cells, summary_rows, verdict
+from ghost_edge.host.report.summary import accuracy_cells, columns, summary_rows, verdict
 
 _WORST, _HISTOGRAMS, _NAME = 10, 4, 80  # layers, plots, characters of a name before it is cut
 _LATENCY = (
@@ -41,7 +42,7 @@ _SIDE_BY_SIDE = (
     Column("scheme", "scheme"),
     Column("board", "board"),
     Column("threads", "threads", "d"),
-    *(column for column in COLUMNS if column.key not in ("file", "median_ms")),
+    *(column for column in columns() if column.key not in ("file", "median_ms")),
     Column("median ms", "median_ms", ".3f"),
     Column("gate", "gate"),
 )
@@ -85,7 +86,7 @@ def _one(run: Run) -> dict[str, Any]:
         "run": run,
         "verdict": verdict(run.manifest),
         "summary": list(_summary(run)),
-        "artifacts": table(summary_rows(run.manifest), COLUMNS),
+        "artifacts": table(summary_rows(run.manifest), columns(run.manifest.task)),
         "noise": plots.draw_noise(run.layers, next(numbers)),
         "weights": plots.draw_weights(run.weights, next(numbers)) if run.weights else None,
         "worst": table(layer_rows(run.layers, _WORST), LAYERS),
@@ -148,7 +149,7 @@ class _Side(NamedTuple):
 
 def _sides(number: int, name: str, run: Run) -> Iterator[_Side]:
     model, recipe = run.model("quantized"), run.manifest.recipe
-    cells: Mapping[str, Any] = dict.fromkeys(each.key for each in COLUMNS)
+    cells: Mapping[str, Any] = dict.fromkeys(each.key for each in columns(run.manifest.task))
     cells = accuracy_cells(model.accuracy) if model.accuracy else cells
     row = {**cells, "size_bytes": model.artifact.size_bytes, "gate": verdict(run.manifest)}
     row["scheme"] = recipe.get("quantization", {"kind": "int8"})["kind"] if recipe else None
@@ -167,11 +168,11 @@ def _summary(run: Run) -> Iterator[str]:
     """Yield the sentences under the verdict: accuracy, size and latency."""
     reference, model = run.model("float"), run.model("quantized")
     if model.accuracy and reference.accuracy:
-        drop = accuracy_cells(model.accuracy)["drop"]
+        drop, metric = accuracy_cells(model.accuracy)["drop"], TASKS[run.manifest.task].metric
         yield (
             f"{model.artifact.file} answers {model.accuracy.agreement:.2%} of {run.images:,} evaluation images as "
-            f"the float model does (limit: at least {run.manifest.limits.min_agreement:.2%}). Its top-1 is "
-            f"{model.accuracy.top1:.2%}, that of the float model {reference.accuracy.top1:.2%}: a drop of "
+            f"the float model does (limit: at least {run.manifest.limits.min_agreement:.2%}). Its {metric} is "
+            f"{model.accuracy.main:.2%}, that of the float model {reference.accuracy.main:.2%}: a drop of "
             f"{drop} points (limit: at most {run.manifest.limits.max_drop * 100:.2f})."
         )
     size = model.artifact.size_bytes / reference.artifact.size_bytes

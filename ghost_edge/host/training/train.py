@@ -16,11 +16,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import Dataset, check_labels
+from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import sha256_file, write_bytes
 from ghost_edge.core.preprocess import Preprocess, fit_image, normalise
 from ghost_edge.core.progress import Say
+from ghost_edge.core.tasks import check_truth
 from ghost_edge.host.datasets import DataTable, fingerprint, open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.networks import NETWORKS
@@ -47,7 +48,7 @@ def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None =
     model = _build(network, places, seed=recipe.seed, start=options.start)
     classes = model.output_shape[-1]
     for dataset in (train_set, evaluation):
-        check_labels(dataset.labels, classes=classes, dataset=dataset)
+        check_truth(dataset.labels, [np.empty((1, classes), np.float32)], dataset.name)
     batches = Batches(stack(train_set, recipe.preprocess), train_set.labels, recipe, classes=classes)
     images = normalise(stack(evaluation, recipe.preprocess), recipe.preprocess)
     checkpoint = weights.with_suffix(".checkpoint")

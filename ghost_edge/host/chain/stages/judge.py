@@ -10,21 +10,29 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import check_labels
 from ghost_edge.core.errors import DeviceError
-from ghost_edge.core.files import read_document, sha256_file, write_json
+from ghost_edge.core.files import damage, read_document, sha256_file, write_json
 from ghost_edge.core.gate.baseline import Held
 from ghost_edge.core.gate.checks import check_run
 from ghost_edge.core.gate.limits import Limits
-from ghost_edge.core.manifest import Accuracy, Predictions, load_predictions, save_predictions
+from ghost_edge.core.manifest import (
+    Accuracy,
+    Predictions,
+    accuracy_table,
+    load_predictions,
+    parse_accuracy,
+    save_predictions,
+)
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Say
-from ghost_edge.device.evaluate import predict
-from ghost_edge.host.accuracy.evaluate import judge_all, save_disagreements
+from ghost_edge.core.tasks import TASKS, check_truth
+from ghost_edge.device.evaluate import predict_all
+from ghost_edge.host.accuracy.evaluate import accuracy_by_role, save_disagreements
 from ghost_edge.host.chain.outside import Outside
 from ghost_edge.host.chain.stage import Models
 from ghost_edge.host.datasets import Images
@@ -33,11 +41,12 @@ from ghost_edge.host.recipe.schema import Recipe
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateSettings:
-    """The evaluation images, None without [evaluation]; label_offset is added to their labels."""
+    """The evaluation images, None without [evaluation]; label_offset is added to their labels. task: name in TASKS."""
 
     evaluation: Images | None
     label_offset: int
     preprocess: Preprocess
+    task: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +60,7 @@ class EvaluateOutputs:
 
 def evaluate_settings(recipe: Recipe, outside: Outside) -> EvaluateSettings:
     """Return the settings of evaluate()."""
-    return EvaluateSettings(outside.evaluation, outside.label_offset, recipe.preprocess)
+    return EvaluateSettings(outside.evaluation, outside.label_offset, recipe.preprocess, recipe.task)
 
 
 def evaluate(inputs: Models, settings: EvaluateSettings, outputs: EvaluateOutputs, say: Say) -> EvaluateOutputs:
@@ -59,32 +68,34 @@ def evaluate(inputs: Models, settings: EvaluateSettings, outputs: EvaluateOutput
     if settings.evaluation is None:
         return EvaluateOutputs(None, None, None)
     assert outputs.predictions and outputs.accuracy and outputs.disagreements
-    dataset, models = settings.evaluation.dataset, inputs.by_role
+    dataset, models, task = settings.evaluation.dataset, inputs.by_role, TASKS[settings.task]
     labels = dataset.labels + settings.label_offset
     done = dict.fromkeys(models, 0)
 
-    def answer(role: str) -> NDArray[np.float32]:
+    def answer(role: str) -> list[NDArray[np.float32]]:
         def count(number: int, total: int) -> None:
             done[role] = number
             say(sum(done.values()) / total / len(models), f"{models[role].name}: {number} of {total} images")
 
-        return predict(models[role], dataset.images, settings.preprocess, say=count)
+        return predict_all(models[role], dataset.images, settings.preprocess, say=count)
 
     # interpreters let go of Python's lock while they run
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        logits = dict(zip(models, threads.map(answer, models), strict=True))
-    check_labels(labels, classes=logits["float"].shape[1], dataset=dataset)
-    answers = {role: values.argmax(axis=1).astype(np.int32) for role, values in logits.items()}
+        found = dict(zip(models, threads.map(answer, models), strict=True))
+    check_truth(labels, found["float"], dataset.name, settings.task)
+    answers = {role: task.keep(task.decode(each)) for role, each in found.items()}
     save_predictions(Predictions(settings.evaluation.digests, labels, answers), outputs.predictions)
-    accuracy = {role: dataclasses.asdict(entry) for role, entry in judge_all(logits, labels).items()}
-    write_json(accuracy, outputs.accuracy)
-    save_disagreements(dataset.images, labels, logits["float"], logits["quantized"], outputs.disagreements)
+    accuracy = accuracy_by_role(found, labels, settings.task)
+    write_json({role: accuracy_table(entry) for role, entry in accuracy.items()}, outputs.accuracy)
+    save_disagreements(dataset.images, labels, found["float"][0], found["quantized"][0], outputs.disagreements)
     return outputs
 
 
 def read_accuracy(path: Path) -> dict[str, Accuracy]:
     """Read accuracy.json: the accuracy of each model, by role."""
-    return read_document(path, dict[str, Accuracy])
+    tables = read_document(path, dict[str, dict[str, Any]])
+    with damage(str(path)):
+        return {role: parse_accuracy(table) for role, table in tables.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +116,10 @@ class GateInputs(Models):
 
 @dataclasses.dataclass(frozen=True)
 class GateSettings:
-    """[gate]."""
+    """[gate], and the task, a name in TASKS."""
 
     gate: Limits
+    task: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +131,7 @@ class GateOutputs:
 
 def gate_settings(recipe: Recipe, outside: Outside) -> GateSettings:
     """Return the settings of gate()."""
-    return GateSettings(recipe.gate)
+    return GateSettings(recipe.gate, recipe.task)
 
 
 def gate(inputs: GateInputs, settings: GateSettings, outputs: GateOutputs, say: Say) -> GateOutputs:
@@ -131,7 +143,7 @@ def gate(inputs: GateInputs, settings: GateSettings, outputs: GateOutputs, say: 
         role: Held(sha256_file(path), path.stat().st_size, accuracy[role].sqnr_db)
         for role, path in inputs.by_role.items()
     }
-    checks = check_run(models, load_predictions(inputs.predictions), settings.gate)
+    checks = check_run(models, load_predictions(inputs.predictions), settings.gate, task=settings.task)
     reasons = tuple(f"{check.compared}: {check.reason}" for check in checks if check.reason)
     write_json(dataclasses.asdict(Verdict(not reasons, reasons)), outputs.verdict)
     return outputs

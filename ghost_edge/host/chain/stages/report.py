@@ -54,6 +54,7 @@ class ReportSettings:
     trained: Mapping[str, Any]
     recipe_file: str
     recipe_text: str
+    task: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +77,7 @@ def report_settings(recipe: Recipe, outside: Outside) -> ReportSettings:
         trained={"epochs": model_card.training["epochs"], "images": model_card.trained_on.images} if model_card else {},
         recipe_file=recipe.path.name,
         recipe_text=recipe.path.read_text(encoding="utf-8"),
+        task=recipe.task,
     )
 
 
@@ -109,6 +111,7 @@ def make_manifest(inputs: ReportInputs, settings: ReportSettings) -> Manifest:
         recipe=tomllib.loads(settings.recipe_text),
         recipe_file=settings.recipe_file,
         trained=dict(settings.trained),
+        task=settings.task,
     )
 
 
