@@ -1,4 +1,4 @@
-"""What a model file says about itself: how to feed it, what its answers are called, which file is its twin."""
+"""Model metadata inside a .tflite or .onnx: how to feed it, its class names, and its counterpart's SHA-256."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _MARK = b'{"ghost_edge": 1, '
 
 
 @dataclasses.dataclass(frozen=True)
-class Card:
-    """preprocess and class_names as in manifest.json.
+class Metadata:
+    """Preprocessing and class names, as in manifest.json.
 
-    twin_sha256: of the same numbers in the other format. In an .onnx, of the .tflite file; in a .tflite, of the .onnx
-    without its card, which is made first. Empty: no twin was asked for.
+    twin_sha256: SHA-256 of the same model in the other format. In an .onnx, of the .tflite file; in a .tflite, of the
+    .onnx without its metadata, which is made first. Empty: no int8 ONNX model was asked for.
     """
 
     preprocess: Preprocess
@@ -28,17 +28,17 @@ class Card:
     twin_sha256: str = ""
 
 
-def card_text(card: Card) -> str:
-    """One line of ASCII JSON, which stands in the file as it is."""
-    text = json.dumps({"ghost_edge": 1, **dataclasses.asdict(card)})
-    assert text.encode().startswith(_MARK), "read_card() would not find it"
+def metadata_text(metadata: Metadata) -> str:
+    """Return the metadata as one line of ASCII JSON, which stands in the file as it is."""
+    text = json.dumps({"ghost_edge": 1, **dataclasses.asdict(metadata)})
+    assert text.encode().startswith(_MARK), "read_metadata() would not find it"
     return text
 
 
-def read_card(path: Path) -> Optional[Card]:
-    """The card of a .tflite or .onnx file, None where it has none; a board has no reader of either format.
+def read_metadata(path: Path) -> Optional[Metadata]:
+    """Return the metadata of a .tflite or .onnx file, None where it has none, without a reader of either format.
 
-    Raises ArtifactError where the file cannot be read or the card is damaged.
+    Raises ArtifactError where the file cannot be read or the metadata is damaged.
     """
     try:
         content = path.read_bytes()
@@ -50,15 +50,15 @@ def read_card(path: Path) -> Optional[Card]:
     try:
         table, _ = json.JSONDecoder().raw_decode(content[start:].decode("ascii", errors="replace"))
         table = {key: value for key, value in table.items() if key != NAME}
-        return from_table(Card, table, "the card")
+        return from_table(Metadata, table, "the metadata")
     except (ValueError, TypeError, AttributeError, RecursionError, RecipeError) as error:
         raise ArtifactError(f"{path} is damaged: what it says about itself cannot be read ({error})") from error
 
 
-def describe(card: Card) -> str:
-    """In one line, how to feed the file and what it answers."""
-    options, count = card.preprocess, len(card.class_names)
-    first = ", ".join(card.class_names[:3]) + (", ..." if count > 3 else "")
+def describe(metadata: Metadata) -> str:
+    """Return in one line how to feed the file and what it answers."""
+    options, count = metadata.preprocess, len(metadata.class_names)
+    first = ", ".join(metadata.class_names[:3]) + (", ..." if count > 3 else "")
     return (
         f"{options.channels} {options.height} x {options.width}, "
         f"(pixel / {options.divide_by:g} - {list(options.mean)}) / {list(options.std)}; {count} classes: {first}"
@@ -66,13 +66,13 @@ def describe(card: Card) -> str:
 
 
 def check_fed(path: Path, preprocess: Preprocess) -> str:
-    """A doubt where the file says of itself that it is fed in another way; empty: it does not."""
-    card = read_card(path)
-    if card is None:
+    """Return a doubt where the file's metadata says that it is fed in another way, else nothing."""
+    metadata = read_metadata(path)
+    if metadata is None:
         return ""
     own, given = (
         {key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(each).items()}
-        for each in (card.preprocess, preprocess)
+        for each in (metadata.preprocess, preprocess)
     )
     other = [f"{key} {own[key]}, not {given[key]}" for key in own if key != "layout" and own[key] != given[key]]
     return f"doubt: {path} says that it was made for {'; '.join(other)}" if other else ""

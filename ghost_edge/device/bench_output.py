@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from ghost_edge.core.errors import DeviceError
 from ghost_edge.core.metadata import describe as describe_input
-from ghost_edge.core.metadata import read_card
+from ghost_edge.core.metadata import read_metadata
 from ghost_edge.core.tables import Column, as_csv, as_markdown, as_text
 from ghost_edge.device.bench import BenchPlan, as_document, bench_models, find_models, left_out
 from ghost_edge.device.bench_results import (
@@ -62,7 +62,7 @@ def bench_here(paths: Sequence[Path], plan: BenchPlan, say: Say = lambda line: N
     for path in left_out(paths):
         say(f"left out: {path.name}, no interpreter for {path.suffix} files is installed here")
     say(as_text([], columns))
-    metadata = {str(path): found for path in models if (found := read_card(path)) is not None}
+    metadata = {str(path): found for path in models if (found := read_metadata(path)) is not None}
     results = bench_models(models, plan, lambda result: say(as_text([as_row(result)], columns).splitlines()[-1]))
     used = sorted({f"{result.interpreter} {result.version}" for result in results if result.interpreter})
     if used:

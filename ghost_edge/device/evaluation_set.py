@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ghost_edge.core.errors import DataError, GateError
 from ghost_edge.core.files import open_artifact, read_npz, save_npz, sha256_file
 from ghost_edge.core.manifest import FILE_NAME, read_manifest
-from ghost_edge.core.metadata import read_card
+from ghost_edge.core.metadata import read_metadata
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tables import Column
 from ghost_edge.core.tasks import CLASSIFICATION, TASKS
@@ -116,7 +116,7 @@ def read_preprocess(file: Path, manifest: Optional[Path] = None) -> Preprocess:
 
     Raises ArtifactError where there is neither, or the manifest promises another file under this name.
     """
-    if manifest is None and not (file.parent / FILE_NAME).exists() and (metadata := read_card(file)):
+    if manifest is None and not (file.parent / FILE_NAME).exists() and (metadata := read_metadata(file)):
         return metadata.preprocess
     found = read_manifest(manifest or file.parent)
     for model in found.models:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.errors import ArtifactError, ConversionError, GhostEdgeError, RecipeError
-from ghost_edge.core.metadata import card_text, read_card
+from ghost_edge.core.metadata import metadata_text, read_metadata
 from ghost_edge.host.tflite.edit import pack, unpack
 from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite_micro import golden
@@ -210,12 +210,12 @@ def test_labels_stay_text(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_labels_of_the_file_compile(int8: Path, repository: Path, tmp_path: Path) -> None:
-    card = read_card(int8)
-    assert card is not None
+    metadata = read_metadata(int8)
+    assert metadata is not None
     model = unpack(int8.read_bytes())
     for entry in model.metadata:
         if entry.name == b"ghost_edge":
-            text = card_text(dataclasses.replace(card, class_names=NASTY))
+            text = metadata_text(dataclasses.replace(metadata, class_names=NASTY))
             model.buffers[entry.buffer].data = np.frombuffer(text.encode(), np.uint8)
     path = tmp_path / 'nasty "*.tflite'
     path.write_bytes(pack(model))

@@ -14,7 +14,7 @@ import pytest
 import tomllib
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.metadata import read_card
+from ghost_edge.core.metadata import read_metadata
 from ghost_edge.core.preprocess import fit_image
 from ghost_edge.device.evaluate import RunOptions, stored_input
 from ghost_edge.device.evaluation_set import evaluate_set, load_evaluation_set, save_evaluation_set
@@ -83,9 +83,9 @@ def test_every_model_takes_height_before_width(folder: Path) -> None:
 
 
 def test_what_is_read_of_the_file_is_what_the_recipe_says(folder: Path) -> None:
-    card = read_card(folder / "camera_int8.tflite")
-    assert card is not None
-    assert (card.preprocess.size, card.preprocess.resize) == ((HEIGHT, WIDTH), (54, 72))
+    metadata = read_metadata(folder / "camera_int8.tflite")
+    assert metadata is not None
+    assert (metadata.preprocess.size, metadata.preprocess.resize) == ((HEIGHT, WIDTH), (54, 72))
 
 
 def test_the_folder_can_be_benched_and_evaluated(folder: Path, ghost_edge: Callable[..., Any]) -> None:

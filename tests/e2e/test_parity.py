@@ -19,7 +19,7 @@ from onnx import numpy_helper
 from ghost_edge.core.errors import ArtifactError, ConversionError
 from ghost_edge.core.files import read_npz, sha256_file
 from ghost_edge.core.manifest import read_manifest
-from ghost_edge.core.metadata import NAME, read_card
+from ghost_edge.core.metadata import NAME, read_metadata
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.evaluate import RunOptions, raw_outputs
 from ghost_edge.device.runtimes import onnx as onnx_model
@@ -130,16 +130,16 @@ def test_sums_are_exact_where_a_twin_would_saturate(
 
 
 def test_each_twin_names_the_other_by_sha256(twins: dict[str, Path]) -> None:
-    cards = {role: read_card(path) for role, path in twins.items()}
-    assert cards["int8_onnx"] is not None
-    assert cards["int8_onnx"].twin_sha256 == sha256_file(twins["quantized"])
+    found = {role: read_metadata(path) for role, path in twins.items()}
+    assert found["int8_onnx"] is not None
+    assert found["int8_onnx"].twin_sha256 == sha256_file(twins["quantized"])
     model = onnx.load(twins["int8_onnx"])
     kept = [each for each in model.metadata_props if each.key != NAME]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
-    assert cards["quantized"] is not None
+    assert found["quantized"] is not None
     without = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
-    assert cards["quantized"].twin_sha256 == without
+    assert found["quantized"].twin_sha256 == without
 
 
 def test_a_file_that_travels_alone_says_how_to_feed_it(

@@ -15,7 +15,7 @@ from keras import layers
 from numpy.testing import assert_allclose
 from one_stage import run_stage
 
-from ghost_edge.core.metadata import read_card
+from ghost_edge.core.metadata import read_metadata
 from ghost_edge.core.progress import Say, silent
 from ghost_edge.host.calibration.observe import observe_means
 from ghost_edge.host.datasets.places import places_for
@@ -80,10 +80,10 @@ def test_only_biases_are_changed(converted: Path, folder: Path, recipe: Recipe) 
     assert before.content != after.content
     biases = [op.inputs[2] for op in before.operations if op.name in WEIGHTED]
     corrected = replace_values(before, {index: after.values(index) for index in biases})
-    # and the twin that the card names, which has the same biases
-    twins = [read_card(each / INT8) for each in (folder, converted)]
+    # and the twin that the metadata names, which has the same biases
+    twins = [read_metadata(each / INT8) for each in (folder, converted)]
     assert all(twins)
-    digests = [card.twin_sha256.encode() for card in twins if card]
+    digests = [metadata.twin_sha256.encode() for metadata in twins if metadata]
     assert digests[0] != digests[1]
     assert corrected.replace(*digests) == after.content
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.metadata import Card
+from ghost_edge.core.metadata import Metadata
 from ghost_edge.core.preprocess import Preprocess, normalise
 from ghost_edge.core.tensor import TensorSpec, quantize
 from ghost_edge.host.tflite_micro.feed import fed_values, feed_parts, fixed_point
@@ -47,7 +47,7 @@ def test_halves_that_are_rounded_to_even_take_a_table(tmp_path: Path) -> None:
     preprocess = Preprocess(size=2, mean=(0.5,), std=(0.25,), channels="GRAY")
     spec = TensorSpec("", (1, 2, 2, 1), "int8", 0.01568627543747425, 0)
     assert fixed_point(preprocess, spec) is None
-    parts = feed_parts("x", spec, Card(preprocess, ()), Path("x.tflite"))
+    parts = feed_parts("x", spec, Metadata(preprocess, ()), Path("x.tflite"))
     table = re.search(r"#define X_PIXEL_TABLE \{ \{ (.*) \} \}", parts["preprocess"])
     assert table is not None
     assert list(map(int, table[1].split(", "))) == fed_values(preprocess, spec)[:, 0].tolist()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.errors import DataError, RecipeError
-from ghost_edge.core.metadata import card_text, read_card
+from ghost_edge.core.metadata import metadata_text, read_metadata
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.chain.outside import choose_images
@@ -17,7 +17,7 @@ from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.quantization import QUANTIZERS, quantize
 from ghost_edge.host.quantization.schemes import Int8, Uint8Io
 from ghost_edge.host.recipe.schema import load_recipe
-from ghost_edge.host.tflite.edit import add_card
+from ghost_edge.host.tflite.edit import add_metadata
 
 PREPROCESS = Preprocess(size=28, channels="GRAY")
 
@@ -27,9 +27,9 @@ def test_it_gives_the_bytes_that_convert_gives_but_for_the_metadata(converted: P
     recipe = load_recipe(repository / "models" / "ghostnet_mnist.toml")
     images = list(choose_images(recipe, places_for(recipe.path.parent, None)).images)
     content = quantize(converted / "ghostnet_mnist_float.tflite", images, recipe.preprocess)
-    card = read_card(converted / "ghostnet_mnist_int8.tflite")
-    assert card is not None
-    assert add_card(content, card_text(card)) == (converted / "ghostnet_mnist_int8.tflite").read_bytes()
+    metadata = read_metadata(converted / "ghostnet_mnist_int8.tflite")
+    assert metadata is not None
+    assert add_metadata(content, metadata_text(metadata)) == (converted / "ghostnet_mnist_int8.tflite").read_bytes()
 
 
 @pytest.mark.slow

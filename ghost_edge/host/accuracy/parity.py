@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from ghost_edge.core.dataset import Image
 from ghost_edge.core.errors import ArtifactError, ConversionError, DeviceError, RecipeError
 from ghost_edge.core.files import read_npz, save_npz, sha256_file, write_bytes
-from ghost_edge.core.metadata import card_text, read_card
+from ghost_edge.core.metadata import metadata_text, read_metadata
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tables import Column
 from ghost_edge.device.bench import random_input
 from ghost_edge.device.evaluate import RunOptions, predict, stored_input
 from ghost_edge.device.runtimes.onnx import PRECISE
 from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
-from ghost_edge.host.onnx import add_card
+from ghost_edge.host.onnx import add_metadata
 from ghost_edge.host.onnx.compare import LEAST_EQUAL, LIMIT_LSB, OpDistance, compare_ops, find_apart
 from ghost_edge.host.onnx.int8 import OnnxInt8, to_onnx
 from ghost_edge.host.tflite.graph import Model, read_model
@@ -139,8 +139,8 @@ def check_parity(parity: Parity, files: Mapping[str, Path]) -> None:
         own.name,
         'to go on without it, list [[export]] kind = "onnx_float" alone; report the network',
     )
-    card = read_card(twin)
-    if card is not None and card.twin_sha256 != sha256_file(own):
+    metadata = read_metadata(twin)
+    if metadata is not None and metadata.twin_sha256 != sha256_file(own):
         raise ConversionError(f"{twin.name} was made of another {own.name}; convert again, deploy both")
 
 
@@ -228,8 +228,8 @@ def export_twin(options: OnnxInt8, tflite: Path, path: Path) -> list[OpDistance]
         raise ConversionError(f"{error}; export takes full-integer files of the operations it knows") from error
     operations = compare_ops(model, content, (random_input(specs[0], rng) for _ in range(_RANDOM)))
     check_operations(operations, path.name, tflite.name, "report it with the file")
-    card = read_card(tflite)
-    if card is not None:
-        content = add_card(content, card_text(dataclasses.replace(card, twin_sha256=sha256_file(tflite))))
+    metadata = read_metadata(tflite)
+    if metadata is not None:
+        content = add_metadata(content, metadata_text(dataclasses.replace(metadata, twin_sha256=sha256_file(tflite))))
     write_bytes(content, path)
     return operations

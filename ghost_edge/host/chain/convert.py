@@ -19,7 +19,7 @@ from ghost_edge.host.datasets.places import Places, places_for
 from ghost_edge.host.recipe.output import layout
 from ghost_edge.host.recipe.schema import Recipe, load_recipe
 from ghost_edge.host.recipe.shipped import default_recipe
-from ghost_edge.host.report.summary import COLUMNS, summary_rows
+from ghost_edge.host.report.summary import columns, summary_rows
 from ghost_edge.host.tflite.verify import delegate_doubts, read_verified
 
 
@@ -52,7 +52,7 @@ class Converted:
     def as_text(self) -> str:
         """Return the table of the artifacts, the folder and the notes."""
         files = f"files: {self.folder}/ (report.html, manifest.json, report.md)"
-        return "\n".join([as_text(summary_rows(self.manifest), COLUMNS), "", files, *self.notes])
+        return "\n".join([as_text(summary_rows(self.manifest), columns(self.manifest.task)), "", files, *self.notes])
 
 
 def open_job(recipe: Path | None = None, out: Path | None = None, data: Path | None = None) -> Job:

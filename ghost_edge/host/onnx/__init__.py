@@ -30,7 +30,7 @@ EXPORTERS: dict[str, Exporter] = {
 }
 
 
-def add_card(content: bytes, text: str) -> bytes:
+def add_metadata(content: bytes, text: str) -> bytes:
     """Return an .onnx with the text as an entry in its metadata_props."""
     import onnx  # here, because a recipe without exports should not wait for it
 

@@ -68,7 +68,7 @@ def make_operation(model: Any, name: str, inputs: Sequence[int], output: int, op
     return schema.OperatorT(**numbers, builtinOptionsType=kind, builtinOptions=options)
 
 
-def add_card(content: bytes, text: str) -> bytes:
+def add_metadata(content: bytes, text: str) -> bytes:
     """Return the file with the text as an entry in its metadata, where no interpreter looks."""
     model = unpack(content)
     entry = schema.MetadataT()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.metadata import Card
+from ghost_edge.core.metadata import Metadata
 from ghost_edge.core.preprocess import CHANNELS, Preprocess, normalise
 from ghost_edge.core.tensor import TensorSpec, quantize
 from ghost_edge.device.evaluate import match_input
@@ -67,13 +67,13 @@ def _line(
     return (mul, add) if fits else None
 
 
-def feed_parts(prefix: str, spec: TensorSpec, card: Card | None, tflite: Path) -> dict[str, str]:
+def feed_parts(prefix: str, spec: TensorSpec, metadata: Metadata | None, tflite: Path) -> dict[str, str]:
     """Return the templates' parts about pixels; empty where the file has no model metadata."""
     feed = f"{prefix}_feed"
-    if card is None:
+    if metadata is None:
         example = f"    memcpy({prefix}_input(), input, {prefix.upper()}_INPUT_BYTES);"
         return {"preprocess": "", "feed": "", "feed_definition": "", "example": example}
-    preprocess = match_input(tflite, spec, card.preprocess)
+    preprocess = match_input(tflite, spec, metadata.preprocess)
     order = f"{preprocess.height} x {preprocess.width} {preprocess.channels} pixels, row by row, channels together"
     kind, macros = _macros(preprocess, spec)
     upper, channels = prefix.upper(), CHANNELS[preprocess.channels]

@@ -15,7 +15,7 @@ import numpy as np
 
 from ghost_edge import __version__
 from ghost_edge.core.files import sha256_file, write_bytes
-from ghost_edge.core.metadata import read_card
+from ghost_edge.core.metadata import read_metadata
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device.runtimes.open import check_model_file, open_model
 from ghost_edge.host.tflite.graph import Model, read_model
@@ -67,7 +67,7 @@ def make_kit(tflite: Path, prefix: str, golden: Golden) -> dict[str, bytes]:
     """Return the kit's files, name to content: equal bytes for equal inputs; raises as to_tflite_micro()."""
     check_prefix(prefix)
     check_model_file(tflite)
-    graph, metadata = read_model(tflite), read_card(tflite)
+    graph, metadata = read_model(tflite), read_metadata(tflite)
     check_deployable(graph)
     model = open_model(tflite, kernels="reference")
     plans = {bits: plan_arena(graph, bits) for bits in (32, 64)}

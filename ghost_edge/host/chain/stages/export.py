@@ -8,13 +8,13 @@ from pathlib import Path
 from ghost_edge.core.dataset import Image, spread
 from ghost_edge.core.errors import ConversionError, DataError
 from ghost_edge.core.files import read_document, sha256_file, write_bytes, write_json
-from ghost_edge.core.metadata import Card, card_text
+from ghost_edge.core.metadata import Metadata, metadata_text
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Say
 from ghost_edge.device.environment import optional_version
 from ghost_edge.host.chain.outside import Outside
 from ghost_edge.host.datasets import Images
-from ghost_edge.host.onnx import EXPORTERS, add_card
+from ghost_edge.host.onnx import EXPORTERS, add_metadata
 from ghost_edge.host.recipe.schema import Choice, Recipe
 from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite_micro.golden import from_images
@@ -88,8 +88,8 @@ def export(inputs: ExportInputs, settings: ExportSettings, outputs: ExportOutput
             path.unlink(missing_ok=True)  # of an earlier network
             reasons[path.name] = str(error)
             continue
-        metadata = Card(settings.preprocess, settings.class_names, sha256_file(source))
-        write_bytes(add_card(content, card_text(metadata)), path)
+        metadata = Metadata(settings.preprocess, settings.class_names, sha256_file(source))
+        write_bytes(add_metadata(content, metadata_text(metadata)), path)
         made.append(path)
         say(len(made) / len(settings.exports), path.name)
     write_json(reasons, outputs.left_out)

@@ -10,7 +10,7 @@ from typing import Any
 from ghost_edge.core.dataset import spread
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.files import write_bytes, write_json
-from ghost_edge.core.metadata import Card, card_text
+from ghost_edge.core.metadata import Metadata, metadata_text
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.progress import Say
 from ghost_edge.host.accuracy.layers import examine, measure
@@ -20,7 +20,7 @@ from ghost_edge.host.datasets import Images
 from ghost_edge.host.onnx import EXPORTERS
 from ghost_edge.host.quantization import quantize_observed
 from ghost_edge.host.recipe.schema import Choice, Recipe
-from ghost_edge.host.tflite.edit import add_card
+from ghost_edge.host.tflite.edit import add_metadata
 from ghost_edge.host.tflite.graph import parse_model, read_model
 
 _LEAST, _MOST, _PIXELS = 6, 16, 200_000  # images, and pixels of them all: reference kernels are slow
@@ -82,8 +82,8 @@ def quantize(inputs: QuantizeInputs, settings: QuantizeSettings, outputs: Quanti
         say=say,
     )
     onnx = _to_onnx(content, settings.onnx, outputs.quantized.name) if settings.onnx else None
-    metadata = Card(settings.preprocess, settings.class_names, hashlib.sha256(onnx).hexdigest() if onnx else "")
-    write_bytes(add_card(content, card_text(metadata)), outputs.quantized)
+    metadata = Metadata(settings.preprocess, settings.class_names, hashlib.sha256(onnx).hexdigest() if onnx else "")
+    write_bytes(add_metadata(content, metadata_text(metadata)), outputs.quantized)
     if onnx is None or outputs.plain_onnx is None:
         return dataclasses.replace(outputs, plain_onnx=None)
     write_bytes(onnx, outputs.plain_onnx)

@@ -1,4 +1,4 @@
-"""What a file says about itself is found again, and a damaged card is not believed."""
+"""What a file says about itself is found again, and damaged metadata is not believed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ghost_edge.core.errors import ArtifactError
-from ghost_edge.core.metadata import Card, card_text, check_fed, describe, read_card
+from ghost_edge.core.metadata import Metadata, check_fed, describe, metadata_text, read_metadata
 from ghost_edge.core.preprocess import Preprocess
 
-CARD = Card(Preprocess(32, mean=(0.5,), std=(0.25,)), ("chat", "éléphant", "Löwe", "dog"), "ab" * 32)
+METADATA = Metadata(Preprocess(32, mean=(0.5,), std=(0.25,)), ("chat", "éléphant", "Löwe", "dog"), "ab" * 32)
 
 
 def write(folder: Path, text: str) -> Path:
@@ -21,11 +21,11 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_card_is_read_from_the_middle_of_any_file(tmp_path: Path) -> None:
-    assert read_card(write(tmp_path, card_text(CARD))) == CARD
+    assert read_metadata(write(tmp_path, metadata_text(METADATA))) == METADATA
 
 
 def test_a_file_without_a_card_says_nothing(tmp_path: Path) -> None:
-    assert read_card(write(tmp_path, "")) is None
+    assert read_metadata(write(tmp_path, "")) is None
 
 
 @pytest.mark.parametrize(
@@ -33,23 +33,26 @@ def test_a_file_without_a_card_says_nothing(tmp_path: Path) -> None:
     [('"size": 32', '"size": "32"'), ('"size": 32', '"sise": 32'), ('"class_names"', '"class'), ('"mean"', "mean")],
 )
 def test_a_damaged_card_is_refused(tmp_path: Path, old: str, new: str) -> None:
-    text = card_text(CARD)
+    text = metadata_text(METADATA)
     assert old in text
     with pytest.raises(ArtifactError, match="is damaged: what it says about itself cannot be read"):
-        read_card(write(tmp_path, text.replace(old, new)))
+        read_metadata(write(tmp_path, text.replace(old, new)))
 
 
 def test_the_line_says_how_to_feed_the_file() -> None:
     expected = "RGB 32 x 32, (pixel / 255 - [0.5]) / [0.25]; 4 classes: chat, éléphant, Löwe, ..."
-    assert describe(CARD) == expected
+    assert describe(METADATA) == expected
 
 
 def test_a_recipe_that_feeds_the_file_otherwise_is_doubted(tmp_path: Path) -> None:
-    path = write(tmp_path, card_text(CARD))
-    other = dataclasses.replace(CARD.preprocess, mean=(0.0,), channels="BGR")
+    path = write(tmp_path, metadata_text(METADATA))
+    other = dataclasses.replace(METADATA.preprocess, mean=(0.0,), channels="BGR")
     expected = f"doubt: {path} says that it was made for mean [0.5], not [0.0]; channels RGB, not BGR"
     assert check_fed(path, other) == expected
 
 
 def test_a_recipe_that_feeds_the_file_as_it_says_is_not(tmp_path: Path) -> None:
-    assert check_fed(write(tmp_path, card_text(CARD)), dataclasses.replace(CARD.preprocess, layout="NCHW")) == ""
+    assert (
+        check_fed(write(tmp_path, metadata_text(METADATA)), dataclasses.replace(METADATA.preprocess, layout="NCHW"))
+        == ""
+    )
