@@ -21,6 +21,7 @@ from ghost_edge.core.files import describe
 from ghost_edge.core.manifest import Predictions, load_predictions, read_manifest, save_predictions, write_manifest
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.device.evaluate import predict
+from ghost_edge.host.accuracy.evaluate import accuracy_by_role
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import observe
 from ghost_edge.host.datasets import open_dataset
