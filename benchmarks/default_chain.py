@@ -31,7 +31,7 @@ def main() -> int:
         second_s = run_fresh((*COMMAND, "convert", asked.recipe, "--out", folder / "ours_0"), log)
         moved = touched(before, snapshot(folder / "ours_0"))
         apart = different(before, snapshot(folder / f"ours_{asked.runs - 1}"))
-        made = sorted(name for name in before if name.endswith(ARTIFACTS))
+        made = sorted(name for name in before if name.endswith(ARTIFACTS) and not name.startswith("."))
     print(f"artifacts: {', '.join(made)}")
     print(f"touched by the second run: {', '.join(moved) or 'nothing'}")
     print(f"other bytes in the other folder: {', '.join(apart) or 'none'}")
