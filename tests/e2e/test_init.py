@@ -116,5 +116,5 @@ def test_images_of_more_classes_than_the_model_answers_are_refused(own: Path) ->
         {"images": np.random.default_rng(0).integers(0, 256, (50, 20, 20, 1), np.uint8), "labels": np.arange(50) % 5},
         own / "p.npz",
     )
-    with pytest.raises(DataError, match=r"has 5 classes, .* answers 4"):
+    with pytest.raises(DataError, match=r"has 5 classes, .* has 4; give images of the model"):
         make_recipe(own / "own.keras", size=16, images=own / "p.npz", out=own / "own.toml")
