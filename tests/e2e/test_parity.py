@@ -94,7 +94,7 @@ def test_a_wrong_twin_is_named_by_its_layer(
     wrong["int8_onnx"].write_bytes(model.SerializeToString())
     arrays = read_npz(converted / "parity.npz")
     parity = measure_parity(wrong, list(arrays["images"][:3]), read_manifest(converted).preprocess, None)
-    with pytest.raises(ConversionError, match=rf"wrong\.onnx parts from .* at operation \d+, \w+ \S*{layer}"):
+    with pytest.raises(ConversionError, match=rf"wrong\.onnx differs from .* at operation \d+, \w+ \S*{layer}"):
         check_parity(parity, wrong)
 
 

@@ -50,7 +50,7 @@ def test_sums_that_saturate_are_a_doubt() -> None:
     runs = {"int8 .onnx": REFERENCE, "int8 .onnx unasked": REFERENCE + 7 * STEP}
     (doubt,) = saturation_doubts(Parity(2, tuple(runs), compare_runs(runs, STEP), ()))
     assert "session.x64quantprecision = 1" in doubt
-    assert "off by up to 7 steps" in doubt
+    assert "off by up to 7 LSB" in doubt
 
 
 def test_sums_that_do_not_are_none() -> None:
@@ -79,5 +79,5 @@ def test_operations_within_rounding_pass() -> None:
 def test_an_operation_beyond_rounding_is_named(changes: dict[str, float]) -> None:
     apart = dataclasses.replace(GOOD, index=4, name="second", **changes)  # type: ignore[arg-type]
     files = {**FILES, "int8_onnx": Path("a.onnx")}
-    with pytest.raises(ConversionError, match=r"a\.onnx parts from a\.tflite at operation 4, CONV_2D second: "):
+    with pytest.raises(ConversionError, match=r"a\.onnx differs from a\.tflite at operation 4, CONV_2D second: "):
         check_parity(measured(GOOD, apart, BAD), files)

@@ -1,11 +1,10 @@
-"""One model in every runtime that is here: how far the answers are apart, in steps of the quantized output."""
+"""Parity of runtimes: how far the answers of one model are apart, in LSB of the quantized output."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
 import itertools
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Image
 from ghost_edge.core.errors import ArtifactError, ConversionError, DeviceError, RecipeError
-from ghost_edge.core.files import read_npz, save_npz, sha256_file, write_bytes
+from ghost_edge.core.files import read_document, read_npz, save_npz, sha256_file, write_bytes
 from ghost_edge.core.metadata import metadata_text, read_metadata
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tables import Column
@@ -30,7 +29,7 @@ from ghost_edge.host.onnx.int8 import OnnxInt8, to_onnx
 from ghost_edge.host.tflite.graph import Model, read_model
 
 KERAS, REFERENCE, UNASKED = "Keras", "int8 reference", "int8 .onnx unasked"
-RUNS = {  # what is told apart: role of the file in manifest.json, runtime, kernels
+RUNS = {  # label to role of the file in manifest.json, runtime, kernels
     "float .tflite": ("float", "litert", "default"),
     "float .onnx": ("float_onnx", "onnxruntime", "default"),
     REFERENCE: ("quantized", "litert", "reference"),
@@ -47,9 +46,9 @@ _RANDOM = 8  # inputs
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """Two runs on the same images.
+    """A pair of runs on the same images.
 
-    max_lsb: largest difference, in steps of the quantized output. differ: share of the outputs that are a step or more
+    max_lsb: largest difference, in LSB of the quantized output. differ: share of the outputs that are an LSB or more
     apart. agreement: share of the images with the same answer.
     """
 
@@ -62,9 +61,10 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Parity:
-    """runs: labels in the order of the matrix; operations: of the int8 twin, alone on equal bytes (empty: no twin).
+    """Contents of parity.json.
 
-    refused: a line for a runtime that is no part of the promise and does not run the file.
+    runs: labels in the order of the matrix. operations: distances of the int8 ONNX model, op by op on identical inputs;
+    empty without that model. refused: a line for each optional runtime that does not run the file.
     """
 
     images: int
@@ -74,16 +74,17 @@ class Parity:
     refused: tuple[str, ...] = ()
 
     def pair(self, first: str, second: str) -> Pair | None:
-        """The entry of the matrix, in whatever order it was measured."""
+        """Return the entry of the matrix, in whatever order it was measured; None where a run is missing."""
         return next((each for each in self.pairs if {each.first, each.second} == {first, second}), None)
 
 
 def measure_parity(
     files: Mapping[str, Path], images: Sequence[Image], preprocess: Preprocess, keras: NDArray[np.float32] | None
 ) -> Parity:
-    """Let every runtime that is installed answer the images, uint8 [H, W, C].
+    """Let every runtime that is installed answer images, uint8 [H, W, C], and compare each with each.
 
-    files: by role, as RUNS names them. keras: its own answers, float32 [N, classes]; None: it is left out.
+    files: by role, as RUNS names them. keras: answers of the network before conversion, float32 [N, classes], which
+    convert takes from its frozen graph; None leaves them out. Raises what predict() and compare_ops() raise.
     """
     quantized = read_model(files["quantized"])
     runs = {label: run for label, run in RUNS.items() if run[0] in files and is_installed(run[1])}
@@ -119,7 +120,7 @@ def _compare_ops(
 
 
 def compare_runs(logits: Mapping[str, NDArray[np.float32]], step: float) -> tuple[Pair, ...]:
-    """Every two of the answers, float32 [N, classes]; step: what counts as 1, 0: 1/256 of what the first spans."""
+    """Compare every two answers, float32 [N, classes]; step: the size of an LSB, 0: 1/256 of the first one's span."""
     pairs = []
     for (first, one), (second, other) in itertools.combinations(logits.items(), 2):
         apart = np.rint(np.abs(one.astype(np.float64) - other) / (step or np.ptp(one) / _LEVELS))
@@ -129,40 +130,40 @@ def compare_runs(logits: Mapping[str, NDArray[np.float32]], step: float) -> tupl
 
 
 def check_parity(parity: Parity, files: Mapping[str, Path]) -> None:
-    """Raise ConversionError where the twin is of another file, or as check_operations() does."""
+    """Raise ConversionError where the int8 ONNX model is of another .tflite, or as check_operations() does."""
     if "int8_onnx" not in files:
         return
-    twin, own = files["int8_onnx"], files["quantized"]
+    onnx, tflite = files["int8_onnx"], files["quantized"]
     check_operations(
         parity.operations,
-        twin.name,
-        own.name,
+        onnx.name,
+        tflite.name,
         'to go on without it, list [[export]] kind = "onnx_float" alone; report the network',
     )
-    metadata = read_metadata(twin)
-    if metadata is not None and metadata.twin_sha256 != sha256_file(own):
-        raise ConversionError(f"{twin.name} was made of another {own.name}; convert again, deploy both")
+    metadata = read_metadata(onnx)
+    if metadata is not None and metadata.twin_sha256 != sha256_file(tflite):
+        raise ConversionError(f"{onnx.name} was made of another {tflite.name}; convert again, deploy both")
 
 
-def check_operations(operations: Sequence[OpDistance], twin: str, own: str, what_to_do: str) -> None:
-    """Raise ConversionError naming the first operation of the twin that is further away than rounding explains."""
+def check_operations(operations: Sequence[OpDistance], onnx: str, tflite: str, what_to_do: str) -> None:
+    """Raise ConversionError naming the first ONNX operation that is further away than rounding explains."""
     apart = find_apart(operations)
     if apart is not None:
         raise ConversionError(
-            f"{twin} parts from {own} at operation {apart.index}, {apart.operation} {apart.name}: on equal bytes "
-            f"{apart.max_lsb} steps, {apart.equal:.1%} of the values equal; rounding explains {LIMIT_LSB} and "
-            f"{LEAST_EQUAL:.0%}: {what_to_do}"
+            f"{onnx} differs from {tflite} at operation {apart.index}, {apart.operation} {apart.name}: on identical "
+            f"inputs by {apart.max_lsb} LSB, {apart.equal:.1%} of the values equal; rounding explains {LIMIT_LSB} LSB "
+            f"and {LEAST_EQUAL:.0%}: {what_to_do}"
         )
 
 
 def saturation_doubts(parity: Parity) -> list[str]:
-    """A line where this processor saturates sums in a session of ONNX Runtime that is not told not to."""
+    """Return a warning where this processor saturates sums in a session of ONNX Runtime without our option."""
     pair = parity.pair("int8 .onnx", UNASKED)
     if pair is None or pair.max_lsb == 0:
         return []
     return [
         f"doubt: without the session option {PRECISE} = 1 ONNX Runtime saturates sums on this processor, which has no "
-        f"VNNI: the int8 .onnx is then off by up to {pair.max_lsb} steps; ghost-edge sets it, your program has to"
+        f"VNNI: the int8 .onnx is then off by up to {pair.max_lsb} LSB; ghost-edge sets it, your program has to"
     ]
 
 
@@ -173,7 +174,7 @@ def save_images(images: Sequence[Image], keras: NDArray[np.float32], model: Path
 
 
 def load_images(path: Path, model: Path) -> tuple[list[Image], NDArray[np.float32]]:
-    """What save_images() wrote; ArtifactError where it is of another model, or no such file."""
+    """Read what save_images() wrote; ArtifactError where it is of another model, or no such file."""
     arrays = read_npz(path)
     if arrays.keys() != {"images", "keras", "model"}:
         raise ArtifactError(f"{path} is not what convert of this version writes; run ghost-edge convert again")
@@ -184,20 +185,17 @@ def load_images(path: Path, model: Path) -> tuple[list[Image], NDArray[np.float3
 
 
 def load_parity(path: Path) -> Parity:
-    """Read parity.json."""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    pairs = tuple(Pair(**row) for row in found["pairs"])
-    operations = tuple(OpDistance(**row) for row in found["operations"])
-    return Parity(found["images"], tuple(found["runs"]), pairs, operations, tuple(found["refused"]))
+    """Read parity.json; raises ArtifactError where it is missing, damaged, or of another version."""
+    return read_document(path, Parity)
 
 
 def columns(parity: Parity) -> tuple[Column, ...]:
-    """Of the matrix as a table: its last row needs no column."""
+    """Return the columns of the matrix as a table: the last run needs none."""
     return (Column("", "run"), *(Column(label, label) for label in parity.runs[:-1]))
 
 
 def rows(parity: Parity) -> list[dict[str, Any]]:
-    """The lower half of the matrix: largest difference in steps, share of the outputs that differ, same answers."""
+    """Return the lower half of the matrix: largest difference in LSB, share of outputs that differ, agreement."""
     made = []
     for number, label in enumerate(parity.runs[1:], 1):  # the first has nobody before it
         row: dict[str, Any] = {"run": label, **dict.fromkeys(parity.runs, "")}
@@ -209,11 +207,11 @@ def rows(parity: Parity) -> list[dict[str, Any]]:
     return made
 
 
-def export_twin(options: OnnxInt8, tflite: Path, path: Path) -> list[OpDistance]:
-    """Write the .onnx twin of any int8 .tflite file, and return how far its operations are from the file's own.
+def export_onnx(options: OnnxInt8, tflite: Path, path: Path) -> list[OpDistance]:
+    """Write any int8 .tflite as ONNX, and return how far the operations are from the file's own.
 
-    Raises what to_onnx() and compare_ops() raise, ConversionError where an operation is not its own: then nothing is
-    written.
+    Raises what to_onnx() and compare_ops() raise, and ConversionError where an operation differs by more than rounding;
+    nothing is written then.
     """
     for file, suffix in ((tflite, ".tflite"), (path, ".onnx")):
         if file.suffix != suffix:
@@ -221,7 +219,7 @@ def export_twin(options: OnnxInt8, tflite: Path, path: Path) -> list[OpDistance]
     model, rng = read_model(tflite), np.random.default_rng(0)
     specs = [model.tensors[index].spec for index in model.inputs]
     if len(specs) != 1:
-        raise ArtifactError(f"{tflite} has {len(specs)} inputs; only a model with one can be compared with its twin")
+        raise ArtifactError(f"{tflite} has {len(specs)} inputs; export takes a model with one input")
     try:
         content = to_onnx(model, options)
     except ConversionError as error:

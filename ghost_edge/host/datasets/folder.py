@@ -58,7 +58,7 @@ def load(options: Folder, places: Places) -> Dataset:
 
 
 def not_read(folder: Path) -> str:
-    """What lies in class folders and is not read, by suffix: ".gif (12), .tiff (3)"; nothing beside a labels.csv."""
+    """Return the files in class folders that are not read, by suffix: ".gif (12)"; "" beside a labels.csv."""
     if (folder / Folder.labels).is_file():
         return ""
     others = [file for entry in _classes(folder) for file in entry.iterdir() if file.suffix.lower() not in SUFFIXES]

@@ -1,4 +1,4 @@
-"""The calibration images, looked at before anything is quantized with them: what is wrong, and what to change."""
+"""Health of the calibration images: what is wrong with them, and what to change."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _FLATTERED = "the measured drop would be flattered: calibrate on training images
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One disease: the sentence that says what to change, and whether it makes the result worthless."""
+    """A sentence that says what is wrong and what to change; fatal: the result would be worthless."""
 
     sentence: str
     fatal: bool = False
 
 
 class _Look(NamedTuple):
-    """What is kept of an image, which may be large: its identity, its extremes and mean, a thumbnail."""
+    """The part of an image that is kept, which may be large: identity, extremes and mean, a thumbnail."""
 
     digest: str
     flat: bool
@@ -62,7 +62,7 @@ def health(
     model_card_top1: float | None = None,
     trained: Preprocess | None = None,
 ) -> list[Finding]:
-    """Return what is wrong with calibration images, and with what a float .tflite answers to them (None: not asked).
+    """Return what is wrong with calibration images, and with what a float .tflite answers to them; None: not asked.
 
     label_offset is added to the labels. model_card_top1, trained: accuracy and preprocessing in the model card, None
     where there is none. Raises DataError where there are no images, and what predict() raises.
@@ -84,14 +84,14 @@ def health(
 def examine_images(calibration: Images, evaluation: Images | None) -> Iterator[Finding]:
     """Yield what can be seen without a model: evaluation images among them, one class, flat, dark, copies, too few."""
     dataset = calibration.dataset
-    looks, judges = (
+    looks, others = (
         list(map(_look, each.dataset.images, each.digests)) if each else [] for each in (calibration, evaluation)
     )
     several = f"of {len(looks)} calibration images"
-    shared = sorted({look.digest for look in looks} & {look.digest for look in judges})
+    shared = sorted({look.digest for look in looks} & {look.digest for look in others})
     if shared:
         yield Finding(f"{len(shared)} {several} are also evaluation images, first {shared[0]}; {_FLATTERED}", True)
-    elif alike := _count_alike(looks, judges):
+    elif alike := _count_alike(looks, others):
         yield Finding(f"{alike} {several} look like evaluation images stored again; {_FLATTERED}")
     if len(np.unique(dataset.labels)) < 2:
         yield Finding(
@@ -119,7 +119,7 @@ def examine_preprocess(
     images: Sequence[Image],
     trained: Preprocess | None = None,
 ) -> Iterator[Finding]:
-    """What the float model's answers to labelled images say of [preprocess]; top1(p): its share of right ones with p.
+    """Yield what the float model's answers to labelled images say of [preprocess]; top1(p): share of right ones with p.
 
     card_top1, trained: those of the model card; None: nothing is known of what they should be.
     """
@@ -144,7 +144,7 @@ def examine_preprocess(
 
 
 def _scalings(preprocess: Preprocess, trained: Preprocess | None) -> dict[str, Preprocess]:
-    """What else it may have been trained with, the model card's first."""
+    """Return what else it may have been trained with, the model card's first."""
     rows = [(trained.mean, trained.std, trained.divide_by)] if trained else []
     return {
         f"divide_by = {divide_by:g}, mean = {list(mean)}, std = {list(std)}": dataclasses.replace(
@@ -160,11 +160,11 @@ def _orders(preprocess: Preprocess) -> dict[str, Preprocess]:
     return {f'channels = "{other}"': dataclasses.replace(preprocess, channels=other)} if other else {}
 
 
-def _count_alike(looks: Sequence[_Look], judges: Sequence[_Look]) -> int:
-    """How many images correlate with a judge as only a copy does, thumbnail by thumbnail."""
-    if not judges:
+def _count_alike(looks: Sequence[_Look], evaluation: Sequence[_Look]) -> int:
+    """Count the images that correlate with an evaluation image as only a copy does, thumbnail by thumbnail."""
+    if not evaluation:
         return 0
-    ours, theirs = (np.stack([look.thumbnail for look in each]) for each in (looks, judges))
+    ours, theirs = (np.stack([look.thumbnail for look in each]) for each in (looks, evaluation))
     return int(((ours @ theirs.T).max(axis=1) >= COPY).sum())
 
 

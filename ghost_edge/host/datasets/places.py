@@ -13,7 +13,7 @@ VARIABLE = "GHOST_EDGE_DATA"
 
 
 def is_utf8(name: str) -> bool:
-    """Whether a name on the disk is UTF-8, as recipes, manifests and reports are; one from an old zip may not be."""
+    """Return True where a name on the disk is UTF-8, as recipes and reports are; one from an old zip may not be."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -22,7 +22,7 @@ def is_utf8(name: str) -> bool:
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
-    """What to raise where the system refuses to read a folder or a file of images."""
+    """Return the error to raise where the system refuses to read a folder or a file of images."""
     return DataError(f"{error.filename or path} cannot be read ({error.strerror}); check its name and its permissions")
 
 
@@ -46,7 +46,7 @@ class Places:
 
 
 def places_for(recipe_folder: Path, data: Path | None = None) -> Places:
-    """The folders for a recipe; raises DataError where --data or GHOST_EDGE_DATA is not a folder."""
+    """Return the folders for a recipe; raises DataError where --data or GHOST_EDGE_DATA is not a folder."""
     folders = [recipe_folder]
     variable = os.environ.get(VARIABLE)
     for folder, source in ((data, "--data"), (Path(variable) if variable else None, VARIABLE)):

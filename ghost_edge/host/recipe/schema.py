@@ -74,7 +74,10 @@ class Calibration(DataTable):
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation(DataTable):
-    """[evaluation]: the images that judge. label_offset is added to labels where a model has a background class 0."""
+    """[evaluation]: the images that accuracy is measured on.
+
+    label_offset is added to labels where a model has a background class 0.
+    """
 
     label_offset: int = 0
 
@@ -89,7 +92,7 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """One model, from network to gate; require() asks for a table that is absent. target: a name in TARGETS.
+    """A model from network to gate; require() asks for a table that is absent. target: a name in TARGETS.
 
     task: a name in TASKS.
 
@@ -199,7 +202,7 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
 
 
 def _exports(chosen: Sequence[Choice], quantization: Choice, *, is_given: bool) -> tuple[Choice, ...]:
-    """What becomes a model: those that are listed, or, where none is, one of each that can be made."""
+    """Return the exports that become a model: those listed or, where none is, one of each that can be made."""
     kinds = [each.kind for each in chosen]
     if len(set(kinds)) < len(kinds):
         raise RecipeError(f"[[export]] names {kinds} and each kind is made once; remove the second of a kind")
@@ -211,7 +214,7 @@ def _exports(chosen: Sequence[Choice], quantization: Choice, *, is_given: bool) 
 
 
 def _check_whole(recipe: Recipe) -> None:
-    """What no single table can know: images that fit the network, one file for each export."""
+    """Raise RecipeError for what no single table can know: images that fit the network, one file for each export."""
     kinds = [export.kind for export in recipe.exports] + (["micro"] if recipe.micro else [])
     for kind in kinds:
         if not _can_export(kind, recipe.quantization):

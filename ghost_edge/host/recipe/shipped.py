@@ -1,4 +1,4 @@
-"""What travels with the package: the default recipe, its weights and its images."""
+"""The recipes that travel with the package, their weights and images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DEFAULT = Path("models") / "ghostnet_mnist.toml"
 
 
 def default_recipe() -> Path:
-    """Path of the embedded default: inside the installed package, or in the checkout it is run from."""
+    """Return the path of the embedded default: inside the installed package, or in the checkout it is run from."""
     for folder in (_PACKAGE / "shipped", _PACKAGE.parent):
         if (folder / _DEFAULT).is_file():
             return folder / _DEFAULT
@@ -36,13 +36,13 @@ def default_recipe() -> Path:
 
 
 def shipped_recipes() -> list[dict[str, Any]]:
-    """A row of COLUMNS for each recipe beside the default one; top1 is that of the model card, None without one."""
+    """Return a row of COLUMNS for each recipe beside the default one; top1: of the model card, else None."""
     return [_row(load_recipe(path)) for path in sorted(default_recipe().parent.glob("*.toml"))]
 
 
 def _row(recipe: Recipe) -> dict[str, Any]:
-    network, judges, folder = recipe.network, recipe.evaluation, recipe.path.parent
-    assert network is not None and judges is not None  # of every recipe that is shipped: tests read them all
+    network, evaluation, folder = recipe.network, recipe.evaluation, recipe.path.parent
+    assert network is not None and evaluation is not None  # of every recipe that is shipped: tests read them all
     model_card = read_model_card(folder / network.weights)
     return {
         "name": recipe.name,
@@ -50,8 +50,8 @@ def _row(recipe: Recipe) -> dict[str, Any]:
         "pixels": say_size(recipe.preprocess.size),
         "classes": network.options.classes,
         "top1": model_card.top1 if model_card else None,
-        "images": Path(judges.source.path).name,
-        "here": "yes" if _is_here(judges.source.path, folder) else "no: name their folder with GHOST_EDGE_DATA",
+        "images": Path(evaluation.source.path).name,
+        "here": "yes" if _is_here(evaluation.source.path, folder) else "no: name their folder with GHOST_EDGE_DATA",
         "path": str(recipe.path),
     }
 
