@@ -70,30 +70,6 @@ def write_json(value: Any, path: Path) -> None:
     write_bytes(text.encode() + b"\n", path)
 
 
-def read_json(
-    path: Path,
-    *,
-    format: Optional[int] = None,  # noqa: A002
-    written_by: str = "ghost-edge convert",
-    sealed: bool = False,
-) -> Any:
-    """Read a JSON file that write_json() wrote; see read_document() for the options and the errors."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{path} does not exist; {written_by} writes it") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} is not readable JSON ({error}); run {written_by} again") from error
-    if format is not None:
-        check_format(table, format, str(path), written_by)
-    if sealed and table.get("sha256") != seal(table)["sha256"]:
-        raise ArtifactError(
-            f"{path} is damaged: its content does not have the SHA-256 it names; was it edited or merged? "
-            f"run {written_by} again"
-        )
-    return table
-
-
 def read_document(
     path: Path,
     cls: type[T],
@@ -110,11 +86,20 @@ def read_document(
     before `cls` is made of it; a ValueError from it means damage.
     Raises ArtifactError where the file is missing, damaged, edited, nested too deeply or of another format.
     """
-    table = read_json(path, format=format, written_by=written_by, sealed=sealed)
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} does not exist; {written_by} writes it") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path} is not readable JSON ({error}); run {written_by} again") from error
+    if format is not None:
+        check_format(table, format, str(path), written_by)
     with damage(str(path), written_by):
-        keys = {"format", "sha256"} - {*_field_names(cls)}
-        if isinstance(table, dict) and (format is not None or sealed):
-            table = {key: value for key, value in table.items() if key not in keys}
+        if sealed and table.get("sha256") != seal(table)["sha256"]:
+            raise ValueError("its content does not have the SHA-256 it names; was it edited or merged?")
+        extra = {"format", "sha256"} - {*_field_names(cls)} if format is not None or sealed else set()
+        if isinstance(table, dict):
+            table = {key: value for key, value in table.items() if key not in extra}
         made: T = convert(change(table), cls, path.name)
         return made
 

@@ -95,7 +95,7 @@ def convert(value: Any, hint: Any, where: str) -> Any:
             return from_table(typing.cast("type[Any]", hint), value, where)
         if isinstance(value, typing.cast("type[Any]", hint)):
             return value
-        raise RecipeError(f"{where} must be a table, not {value!r}")
+        raise RecipeError(f"{where} must be a table, not {_cut(value)}")
     if origin is type:
         hint = type
     if origin is dict:
@@ -103,7 +103,7 @@ def convert(value: Any, hint: Any, where: str) -> Any:
         return {key: convert(item, arguments[1], f"{where} {key}") for key, item in table.items()}
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
-            raise RecipeError(f"{where} must be a list, not {value!r}")
+            raise RecipeError(f"{where} must be a list, not {_cut(value)}")
         is_open = arguments[-1] is ...
         if is_open and arguments[0] in (int, str) and {*map(type, value)} == {arguments[0]}:
             return tuple(value)  # the samples of a bench, at once
@@ -114,12 +114,19 @@ def convert(value: Any, hint: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise RecipeError(f"{where} must be {_TYPE_NAMES.get(hint, hint.__name__)}, not {value!r}")
+        raise RecipeError(f"{where} must be {_TYPE_NAMES.get(hint, hint.__name__)}, not {_cut(value)}")
     if hint is float and not math.isfinite(value):  # no comparison with NaN is true, so it would pass every check
-        raise RecipeError(f"{where} must be a finite number, not {value!r}")
+        raise RecipeError(f"{where} must be a finite number, not {_cut(value)}")
     return value
 
 
+def _cut(value: Any) -> str:
+    """Return a value for a message: a whole file is no value that helps."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+_LONGEST = 100  # characters of a value in a message
 _UNIONS = (typing.Union, getattr(types, "UnionType", typing.Union))  # Python 3.9 has the first alone
 _TYPE_NAMES = {
     int: "a whole number",

@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from ghost_edge.core import errors
 from ghost_edge.core.errors import ArtifactError, GateError, GhostEdgeError, RecipeError
-from ghost_edge.core.files import check_format, damage, read_json
+from ghost_edge.core.files import check_format, damage, read_document
 from ghost_edge.core.latency import LatencyStats, ratio_interval, summarise
 from ghost_edge.core.options import from_table
 from ghost_edge.core.tables import Column
@@ -20,15 +20,7 @@ from ghost_edge.device.runtimes.model import DelegateShare
 FORMAT = 2  # of the JSON document; raise it when a key changes its meaning or goes
 WRITTEN_BY = "ghost-edge bench --json"
 _STATS = (
-    "runs",
-    "min_ms",
-    "mean_ms",
-    "median_ms",
-    "low_ms",
-    "high_ms",
-    "mad_ms",
-    "p90_ms",
-    "p99_ms",
+    *("runs", "min_ms", "mean_ms", "median_ms", "low_ms", "high_ms", "mad_ms", "p90_ms", "p99_ms"),
     "frames_per_second",
 )
 
@@ -51,11 +43,7 @@ COLUMNS = (
 CHANGE_COLUMNS = (
     Column("model", "model"),
     Column("threads", "threads", "d"),
-    Column("old ms", "old_ms", ".3f"),
-    Column("new ms", "new_ms", ".3f"),
-    Column("ratio", "ratio", ".3f"),
-    Column("low", "low", ".3f"),
-    Column("high", "high", ".3f"),
+    *(Column(key.replace("_", " "), key, ".3f") for key in ("old_ms", "new_ms", "ratio", "low", "high")),
 )
 CSV_ONLY = tuple(
     Column(key, key)
@@ -178,13 +166,13 @@ def _parse(row: Mapping[str, Any], where: str) -> BenchResult:
 
 def read_bench_json(path: Path) -> dict[str, Any]:
     """Read what `ghost-edge bench --json` or a bundle's run.sh wrote; ArtifactError where it is missing or damaged."""
-    document = read_json(path, written_by=WRITTEN_BY)
-    document = document["bench"] if isinstance(document, dict) and "bench" in document else document
+    document = read_document(path, dict[str, Any], written_by=WRITTEN_BY)
+    with damage(str(path), WRITTEN_BY):
+        document = dict(document["bench"] or {}) if "bench" in document else document
     results_from_document(document, str(path))
     with damage(f"{path}: its board or plan", WRITTEN_BY):
         circumstances(document)
-    found: dict[str, Any] = document
-    return found
+    return document
 
 
 def compare_results(new: Sequence[BenchResult], old: Sequence[BenchResult]) -> list[Change]:

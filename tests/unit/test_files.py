@@ -192,3 +192,10 @@ def test_a_sealed_document_that_was_edited_is_refused(tmp_path: Path, change: di
 def test_a_sealed_document_that_is_as_it_was_is_read(tmp_path: Path) -> None:
     write_json(seal({"format": 1, "rows": [{"name": "a"}]}), tmp_path / "a.json")
     assert read_document(tmp_path / "a.json", Document, format=1, sealed=True) == Document((Row("a"),))
+
+
+def test_a_message_does_not_hold_a_whole_file(tmp_path: Path) -> None:
+    write_json({"format": 1, "rows": "x" * 100_000}, tmp_path / "a.json")
+    with pytest.raises(ArtifactError, match=r"rows must be a list, not 'xxx.*\.\.\.; run ghost-edge convert") as caught:
+        read_document(tmp_path / "a.json", Document, format=1)
+    assert len(str(caught.value)) < 500

@@ -83,27 +83,16 @@ def check_accuracy(
         needed = found.images * (found.margin / limits.max_drop) ** 2 if limits.max_drop else math.inf
         wider = f"the margin of {found.margin:.2%} is wider than the limit of {limits.max_drop:.2%}"
         few = too_few(found.images, wider, needed)
-    fell = f"{found.metric} dropped by {found.drop:.2%} ± {found.margin:.2%}; the limit is {limits.max_drop:.2%}"
+    drop = f"{found.drop:.2%} ± {found.margin:.2%}"
+    fell = f"{found.metric} dropped by {drop}; the limit is {limits.max_drop:.2%}"
     agree = f"only {found.agreement:.2%} of the answers agree; the limit is {limits.min_agreement:.2%}"
+    values = f"{found.reference:.2%}", f"{found.value:.2%}"
+    change = f"drop {found.drop * 100:.2f} ± {found.margin * 100:.2f}", f"{limits.max_drop * 100:.2f}"
+    reason = "; ".join(filter(None, (few, fell if found.drop > limits.max_drop else "")))
+    agreement = "", f"{found.agreement:.2%}", "", f"{limits.min_agreement:.2%}"
     return (
-        Check(
-            compared,
-            found.metric,
-            f"{found.reference:.2%}",
-            f"{found.value:.2%}",
-            f"drop {found.drop * 100:.2f} ± {found.margin * 100:.2f}",
-            f"{limits.max_drop * 100:.2f}",
-            reason="; ".join(filter(None, (few, fell if found.drop > limits.max_drop else ""))),
-        ),
-        Check(
-            compared,
-            "agreement",
-            "",
-            f"{found.agreement:.2%}",
-            "",
-            f"{limits.min_agreement:.2%}",
-            reason=agree if found.agreement < limits.min_agreement else "",
-        ),
+        Check(compared, found.metric, *values, *change, reason),
+        Check(compared, "agreement", *agreement, agree if found.agreement < limits.min_agreement else ""),
     )
 
 
