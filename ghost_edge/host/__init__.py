@@ -1,1 +1,1 @@
-"""What runs on the workstation: the only folder that imports TensorFlow, ONNX tools and Pillow."""
+"""Code for the workstation: the only folder that imports TensorFlow, ONNX tools and Pillow."""

@@ -110,6 +110,13 @@ def test_a_link_leads_to_a_file(document: str) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_file_of_the_package_that_a_page_names_is_there(document: str) -> None:
+    text = (REPOSITORY / document).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:core|device|host|cli)/[\w/]*(?:\.\w+)?)`", text)
+    assert [path for path in named if not (REPOSITORY / "ghost_edge" / path).exists()] == []
+
+
 def test_the_chinese_readme_has_the_commands_of_the_english_one() -> None:
     english, chinese = (list(command_lines(name)) for name in ("README.md", "README.zh-CN.md"))
     assert chinese == english

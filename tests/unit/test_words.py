@@ -32,10 +32,7 @@ SYNONYMS = {
 FOLDERS = ("ghost_edge", "docs", "benchmarks", "models", "calibration", ".ci")
 TEXT = {".py", ".md", ".in", ".html", ".toml", ".sh"}
 # files that have not been rewritten yet, one a line; none may be added
-OWED = (
-    "docs/reference/recipe.md",
-    "ghost_edge/host/__init__.py",
-)
+OWED = ()
 
 
 def first_word(docstring: str) -> str:
