@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import functools
+import os
+import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Optional, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Optional, Protocol, TypeVar
+
+Result = TypeVar("Result")
+Count = Callable[[int, int], None]  # the number that is done, and the number of all
 
 Say = Callable[[float, str], None]  # the share that is done, 0..1, and a few words
 
@@ -58,3 +64,31 @@ def part(say: Say, start: float, share: float) -> Say:
 def count(say: Say, total: int, unit: str = "images") -> Callable[[int], None]:
     """Return a function that says "<done> of <total> <unit>" when it is given the number that is done."""
     return lambda done: say(done / total, f"{done} of {total} {unit}")
+
+
+def run_in_threads(jobs: Mapping[str, Callable[[Count], Result]], say: Say) -> dict[str, Result]:
+    """Return the result of each job by name, as many at a time as there are cores: interpreters release Python's lock.
+
+    A job calls count(done, total) for each image; the call ends the job after Ctrl-C, or after an error of another job.
+    """
+    shares, stop = dict.fromkeys(jobs, 0.0), threading.Event()
+
+    def run(name: str) -> Result:
+        def count(done: int, total: int) -> None:
+            if stop.is_set():
+                raise concurrent.futures.CancelledError
+            shares[name] = done / total
+            say(sum(shares.values()) / len(jobs), f"{name}: {done} of {total} images")
+
+        return jobs[name](count)
+
+    with concurrent.futures.ThreadPoolExecutor(_cores()) as threads:
+        try:
+            return dict(zip(jobs, threads.map(run, jobs)))
+        except BaseException:
+            stop.set()
+            raise
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

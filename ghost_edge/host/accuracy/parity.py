@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
+import functools
 import itertools
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ghost_edge.core.errors import ArtifactError, ConversionError, DeviceError, 
 from ghost_edge.core.files import read_document, read_npz, save_npz, sha256_file, write_bytes
 from ghost_edge.core.metadata import metadata_text, read_metadata
 from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.progress import Count, run_in_threads, silent
 from ghost_edge.core.tables import Column
 from ghost_edge.device.bench import random_input
 from ghost_edge.device.evaluate import RunOptions, predict, stored_input
@@ -89,20 +89,17 @@ def measure_parity(
     quantized = read_model(files["quantized"])
     runs = {label: run for label, run in RUNS.items() if run[0] in files and is_installed(run[1])}
 
-    def answer(label: str) -> NDArray[np.float32] | DeviceError:
+    def answer(label: str, count: Count) -> NDArray[np.float32] | DeviceError:
         role, runtime, kernels = runs[label]
         try:
-            return predict(files[role], images, preprocess, RunOptions(runtime, kernels))
+            return predict(files[role], images, preprocess, RunOptions(runtime, kernels), count)
         except DeviceError as error:
             if not INTERPRETERS[runtime].only_if_asked:
                 raise
             return error
 
-    # interpreters let go of Python's lock while they run
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        compared = threads.submit(_compare_ops, files, quantized, images, preprocess)
-        answers = dict(zip(runs, threads.map(answer, runs), strict=True))
-    operations, logits = compared.result(), {KERAS: keras} if keras is not None else {}
+    answers = run_in_threads({label: functools.partial(answer, label) for label in runs}, silent)
+    operations, logits = _compare_ops(files, quantized, images, preprocess), {KERAS: keras} if keras is not None else {}
     logits.update({label: found for label, found in answers.items() if not isinstance(found, DeviceError)})
     refused = [str(found) for found in answers.values() if isinstance(found, DeviceError)]
     pairs = compare_runs(logits, quantized.output_scale)

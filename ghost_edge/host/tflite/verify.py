@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ConversionError
+from ghost_edge.core.files import read_document
 from ghost_edge.core.progress import Say
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.tflite.graph import Model, read_model
@@ -142,15 +142,15 @@ class Verified:
     kind the quantized file holds. delegate_partitions, delegated_operations: of XNNPACK here; None without it.
     """
 
-    largest_difference: Mapping[str, float]
-    operations: Mapping[str, int]
+    largest_difference: dict[str, float]
+    operations: dict[str, int]
     delegate_partitions: Optional[int]
     delegated_operations: Optional[int]
 
 
 def read_verified(path: Path) -> Verified:
-    """Read verify.json; raises ValueError, KeyError or TypeError where it is of another version."""
-    return Verified(**json.loads(path.read_text(encoding="utf-8")))
+    """Read verify.json; raises ArtifactError where it is missing, damaged, or of another version."""
+    return read_document(path, Verified)
 
 
 def delegate_doubts(found: Verified) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
+import functools
 import json
 import os
 import platform
@@ -29,7 +29,7 @@ from ghost_edge.core.manifest import (
     save_predictions,
 )
 from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.core.progress import Say
+from ghost_edge.core.progress import Count, Say, run_in_threads
 from ghost_edge.core.tasks import TASKS, check_truth
 from ghost_edge.device.evaluate import predict_all
 from ghost_edge.host.accuracy.evaluate import accuracy_by_role, save_disagreements
@@ -70,18 +70,11 @@ def evaluate(inputs: Models, settings: EvaluateSettings, outputs: EvaluateOutput
     assert outputs.predictions and outputs.accuracy and outputs.disagreements
     dataset, models, task = settings.evaluation.dataset, inputs.by_role, TASKS[settings.task]
     labels = dataset.labels + settings.label_offset
-    done = dict.fromkeys(models, 0)
 
-    def answer(role: str) -> list[NDArray[np.float32]]:
-        def count(number: int, total: int) -> None:
-            done[role] = number
-            say(sum(done.values()) / total / len(models), f"{models[role].name}: {number} of {total} images")
+    def answer(path: Path, count: Count) -> list[NDArray[np.float32]]:
+        return predict_all(path, dataset.images, settings.preprocess, say=count)
 
-        return predict_all(models[role], dataset.images, settings.preprocess, say=count)
-
-    # interpreters let go of Python's lock while they run
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        found = dict(zip(models, threads.map(answer, models), strict=True))
+    found = run_in_threads({role: functools.partial(answer, path) for role, path in models.items()}, say)
     check_truth(labels, found["float"], dataset.name, settings.task)
     answers = {role: task.keep(task.decode(each)) for role, each in found.items()}
     save_predictions(Predictions(settings.evaluation.digests, labels, answers), outputs.predictions)

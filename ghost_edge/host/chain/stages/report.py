@@ -25,7 +25,6 @@ from ghost_edge.host.chain.stage import Models, Nothing
 from ghost_edge.host.chain.stages.judge import Machine, Verdict, read_accuracy
 from ghost_edge.host.recipe.schema import Recipe
 from ghost_edge.host.report.model_explorer import write_nodes
-from ghost_edge.host.report.page import render
 from ghost_edge.host.report.read import read_run
 from ghost_edge.host.report.summary import as_report
 from ghost_edge.host.tflite.op_latency import time_operations
@@ -152,6 +151,8 @@ class PageOutputs:
 
 def page(inputs: PageInputs, settings: Nothing, outputs: PageOutputs, say: Say) -> PageOutputs:
     """Write report.html."""
+    from ghost_edge.host.report.page import render  # here, because matplotlib takes half a second
+
     run = read_run(
         inputs.manifest.parent,
         open_file=lambda folder, name: folder / name,  # made by this very chain
