@@ -19,6 +19,7 @@ from ghost_edge.core.metadata import metadata_text, read_metadata
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Count, run_in_threads, silent
 from ghost_edge.core.tables import Column
+from ghost_edge.core.tasks import CLASSIFICATION, TASKS
 from ghost_edge.device.bench import random_input
 from ghost_edge.device.evaluate import RunOptions, predict, stored_input
 from ghost_edge.device.runtimes.onnx import PRECISE
@@ -118,10 +119,11 @@ def _compare_ops(
 
 def compare_runs(logits: Mapping[str, NDArray[np.float32]], step: float) -> tuple[Pair, ...]:
     """Compare every two answers, float32 [N, classes]; step: the size of an LSB, 0: 1/256 of the first one's span."""
-    pairs = []
+    pairs, task = [], TASKS[CLASSIFICATION]
+    answers = {label: task.keep(task.decode([values])) for label, values in logits.items()}
     for (first, one), (second, other) in itertools.combinations(logits.items(), 2):
         apart = np.rint(np.abs(one.astype(np.float64) - other) / (step or np.ptp(one) / _LEVELS))
-        agreement = float((one.argmax(axis=1) == other.argmax(axis=1)).mean())
+        agreement = float(task.same(answers[first], answers[second]).mean())
         pairs.append(Pair(first, second, int(apart.max()), float((apart > 0).mean()), agreement))
     return tuple(pairs)
 
