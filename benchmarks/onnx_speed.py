@@ -78,12 +78,12 @@ def convert_shipped(name: str, data: Path, folder: Path) -> Path:
 def make_files(folder: Path) -> dict[str, Path]:
     """Make our file and the peers' from the one network in the folder."""
     from ghost_edge.host.onnx.float import export as export_float
-    from ghost_edge.host.onnx.int8 import to_onnx
+    from ghost_edge.host.onnx.int8 import write_qdq
     from ghost_edge.host.tflite.graph import read_model
 
     (int8,), (source,) = folder.glob("*_int8.tflite"), folder.glob("[!.]*_float.tflite")
     files = {by: folder / f"{by}.onnx" for by in (OURS, *BARS)}
-    files[OURS].write_bytes(to_onnx(read_model(int8)))
+    files[OURS].write_bytes(write_qdq(read_model(int8)))
     files["float"].write_bytes(export_float(read_model(source)))
     run_tf2onnx(int8, files["tf2onnx"])
     quantize_static(files["float"], files["quantize_static"])

@@ -21,14 +21,13 @@ def convert(recipe: Optional[Path], out: Optional[Path], data: Optional[Path]) -
 
     Exit 7 where the quantized model is beyond the limits of [gate].
     """
-    from ghost_edge.host.chain.convert import convert as run_job
-    from ghost_edge.host.chain.convert import open_job
+    from ghost_edge.host.chain.convert import convert_job, open_job
     from ghost_edge.host.report.summary import verdict
 
     job = open_job(recipe, out, data)
     with open_progress(job.log) as progress:
-        done = run_job(job, progress)
-    click.echo(f"\n{done.as_text()}")
-    if done.manifest.gate:
-        raise GateError(f"{done.manifest.name}: {'; '.join(done.manifest.gate)}")
-    click.echo(f"gate: {verdict(done.manifest)}")
+        run = convert_job(job, progress)
+    click.echo(f"\n{run}")
+    if run.manifest.gate:
+        raise GateError(f"{run.manifest.name}: {'; '.join(run.manifest.gate)}")
+    click.echo(f"gate: {verdict(run.manifest)}")

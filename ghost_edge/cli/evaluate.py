@@ -87,4 +87,4 @@ def _by_recipe(
         rows = evaluate_files(artifacts, loaded, places_for(recipe.parent, data), how, progress)
     for doubt in filter(None, doubts):
         click.echo(doubt, err=True)
-    return rows, columns(loaded.task)
+    return [each.row() for each in rows], columns(loaded.task)

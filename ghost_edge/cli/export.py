@@ -18,16 +18,20 @@ from ghost_edge.core.errors import RecipeError
 @click.option("--opset", default=17, show_default=True, type=click.IntRange(17, 21))
 def export(tflite: Path, out: Optional[Path], opset: int) -> None:
     """Write TFLITE as int8 ONNX with the same scales, after a comparison of every operation on random inputs."""
-    from ghost_edge.host.accuracy.parity import export_onnx
     from ghost_edge.host.onnx.int8 import OnnxInt8
+    from ghost_edge.host.onnx.verified import to_onnx
 
-    if tflite.suffix == ".tflite" and out is None and tflite.with_suffix(".onnx").exists():
-        raise RecipeError(f"{tflite.with_suffix('.onnx')} exists; name it with -o to replace it")
     path = out or tflite.with_suffix(".onnx")
+    for file, suffix in ((tflite, ".tflite"), (path, ".onnx")):
+        if file.suffix != suffix:
+            raise RecipeError(f"{file} is not named {suffix}; export takes an int8 .tflite and writes an .onnx")
+    if out is None and path.exists():
+        raise RecipeError(f"{path} exists; name it with -o to replace it")
     with open_progress():
-        operations = export_onnx(OnnxInt8(opset), tflite, path)
-    farthest, least = max(each.max_lsb for each in operations), min(each.equal for each in operations)
+        made = to_onnx(tflite, OnnxInt8(opset))
+    made.save(path)
+    farthest, least = max(each.max_lsb for each in made.operations), min(each.equal for each in made.operations)
     click.echo(
-        f"{path}: {len(operations)} ops compared on identical inputs: they match within {farthest} LSB, with "
+        f"{path}: {len(made.operations)} ops compared on identical inputs: they match within {farthest} LSB, with "
         f"{least:.2%} or more of the values equal"
     )

@@ -67,7 +67,7 @@ def gate(
     **limits: Any,
 ) -> None:
     """Compare the quantized models of MANIFEST with their float model, and with an earlier run, image by image."""
-    from ghost_edge.device.gate import run_gate
+    from ghost_edge.device.gate import gate as check
 
     if bench and not (baseline or update):
         raise RecipeError("--bench goes with --baseline or --update; give one of the two")
@@ -75,11 +75,11 @@ def gate(
     if len(set(files)) < len(files):
         raise RecipeError(f"--junit, --markdown and --update need a file each, not all of them {files[0].name}")
     given = {name: value for name, value in limits.items() if value is not None}
-    found = run_gate(manifest, given, baseline=baseline, bench=bench, allow_few=allow_few)
+    found = check(manifest, limits=given, baseline=baseline, bench=bench, allow_few=allow_few)
     click.echo("\n".join(as_lines(found.checks, found.changes)))
     write_reports(found.name, found.checks, found.changes, junit=junit, markdown=markdown)
-    if reasons := [f"{check.compared}: {check.reason}" for check in found.checks if check.reason]:
-        raise GateError("; ".join(reasons))
+    if not found.passed:
+        raise GateError("; ".join(found.reasons))
     if update:
         for few in found.small:
             click.echo(f"doubt: as a baseline: {few.reason}")

@@ -11,7 +11,6 @@ import click
 from ghost_edge.cli.options import PATH, data_option, json_option
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.files import write_json
-from ghost_edge.core.tables import as_text
 
 
 @click.command()
@@ -31,14 +30,14 @@ def inspect(
     model: Path, measure: bool, rounds: int, json_file: Optional[Path], chart: Optional[Path], data: Optional[Path]
 ) -> None:
     """Show parameters, multiply-accumulates, bytes and ghost modules of a .tflite file or a recipe's network."""
-    from ghost_edge.host.explore.inspect import GHOSTS, LAYERS, ghost_rows, inspect_model, layer_rows, summary
+    from ghost_edge.host.explore.inspect import inspect as inspect_model
 
     if chart is not None:
         from ghost_edge.host.explore.ghost_chart import check_chart, draw_ghosts
 
         check_chart(chart)  # a conversion and a measurement may lie before the drawing
     with open_progress() as progress:
-        found = inspect_model(model, data, progress)
+        found = inspect_model(model, data=data, progress=progress)
         if measure and found.ghosts:
             from ghost_edge.host.explore.ghost_modules import measure_ghosts
 
@@ -48,9 +47,4 @@ def inspect(
         draw_ghosts(chart, found.ghosts, title=found.file)
     if json_file is not None:
         write_json({"format": 1, **dataclasses.asdict(found)}, json_file)
-    modules = (
-        f"plain convolution / ghost module:\n{as_text(ghost_rows(found), GHOSTS)}"
-        if found.ghosts
-        else "ghost modules: none"
-    )
-    click.echo("\n\n".join([as_text(layer_rows(found), LAYERS), modules, "\n".join(summary(found))]))
+    click.echo(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Optional
 
@@ -19,24 +18,14 @@ from ghost_edge.cli.progress import open_progress
 @data_option
 def train(recipe: Path, out: Optional[Path], epochs: Optional[int], data: Optional[Path]) -> None:
     """Train the network of RECIPE: write weights and a model card, print the SHA-256. Resumes where it stopped."""
-    from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.schema import load_recipe
 
     loaded = load_recipe(recipe)
     weights = out or recipe.parent / "weights" / f"{loaded.name}.safetensors"
     with open_progress(weights.with_suffix(".log")) as progress:
-        from ghost_edge.host.training.train import finished_card
-        from ghost_edge.host.training.train import train as fit
+        from ghost_edge.host.training.train import train as train_network
 
-        progress.started("train")
-        places = places_for(recipe.parent, data)
-        model_card = finished_card(loaded, places, weights, epochs=epochs)
-        if model_card is not None:
-            progress.finished("train", None)
-        else:
-            said = functools.partial(progress.progress, "train")
-            model_card = fit(loaded, places, weights, epochs=epochs, say=said)
-            progress.finished("train", model_card.seconds)
+        model_card = train_network(loaded, weights, epochs=epochs, data=data, progress=progress)
     click.echo(
         f"top-1 {model_card.top1:.2%} on {model_card.evaluated_on.images} images of {model_card.evaluated_on.data}"
     )

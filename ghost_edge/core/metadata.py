@@ -44,6 +44,11 @@ def read_metadata(path: Path) -> Optional[Metadata]:
         content = path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read ({error.strerror}); check the path") from error
+    return parse_metadata(content, str(path))
+
+
+def parse_metadata(content: bytes, name: str) -> Optional[Metadata]:
+    """Return the metadata in the bytes of a .tflite or .onnx file; name: for messages; else as read_metadata()."""
     start = content.rfind(_MARK)
     if start < 0:
         return None
@@ -52,7 +57,7 @@ def read_metadata(path: Path) -> Optional[Metadata]:
         table = {key: value for key, value in table.items() if key != NAME}
         return from_table(Metadata, table, "the metadata")
     except (ValueError, TypeError, AttributeError, RecursionError, RecipeError) as error:
-        raise ArtifactError(f"{path} is damaged: what it says about itself cannot be read ({error})") from error
+        raise ArtifactError(f"{name} is damaged: what it says about itself cannot be read ({error})") from error
 
 
 def describe(metadata: Metadata) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Union
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_edge.core.dataset import Lazy
 from ghost_edge.core.errors import DataError, RecipeError
 
 Size = Union[int, tuple[int, int]]  # of an image in pixels: one side of a square, or (height, width)
@@ -122,6 +124,11 @@ def normalise(images: NDArray[np.uint8], options: Preprocess) -> NDArray[np.floa
 def prepare(image: NDArray[np.uint8], options: Preprocess) -> NDArray[np.float32]:
     """Return one image, uint8 [H, W, C], as one model input, float32 [1, height, width, C] (or NCHW)."""
     return normalise(fit_image(image, options)[np.newaxis], options)
+
+
+def prepare_all(images: Sequence[NDArray[np.uint8]], options: Preprocess) -> Sequence[NDArray[np.float32]]:
+    """Return the model input of each image, float32 [1, ...], made by prepare() when it is asked for."""
+    return Lazy(lambda index: prepare(images[index], options), range(len(images)))
 
 
 def check_image(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

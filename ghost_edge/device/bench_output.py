@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from ghost_edge.core.errors import DeviceError
 from ghost_edge.core.metadata import describe as describe_input
@@ -42,6 +42,9 @@ class Bench:
     results: Sequence[BenchResult]
     code: int = 0
 
+    def __str__(self) -> str:
+        return as_text([as_row(result) for result in self.results], COLUMNS)
+
     def as_file(self, kind: str) -> str:
         """Return the content of a file: "json" with every sample, "csv" or "markdown" with the table."""
         rows = [as_row(result) for result in self.results]
@@ -50,16 +53,21 @@ class Bench:
         return as_csv(rows, (*COLUMNS, *CSV_ONLY)) if kind == "csv" else as_markdown(rows, COLUMNS) + "\n"
 
 
-def bench_here(paths: Sequence[Path], plan: BenchPlan, say: Say = lambda line: None) -> Bench:
+def bench(
+    paths: Union[str, Path, Sequence[Union[str, Path]]],
+    plan: BenchPlan = BenchPlan(),  # noqa: B008  # frozen
+    say: Say = lambda line: None,
+) -> Bench:
     """Time the models of files and folders on this machine, each in a process of its own.
 
     say: gets each line of the table as soon as its model has run, with the board before and doubts behind. A model
     that fails is a result with its failure. Raises as find_models() and bench_models() do.
     """
-    board, models = read_board(cpu=min(plan.cpus, default=0)), find_models(paths)
+    files = [Path(each) for each in ([paths] if isinstance(paths, (str, Path)) else paths)]
+    board, models = read_board(cpu=min(plan.cpus, default=0)), find_models(files)
     columns = (Column("model", "model", "", max(len(path.name) for path in models)), *COLUMNS[1:])
     say(describe(board))
-    for path in left_out(paths):
+    for path in left_out(files):
         say(f"left out: {path.name}, no interpreter for {path.suffix} files is installed here")
     say(as_text([], columns))
     metadata = {str(path): found for path in models if (found := read_metadata(path)) is not None}

@@ -42,6 +42,16 @@ def raw_outputs(
     say(done, total) is called after each image. Raises ArtifactError when the model does not take such images,
     DataError when there are none or one is unfit, DeviceError when a run fails, and what open_model() raises.
     """
+    return _run(path, images, lambda image, spec: stored_input(image, preprocess, spec, path), how, say)
+
+
+def _run(
+    path: Path,
+    images: Sequence[NDArray[Any]],
+    store: Callable[[NDArray[Any], TensorSpec], NDArray[Any]],
+    how: RunOptions,
+    say: Optional[Progress] = None,
+) -> tuple[list[NDArray[Any]], tuple[TensorSpec, ...]]:
     if len(images) == 0:
         raise DataError("there are no images to evaluate; check the evaluation list or its limit")
     model = open_model(path, runtime=how.runtime, kernels=how.kernels, threads=how.threads)
@@ -49,10 +59,9 @@ def raw_outputs(
         raise ArtifactError(
             f"{path} has {len(model.inputs)} inputs; only a model with one image as input can be evaluated"
         )
-    spec = model.inputs[0]
     outputs: list[list[NDArray[Any]]] = []
     for done, image in enumerate(images, start=1):
-        model.set_inputs([stored_input(image, preprocess, spec, path)])
+        model.set_inputs([store(image, model.inputs[0])])
         try:
             model.invoke()
         except RuntimeError as error:
@@ -104,6 +113,13 @@ def predict_all(
 ) -> list[NDArray[np.float32]]:
     """Return all outputs of raw_outputs() as real numbers, each float32 [N, values]; raises as it does."""
     return real_outputs(path, *raw_outputs(path, images, preprocess, how, say))
+
+
+def predict_inputs(
+    path: Path, inputs: Sequence[NDArray[np.float32]], how: RunOptions = RunOptions()
+) -> NDArray[np.float32]:
+    """Return the first output for N model inputs, float32 [1, ...], as real numbers: float32 [N, values]."""
+    return real_outputs(path, *_run(path, inputs, quantize, how))[0]
 
 
 def stored_input(image: NDArray[np.uint8], preprocess: Preprocess, spec: TensorSpec, path: Path) -> NDArray[Any]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Protocol, Union
 
 import numpy as np
 
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.gate.baseline import Baseline, Held, Latency, read_baseline
 from ghost_edge.core.gate.checks import check_run, open_run
-from ghost_edge.core.gate.limits import Check
+from ghost_edge.core.gate.limits import Check, Limits
 from ghost_edge.core.gate.regression import check_number, check_regression, describe_changes
+from ghost_edge.core.gate.report import as_lines
 from ghost_edge.core.latency import block_medians
 from ghost_edge.core.manifest import Manifest, Model, Predictions
+from ghost_edge.core.options import from_table
 from ghost_edge.device.bench_results import BenchResult, circumstances, read_bench_json, results_from_document
 
 LATENCY = "latency.json"  # that convert leaves in the folder: measured on the workstation
@@ -23,9 +25,9 @@ LATENCY = "latency.json"  # that convert leaves in the folder: measured on the w
 
 @dataclasses.dataclass(frozen=True)
 class GateResult:
-    """Verdict on a run. changes: since the baseline, a line each. run: the run as the next baseline.
+    """Result of the gate on a run: its checks, and the changes since the baseline, a line each.
 
-    small: why it makes a poor baseline, where its images are too few.
+    run: the run as the next baseline. small: why it makes a poor baseline, where its images are too few.
     """
 
     name: str
@@ -34,29 +36,55 @@ class GateResult:
     run: Baseline
     small: list[Check]
 
+    @property
+    def reasons(self) -> list[str]:
+        """The reasons of a FAIL, a sentence for each check that fails; empty for PASS."""
+        return [f"{check.compared}: {check.reason}" for check in self.checks if check.reason]
 
-def run_gate(
-    path: Path,
-    limits: Mapping[str, Any],
+    @property
+    def passed(self) -> bool:
+        """True for PASS."""
+        return not self.reasons
+
+    def __str__(self) -> str:
+        return "\n".join([*as_lines(self.checks, self.changes), f"gate: {'PASS' if self.passed else 'FAIL'}"])
+
+
+class HasFolder(Protocol):
+    """A converted run, such as convert() returns."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run."""
+
+
+def gate(
+    run: Union[str, Path, HasFolder],
     *,
-    baseline: Optional[Path] = None,
-    bench: Optional[Path] = None,
+    baseline: Union[str, Path, None] = None,
+    limits: Optional[Mapping[str, Any]] = None,
+    bench: Union[str, Path, None] = None,
     allow_few: bool = False,
 ) -> GateResult:
-    """Check a manifest (file or folder) by its limits, where `limits` gives no others, and against an earlier run.
+    """Check a converted run against its limits, and compare it with an earlier one, image by image.
 
-    bench: a --json of `ghost-edge bench` (None: what convert measured). Raises ArtifactError for a missing or damaged
-    file, DataError where the two saw other images, RecipeError for a limit that is none.
+    run: what convert() returned, its folder or its manifest.json. baseline: a baseline.json, or the folder of an
+    earlier run. limits: in place of the recipe's [gate], such as {"max_drop": 0.01}. bench: a --json of `ghost-edge
+    bench` (None: what convert measured). allow_few: check even with too few images to see the limit. A FAIL is in the
+    result and raises nothing. Raises ArtifactError for a missing or damaged file, DataError where the two saw other
+    images, RecipeError for a limit that is none.
     """
+    path = Path(run) if isinstance(run, (str, Path)) else run.folder
+    earlier, timed = (None if each is None else Path(each) for each in (baseline, bench))
     manifest, predictions = open_run(path)
-    kept = dataclasses.replace(manifest.limits, **limits)
-    run = hold_run(path, manifest, predictions, bench)
-    checks, changes = check_run(run.models, predictions, kept, task=run.task, allow_few=allow_few), list[str]()
-    if baseline:
-        then = open_baseline(baseline)
-        checks += check_regression(run, then, kept, allow_few=allow_few)
-        changes = describe_changes(run, then)
-    return GateResult(manifest.name, checks, changes, run, [] if allow_few else check_number(run, kept))
+    kept = from_table(Limits, {**vars(manifest.limits), **(limits or {})}, "limits")
+    held = hold_run(path, manifest, predictions, timed)
+    checks, changes = check_run(held.models, predictions, kept, task=held.task, allow_few=allow_few), list[str]()
+    if earlier:
+        then = open_baseline(earlier)
+        checks += check_regression(held, then, kept, allow_few=allow_few)
+        changes = describe_changes(held, then)
+    return GateResult(manifest.name, checks, changes, held, [] if allow_few else check_number(held, kept))
 
 
 def hold_run(path: Path, manifest: Manifest, predictions: Predictions, bench: Optional[Path] = None) -> Baseline:

@@ -14,8 +14,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Optional
 
 from ghost_edge.core.errors import DeviceError, GhostEdgeError
 from ghost_edge.device.board import read_board
@@ -50,33 +50,45 @@ class Outcome:
 
 
 def run_isolated(function: Callable[..., Any], *arguments: Any, timeout_s: float) -> Outcome:
-    """Call function(*arguments) in a forked child and return what it returns, which must pickle.
+    """Call function(*arguments) in a forked child and return what it returns; see isolated()."""
+    with isolated(function, *arguments, timeout_s=timeout_s) as wait:
+        return wait()
 
-    The child's stdout and stderr go to a file of its own; the last line there explains a failure. Fork and not exec:
-    under qemu-user sys.executable cannot be started. Fork before an interpreter or a thread pool is in this process.
-    On Ctrl-C, or any other exception here, the child is killed and reaped before it goes on.
+
+@contextlib.contextmanager
+def isolated(function: Callable[..., Any], *arguments: Any, timeout_s: float) -> Iterator[Callable[[], Outcome]]:
+    """Call function(*arguments) in a forked child while the block runs; yields a function that waits for the Outcome.
+
+    What it returns must pickle. The child's stdout and stderr go to a file of its own; the last line there explains a
+    failure. Fork and not exec: under qemu-user sys.executable cannot be started. Fork before an interpreter or a thread
+    pool is in this process, and never beside a thread that computes: numpy's matrix products would wait for ever.
+    On Ctrl-C, or any other exception in the block, the child is killed and reaped before it goes on.
     """
     with tempfile.TemporaryFile() as log:
         read_end, write_end = os.pipe()
         child = os.fork()
         if child == 0:
             _run_child(function, arguments, write_end, log.fileno())
-        status = None
+        status: Optional[int] = None
+
+        def wait() -> Outcome:
+            nonlocal status
+            reply = _read_all(read_end, timeout_s)
+            if reply is None:
+                return Outcome(failure=f"not done after {timeout_s:g} s, stopped; give it longer with --timeout")
+            status = os.waitpid(child, 0)[1]
+            if status == 0 and reply:
+                outcome: Outcome = pickle.loads(reply)
+                return outcome
+            return Outcome(failure=_explain(status, _last_line(log)))
+
         try:
             os.close(write_end)
-            reply = _read_all(read_end, timeout_s)
-            if reply is not None:
-                status = os.waitpid(child, 0)[1]
+            yield wait
         finally:
             os.close(read_end)
             if status is None:
                 _kill(child)
-        if reply is None:
-            return Outcome(failure=f"not done after {timeout_s:g} s, stopped; give it longer with --timeout")
-        if status == 0 and reply:
-            outcome: Outcome = pickle.loads(reply)
-            return outcome
-        return Outcome(failure=_explain(status or 0, _last_line(log)))
 
 
 def explain_signal(number: int, cpu_part: str | None) -> str:

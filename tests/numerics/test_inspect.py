@@ -14,7 +14,7 @@ from ghost_edge.core.latency import summarise
 from ghost_edge.core.progress import Reporter
 from ghost_edge.device.interleaved import TimeRatio
 from ghost_edge.host.explore.ghost_modules import Ghost, GhostSizes, find_ghosts
-from ghost_edge.host.explore.inspect import Inspection, inspect_model
+from ghost_edge.host.explore.inspect import Inspection, inspect
 from ghost_edge.host.tflite.cost import activation_bytes, count_layers
 from ghost_edge.host.tflite.graph import read_model
 
@@ -45,7 +45,7 @@ KINDS = {
 def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[float, Inspection]:
     path = tmp_path_factory.mktemp("published") / "ghostnet.toml"
     path.write_text(RECIPE.format(width=request.param))
-    return request.param, inspect_model(path, None, Reporter())
+    return request.param, inspect(path)
 
 
 def test_the_published_widths_have_the_published_costs(published: tuple[float, Inspection]) -> None:
@@ -77,7 +77,7 @@ def test_all_its_ghost_modules_are_found(published: tuple[float, Inspection]) ->
 @pytest.mark.data
 @pytest.mark.parametrize("file", ["tfls_mobilenet_v1_0.25_224_quant.tflite", "tfls_mobilenet_v1_0.25_224_float.tflite"])
 def test_somebody_elses_mobilenet_has_its_published_costs(data_folder: Path, file: str) -> None:
-    totals = inspect_model(data_folder / "models" / file, None, Reporter()).totals
+    totals = inspect(data_folder / "models" / file).totals
     # arXiv 1704.04861, table 6: 41 million mult-adds, 0.5 million parameters
     assert (round(totals["macs"] / 1e6), round(totals["parameters"] / 1e6, 1)) == (41, 0.5)
 

@@ -19,7 +19,7 @@ from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.chain.outside import choose_images
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.onnx.compare import OpDistance, compare_ops, find_apart
-from ghost_edge.host.onnx.int8 import to_onnx
+from ghost_edge.host.onnx.int8 import write_qdq
 from ghost_edge.host.recipe.schema import load_recipe
 from ghost_edge.host.tflite.graph import Tensor, read_model
 
@@ -60,7 +60,7 @@ def int8(converted: Path) -> Path:
 
 @pytest.mark.slow
 def test_the_embedded_model_is_equal_op_by_op(int8: Path, images: list[NDArray[np.int8]]) -> None:
-    distances = compare_ops(read_model(int8), to_onnx(read_model(int8)), images)
+    distances = compare_ops(read_model(int8), write_qdq(read_model(int8)), images)
     assert find_apart(distances, least_equal=BAR) is None
     assert [each.index for each in distances] == sorted(each.index for each in distances)
 
@@ -73,14 +73,14 @@ def test_the_cifar10_model_is_equal_op_by_op(converted_cifar10: Path, repository
     (spec,) = open_model(model).inputs
     images = choose_images(recipe, places_for(path.parent, data_folder)).images[:200]
     inputs = (quantize(prepare(image, recipe.preprocess), spec) for image in images)
-    assert find_apart(compare_ops(read_model(model), to_onnx(read_model(model)), inputs), least_equal=BAR) is None
+    assert find_apart(compare_ops(read_model(model), write_qdq(read_model(model)), inputs), least_equal=BAR) is None
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", THIRD_PARTY)
 def test_a_file_that_others_made_is_equal_op_by_op(name: str, data_folder: Path) -> None:
     model = data_folder / "models" / f"{name}.tflite"
-    distances = compare_ops(read_model(model), to_onnx(read_model(model)), photographs(data_folder, model, 30))
+    distances = compare_ops(read_model(model), write_qdq(read_model(model)), photographs(data_folder, model, 30))
     assert find_apart(distances, least_equal=BAR) is None
 
 
@@ -116,7 +116,7 @@ def test_broken_weights_are_named_at_their_layer(
 ) -> None:
     weights, made = convolution(int8)
     name = f"{weights.index}{suffix}" if suffix else weights.name
-    broken = with_constant(to_onnx(read_model(int8)), name, change)
+    broken = with_constant(write_qdq(read_model(int8)), name, change)
     distances = compare_ops(read_model(int8), broken, images[:10])
     apart = find_apart(distances)
     assert apart is not None
@@ -134,7 +134,7 @@ def test_a_broken_tensor_is_named_where_it_is_made(
     suffix: str, change: Callable[[NDArray], NDArray], int8: Path, images: list[NDArray[np.int8]]
 ) -> None:
     _, made = convolution(int8)
-    broken = with_constant(to_onnx(read_model(int8)), f"{made.index}{suffix}", change)
+    broken = with_constant(write_qdq(read_model(int8)), f"{made.index}{suffix}", change)
     apart = find_apart(compare_ops(read_model(int8), broken, images[:10]))
     assert apart is not None
     assert (apart.index, apart.name) == (CONVOLUTION, made.name)
@@ -142,7 +142,7 @@ def test_a_broken_tensor_is_named_where_it_is_made(
 
 @pytest.mark.slow
 def test_an_input_that_is_turned_wrong_is_named(int8: Path, images: list[NDArray[np.int8]]) -> None:
-    model = onnx.load_from_string(to_onnx(read_model(int8)))
+    model = onnx.load_from_string(write_qdq(read_model(int8)))
     (first,) = (node for node in model.graph.node if node.input[0] == model.graph.input[0].name)
     first.attribute[0].ints[:] = (0, 3, 2, 1)  # height and width swapped
     apart = find_apart(compare_ops(read_model(int8), model.SerializeToString(), images[:2]))
@@ -153,7 +153,7 @@ def test_an_input_that_is_turned_wrong_is_named(int8: Path, images: list[NDArray
 @pytest.mark.slow
 def test_a_comparison_of_nothing_is_an_error(int8: Path) -> None:
     with pytest.raises(DataError, match="cannot be compared without inputs; give one array at least"):
-        compare_ops(read_model(int8), to_onnx(read_model(int8)), [])
+        compare_ops(read_model(int8), write_qdq(read_model(int8)), [])
 
 
 @pytest.mark.slow
@@ -172,7 +172,7 @@ def test_a_file_that_litert_refuses_is_an_error(data_folder: Path) -> None:
     with pytest.raises(
         ArtifactError, match=r"tflm_person_detect_int8.tflite is refused by LiteRT: quantized_dimension"
     ):
-        compare_ops(read_model(model), to_onnx(read_model(model)), [])
+        compare_ops(read_model(model), write_qdq(read_model(model)), [])
 
 
 def test_the_first_of_two_that_are_apart_is_named() -> None:

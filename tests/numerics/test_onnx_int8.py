@@ -19,7 +19,7 @@ from operations import AROUND, COMMON, SHAPE, convert, tensor
 from ghost_edge.core.errors import ConversionError, RecipeError
 from ghost_edge.host.onnx.builder import as_inner
 from ghost_edge.host.onnx.compare import compare_ops, find_apart
-from ghost_edge.host.onnx.int8 import OnnxInt8, to_onnx
+from ghost_edge.host.onnx.int8 import OnnxInt8, write_qdq
 from ghost_edge.host.onnx.operations import OPS
 from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
 from ghost_edge.host.tflite.graph import read_model
@@ -94,7 +94,7 @@ def int8(converted: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def model(int8: Path) -> onnx.ModelProto:
-    return onnx.load_from_string(to_onnx(read_model(int8)))
+    return onnx.load_from_string(write_qdq(read_model(int8)))
 
 
 @pytest.mark.slow
@@ -102,7 +102,7 @@ def model(int8: Path) -> onnx.ModelProto:
 def test_an_operation_gives_what_tflite_gives(name: str, tmp_path: Path) -> None:
     path = convert(FUNCTIONS[name], tmp_path / "op.tflite")
     assert name.split(",")[0].split()[0] in {op.name for op in read_model(path).operations}
-    distances = compare_ops(read_model(path), to_onnx(read_model(path)), noise(path))
+    distances = compare_ops(read_model(path), write_qdq(read_model(path)), noise(path))
     assert find_apart(distances, least_equal=BAR) is None
 
 
@@ -134,7 +134,7 @@ def test_an_operation_that_others_write_gives_what_tflite_gives(
 ) -> None:
     path = replaced(convert(FUNCTIONS[function], tmp_path / "op.tflite"), old, new, options, more)
     assert new in {op.name for op in read_model(path).operations}
-    assert find_apart(compare_ops(read_model(path), to_onnx(read_model(path)), noise(path)), least_equal=BAR) is None
+    assert find_apart(compare_ops(read_model(path), write_qdq(read_model(path)), noise(path)), least_equal=BAR) is None
 
 
 @pytest.mark.slow
@@ -147,7 +147,7 @@ def test_an_activation_that_the_range_does_not_hold_is_a_limit_behind_the_intege
     options = model.subgraphs[0].operators[0].builtinOptions
     options.fusedActivationFunction = getattr(schema.ActivationFunctionType, activation)
     path.write_bytes(pack(model))
-    content = to_onnx(read_model(path))
+    content = write_qdq(read_model(path))
     kinds = {node.op_type for node in optimized(content, tmp_path)}
     assert {"QLinearConv", "Clip"} <= kinds
     assert find_apart(compare_ops(read_model(path), content, noise(path)), least_equal=BAR) is None
@@ -171,7 +171,7 @@ def test_the_ends_have_the_dtype_and_shape_of_the_tflites(dtype: str, tmp_path: 
     import tensorflow as tf
 
     path = convert(FUNCTIONS["CONV_2D"], tmp_path / "op.tflite", dtype=tf.as_dtype(dtype))
-    content = to_onnx(read_model(path))
+    content = write_qdq(read_model(path))
     graph, source = onnx.load_from_string(content).graph, read_model(path)
     for end, index in zip((*graph.input, *graph.output), (*source.inputs, *source.outputs), strict=True):
         assert end.name == source.tensors[index].name
@@ -186,13 +186,13 @@ def test_an_operation_without_a_twin_is_named_with_its_output(tmp_path: Path) ->
     with pytest.raises(
         ConversionError, match=r"op\.tflite: DEPTH_TO_SPACE, which makes \S+, is none of the 32 operations"
     ):
-        to_onnx(read_model(path))
+        write_qdq(read_model(path))
 
 
 @pytest.mark.slow
 def test_a_float_file_is_refused(converted: Path) -> None:
     with pytest.raises(ConversionError, match=r"is float32, expected int8 or uint8 with a scale"):
-        to_onnx(read_model(converted / "ghostnet_mnist_float.tflite"))
+        write_qdq(read_model(converted / "ghostnet_mnist_float.tflite"))
 
 
 @pytest.mark.parametrize("opset", [16, 22])
@@ -204,14 +204,14 @@ def test_an_opset_that_is_not_written_is_refused(opset: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("opset", [17, 18, 19, 20, 21])
 def test_every_opset_is_the_same_network(opset: int, int8: Path) -> None:
-    content = to_onnx(read_model(int8), OnnxInt8(opset=opset))
+    content = write_qdq(read_model(int8), OnnxInt8(opset=opset))
     assert onnx.load_from_string(content).opset_import[0].version == opset
     assert find_apart(compare_ops(read_model(int8), content, noise(int8, 3)), least_equal=BAR) is None
 
 
 @pytest.mark.slow
 def test_the_same_file_gives_the_same_bytes(int8: Path) -> None:
-    assert to_onnx(read_model(int8)) == to_onnx(read_model(int8))
+    assert write_qdq(read_model(int8)) == write_qdq(read_model(int8))
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from ghost_edge.core.files import save_npz, sha256_file
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.model_card import ModelCard
 from ghost_edge.host.recipe.schema import Recipe, parse_recipe
-from ghost_edge.host.training.train import _mix, train
+from ghost_edge.host.training.train import _mix, fit
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def run(folder: Path, name: str, *, stop_after: float = 2.0, **training: Any) ->
         if share > stop_after:
             raise StoppedError("stopped")
 
-    return train(recipe(folder, **training), Places((folder,)), folder / f"{name}.safetensors", say=say), said
+    return fit(recipe(folder, **training), Places((folder,)), folder / f"{name}.safetensors", say=say), said
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_another_seed_gives_other_weights(trained: tuple[Path, ModelCard], tmp_p
     shas = []
     for seed in (0, 1):
         asked = dataclasses.replace(recipe(tmp_path, epochs=1, warmup_epochs=0), seed=seed)
-        card = train(asked, Places((tmp_path,)), tmp_path / f"{seed}.safetensors", say=lambda share, text: None)
+        card = fit(asked, Places((tmp_path,)), tmp_path / f"{seed}.safetensors", say=lambda share, text: None)
         shas.append(card.weights_sha256)
     assert shas[0] != shas[1]
 
@@ -157,13 +157,13 @@ def test_labels_that_the_network_has_no_class_for_are_refused(tmp_path: Path) ->
     asked = recipe(tmp_path)
     save_npz({"images": np.zeros((8, 8, 8, 1), np.uint8), "labels": np.arange(8)}, tmp_path / "images.npz")
     with pytest.raises(DataError, match=r"has labels 0\.\.7, the model answers 4 classes"):
-        train(asked, Places((tmp_path,)), tmp_path / "w.safetensors", say=lambda share, text: None)
+        fit(asked, Places((tmp_path,)), tmp_path / "w.safetensors", say=lambda share, text: None)
 
 
 def test_a_recipe_without_training_is_refused(tmp_path: Path) -> None:
     asked = dataclasses.replace(recipe(tmp_path), training=None)
     with pytest.raises(RecipeError, match=r"train needs the table \[training\] in the recipe"):
-        train(asked, Places((tmp_path,)), tmp_path / "w.safetensors", say=lambda share, text: None)
+        fit(asked, Places((tmp_path,)), tmp_path / "w.safetensors", say=lambda share, text: None)
 
 
 def test_fine_tuning_starts_from_the_weights_it_is_given(trained: tuple[Path, ModelCard]) -> None:

@@ -7,18 +7,20 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional, Union
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
 from ghost_edge.core.accuracy import sqnr_db
-from ghost_edge.core.dataset import Image
+from ghost_edge.core.dataset import Dataset, Image
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import read_npz, save_npz, sha256_file
 from ghost_edge.core.manifest import Accuracy
-from ghost_edge.core.progress import Progress, timed
+from ghost_edge.core.metadata import read_metadata
+from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.progress import Progress, Reporter, timed
 from ghost_edge.core.tables import Column
 from ghost_edge.core.tasks import CLASSIFICATION, TASKS, check_truth
 from ghost_edge.device.evaluate import RunOptions, raw_outputs_isolated, real_outputs
@@ -31,41 +33,86 @@ _SIDE = 96  # pixels of a thumbnail's longer side, at most
 _KEYS = ("position", "label", "answers", "confidence", "png", "ends")
 
 
+@dataclasses.dataclass(frozen=True)
+class Evaluated:
+    """Accuracy of a model file on labelled images; fractions.
+
+    metrics: by the task's keys ("top1", "top5"). drop, margin, agreement: against the first file that was evaluated
+    with it (None for that one), drop of the main metric with the half width of its 95 % interval.
+    """
+
+    file: Path
+    sha256: str
+    images: int
+    metrics: dict[str, float]
+    reference: float
+    drop: Optional[float]
+    margin: Optional[float]
+    agreement: Optional[float]
+
+    def row(self) -> dict[str, Any]:
+        """Return a row of columns(), as JSON holds it."""
+        (main, value), *others = self.metrics.items()
+        return {
+            **{"file": str(self.file), "sha256": self.sha256, **dict(others), "images": self.images},
+            **{f"reference_{main}": self.reference, main: value},
+            **{key: getattr(self, key) for key in ("drop", "margin", "agreement")},
+        }
+
+
 def columns(task: str = CLASSIFICATION) -> tuple[Column, ...]:
-    """Return the columns of a table of evaluate_files()'s rows."""
+    """Return the columns of a table of Evaluated.row()."""
     metrics = (Column(name, key, ".2%") for key, name in TASKS[task].metrics.items())
     compared = (Column(key, key, ".2%") for key in ("drop", "margin", "agreement"))
     return (Column("artifact", "file"), Column("images", "images"), *metrics, *compared)
 
 
+def evaluate(
+    models: Sequence[Union[str, Path]],
+    dataset: Dataset,
+    preprocess: Optional[Preprocess] = None,
+    *,
+    task: str = CLASSIFICATION,
+    how: RunOptions = RunOptions(),  # noqa: B008  # frozen
+    progress: Progress = Reporter(),  # noqa: B008  # it holds nothing
+) -> list[Evaluated]:
+    """Return the accuracy of model files (.tflite, .onnx), each compared with the first one, image by image.
+
+    preprocess: from an image to the models' input; None: what each file's metadata says. Raises ArtifactError for a
+    file that does not take such images or says nothing of them, DataError where labels are none of its classes,
+    DeviceError where a model does not run here.
+    """
+    found, row = list[Evaluated](), TASKS[task]
+    reference: Any = None
+    for file in map(Path, models):
+        with timed(progress, file.name):
+            fed = preprocess or _own_preprocess(file)
+            # in a child process: a damaged file, or a processor that the interpreter was not built for, ends only that
+            outputs = real_outputs(file, *raw_outputs_isolated(file, dataset.images, fed, how))
+        check_truth(dataset.labels, outputs, dataset.name, task)
+        answers = row.decode(outputs)
+        reference = answers if reference is None else reference
+        drop, metrics = row.compare(reference, answers, dataset.labels), row.score(answers, dataset.labels)
+        paired = (drop.drop, drop.margin, drop.agreement) if found else (None, None, None)
+        found.append(Evaluated(file, sha256_file(file), drop.images, metrics, drop.reference, *paired))
+    return found
+
+
+def _own_preprocess(file: Path) -> Preprocess:
+    metadata = read_metadata(file)
+    if metadata is None:
+        raise ArtifactError(f"{file} does not say how it is fed; give a Preprocess, or a file that ghost-edge made")
+    return metadata.preprocess
+
+
 def evaluate_files(
     files: Sequence[Path], recipe: Recipe, places: Places, how: RunOptions, reporter: Progress
-) -> list[dict[str, Any]]:
-    """Return a row of columns() for each file; drop and agreement are against the first file, None in its own row.
-
-    Raises ArtifactError for a file that does not take such images, DataError where labels are none of its classes.
-    """
+) -> list[Evaluated]:
+    """Evaluate files on the evaluation images of a recipe; errors are those of evaluate()."""
     options: Evaluation = require(recipe.evaluation, "evaluation", "evaluate")
-    dataset, task = open_dataset(options, places), TASKS[recipe.task]
-    labels = dataset.labels + options.label_offset
-    rows: list[dict[str, Any]] = []
-    reference: NDArray[Any] | None = None
-    for file in files:
-        with timed(reporter, file.name):
-            # in a child process: a damaged file, or a processor that the interpreter was not built for, ends only that
-            outputs = real_outputs(file, *raw_outputs_isolated(file, dataset.images, recipe.preprocess, how))
-        check_truth(labels, outputs, dataset.name, recipe.task)
-        answers = task.decode(outputs)
-        reference = answers if reference is None else reference
-        found, (main, *others) = task.compare(reference, answers, labels), task.score(answers, labels).items()
-        rows.append(
-            {
-                **{"file": str(file), "sha256": sha256_file(file), **dict(others), "images": found.images},
-                **{f"reference_{main[0]}": found.reference, main[0]: main[1]},
-                **{key: getattr(found, key) if rows else None for key in ("drop", "margin", "agreement")},
-            }
-        )
-    return rows
+    opened = open_dataset(options, places)
+    dataset = dataclasses.replace(opened, labels=opened.labels + options.label_offset)
+    return evaluate(files, dataset, recipe.preprocess, task=recipe.task, how=how, progress=reporter)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,20 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Image
-from ghost_edge.core.errors import ArtifactError, ConversionError, DeviceError, RecipeError
-from ghost_edge.core.files import read_document, read_npz, save_npz, sha256_file, write_bytes
-from ghost_edge.core.metadata import metadata_text, read_metadata
+from ghost_edge.core.errors import ArtifactError, ConversionError, DeviceError
+from ghost_edge.core.files import read_document, read_npz, save_npz, sha256_file
+from ghost_edge.core.metadata import read_metadata
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Count, run_in_threads, silent
 from ghost_edge.core.tables import Column
 from ghost_edge.core.tasks import CLASSIFICATION, TASKS
-from ghost_edge.device.bench import random_input
 from ghost_edge.device.evaluate import RunOptions, predict, stored_input
 from ghost_edge.device.runtimes.onnx import PRECISE
 from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
-from ghost_edge.host.onnx import add_metadata
-from ghost_edge.host.onnx.compare import LEAST_EQUAL, LIMIT_LSB, OpDistance, compare_ops, find_apart
-from ghost_edge.host.onnx.int8 import OnnxInt8, to_onnx
+from ghost_edge.host.onnx.compare import OpDistance, compare_ops
+from ghost_edge.host.onnx.verified import check_operations
 from ghost_edge.host.tflite.graph import Model, read_model
 
 KERAS, REFERENCE, UNASKED = "Keras", "int8 reference", "int8 .onnx unasked"
@@ -144,17 +142,6 @@ def check_parity(parity: Parity, files: Mapping[str, Path]) -> None:
         raise ConversionError(f"{onnx.name} was made of another {tflite.name}; convert again, deploy both")
 
 
-def check_operations(operations: Sequence[OpDistance], onnx: str, tflite: str, what_to_do: str) -> None:
-    """Raise ConversionError naming the first ONNX operation that is further away than rounding explains."""
-    apart = find_apart(operations)
-    if apart is not None:
-        raise ConversionError(
-            f"{onnx} differs from {tflite} at operation {apart.index}, {apart.operation} {apart.name}: on identical "
-            f"inputs by {apart.max_lsb} LSB, {apart.equal:.1%} of the values equal; rounding explains {LIMIT_LSB} LSB "
-            f"and {LEAST_EQUAL:.0%}: {what_to_do}"
-        )
-
-
 def saturation_doubts(parity: Parity) -> list[str]:
     """Return a warning where this processor saturates sums in a session of ONNX Runtime without our option."""
     pair = parity.pair("int8 .onnx", UNASKED)
@@ -204,29 +191,3 @@ def rows(parity: Parity) -> list[dict[str, Any]]:
             row[other] = f"{pair.max_lsb} / {pair.differ:.0%} / {pair.agreement:.0%}"
         made.append(row)
     return made
-
-
-def export_onnx(options: OnnxInt8, tflite: Path, path: Path) -> list[OpDistance]:
-    """Write any int8 .tflite as ONNX, and return how far the operations are from the file's own.
-
-    Raises what to_onnx() and compare_ops() raise, and ConversionError where an operation differs by more than rounding;
-    nothing is written then.
-    """
-    for file, suffix in ((tflite, ".tflite"), (path, ".onnx")):
-        if file.suffix != suffix:
-            raise RecipeError(f"{file} is not named {suffix}; export takes an int8 .tflite and writes an .onnx")
-    model, rng = read_model(tflite), np.random.default_rng(0)
-    specs = [model.tensors[index].spec for index in model.inputs]
-    if len(specs) != 1:
-        raise ArtifactError(f"{tflite} has {len(specs)} inputs; export takes a model with one input")
-    try:
-        content = to_onnx(model, options)
-    except ConversionError as error:
-        raise ConversionError(f"{error}; export takes full-integer files of the operations it knows") from error
-    operations = compare_ops(model, content, (random_input(specs[0], rng) for _ in range(_RANDOM)))
-    check_operations(operations, path.name, tflite.name, "report it with the file")
-    metadata = read_metadata(tflite)
-    if metadata is not None:
-        content = add_metadata(content, metadata_text(dataclasses.replace(metadata, twin_sha256=sha256_file(tflite))))
-    write_bytes(content, path)
-    return operations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import os
 from collections.abc import Collection, Sequence
@@ -11,11 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import Image, Item, Lazy, spread
+from ghost_edge.core.dataset import Item, spread
 from ghost_edge.core.files import read_npz, save_npz
-from ghost_edge.core.preprocess import Preprocess, Size, height_and_width, prepare
-from ghost_edge.core.progress import Say, count
-from ghost_edge.device.isolate import run_isolated
+from ghost_edge.device.isolate import isolated
 from ghost_edge.host.calibration.histogram import Histogram, histogram, merge
 from ghost_edge.host.tflite.activations import Count, Inputs, activations, ignore
 from ghost_edge.host.tflite.graph import Model
@@ -54,22 +51,12 @@ class Ranges:
         )
 
 
-def enough(items: Sequence[Item], most: int, size: Size) -> list[Item]:
-    """Return the items that a statistic over all positions needs: fewer of a large input size, at most `most`.
+def enough(items: Sequence[Item], most: int, pixels: int) -> list[Item]:
+    """Return the items that a statistic over all positions needs: fewer of a large input, at most `most`.
 
-    size: of the input, in pixels.
+    pixels: height x width of the input.
     """
-    height, width = height_and_width(size)
-    return spread(items, max(_LEAST, min(most, _PIXELS // (height * width))))
-
-
-def observe_images(model: Model, images: Sequence[Image], preprocess: Preprocess, say: Say) -> Observed:
-    """Run images, uint8 [H, W, C], through a float .tflite and count the values of every activation.
-
-    Raises DataError when an activation is NaN or infinite.
-    """
-    inputs = Lazy(lambda index: prepare(images[index], preprocess), range(len(images)))
-    return observe_halves(model, inputs, say=count(say, len(images)))
+    return spread(items, max(_LEAST, min(most, _PIXELS // pixels)))
 
 
 def observe(model: Model, inputs: Inputs, say: Count = ignore, first: int = 0) -> Observed:
@@ -93,10 +80,9 @@ def observe_halves(model: Model, inputs: Sequence[NDArray[np.float32]], say: Cou
     if len(os.sched_getaffinity(0)) < 2 or len(inputs) < _WORTH_A_PROCESS:
         return observe(model, inputs, say=say)
     half = len(inputs) // 2
-    with concurrent.futures.ThreadPoolExecutor(1) as waiting:
-        rest = waiting.submit(run_isolated, observe, model, inputs[half:], ignore, half, timeout_s=_LONGEST_S)
+    with isolated(observe, model, inputs[half:], ignore, half, timeout_s=_LONGEST_S) as wait:
         first = observe(model, inputs[:half], say=lambda done: say(2 * done))
-        second: Observed = rest.result().unwrap("calibration")
+        second: Observed = wait().unwrap("calibration")
     pairs = zip(first.histograms, second.histograms)
     return Observed(first.names, tuple(merge(pair) for pair in pairs))
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import functools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from ghost_edge.core.dataset import Dataset, Image, Lazy
+from ghost_edge.core.dataset import Dataset, Lazy
 from ghost_edge.core.errors import DataError
-from ghost_edge.host.datasets.decode import decode_image
+from ghost_edge.host.datasets.decode import SUFFIXES, read_image
 from ghost_edge.host.datasets.places import Places, is_utf8, unreadable
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +48,7 @@ def load(options: Folder, places: Places) -> Dataset:
         )
     return Dataset(
         name=folder.name,
-        images=Lazy(functools.partial(_read, files), range(len(files))),
+        images=Lazy(lambda index: read_image(files[index]), range(len(files))),
         labels=np.asarray(labels, np.int64),
         class_names=names,
     )
@@ -109,11 +106,3 @@ def _from_csv(listing: Path, folder: Path) -> tuple[list[Path], list[int], tuple
         names[label] = row.get("name") or str(label)
     complete = sorted(names) == list(range(len(names)))
     return files, labels, tuple(names[label] for label in sorted(names)) if complete else ()
-
-
-def _read(files: Sequence[Path], index: int) -> Image:
-    path = files[index]
-    try:
-        return decode_image(path.read_bytes(), str(path))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); it is in the list of images") from error

@@ -8,20 +8,18 @@ import math
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import sha256_file
-from ghost_edge.core.tables import Column
+from ghost_edge.core.progress import Progress, Reporter
+from ghost_edge.core.tables import Column, as_text
 from ghost_edge.device.isolate import run_isolated
 from ghost_edge.device.runtimes.model import DelegateShare
 from ghost_edge.device.runtimes.open import check_model_file, open_model
 from ghost_edge.host.explore.ghost_modules import Ghost, find_ghosts
 from ghost_edge.host.tflite.cost import Layer, activation_bytes, count_layers
 from ghost_edge.host.tflite.graph import read_model
-
-if TYPE_CHECKING:
-    from ghost_edge.core.progress import Progress
 
 LAYERS = (
     Column("", "index"),
@@ -72,14 +70,26 @@ class Inspection:
     trainable: int | None = None
     float_bytes: int | None = None
 
+    def __str__(self) -> str:
+        modules = f"plain convolution / ghost module:\n{as_text(ghost_rows(self), GHOSTS)}"
+        parts = [as_text(layer_rows(self), LAYERS), modules if self.ghosts else "ghost modules: none"]
+        return "\n\n".join([*parts, "\n".join(summary(self))])
 
-def inspect_model(path: Path, data: Path | None, reporter: Progress) -> Inspection:
+
+def inspect(
+    model: str | Path,
+    *,
+    data: str | Path | None = None,
+    progress: Progress = Reporter(),  # noqa: B008  # it holds nothing
+) -> Inspection:
     """Inspect a .tflite file, or a recipe's network, which is built and converted first.
 
+    model: a .tflite or .toml file; data: a folder in which the recipe's paths are looked up too.
     Raises ArtifactError for a file that is missing, damaged or of another kind, and what the chain raises.
     """
+    path = Path(model)
     if path.suffix == ".toml":
-        return _inspect_recipe(path, data, reporter)
+        return _inspect_recipe(path, Path(data) if data else None, progress)
     if path.suffix != ".tflite":
         raise ArtifactError(f"{path} cannot be inspected; give a .tflite file, or a recipe (.toml) to build")
     check_model_file(path)
@@ -114,7 +124,7 @@ def _inspect_recipe(path: Path, data: Path | None, reporter: Progress) -> Inspec
         made = convert_for_cost(recipe, places_for(path.parent, data), Path(name), reporter)
         trainable = load_keras(Path(name) / layout(recipe).keras).trainable_weights
         return dataclasses.replace(
-            inspect_model(made.int8_tflite, data, reporter),
+            inspect(made.int8_tflite),
             trainable=sum(math.prod(variable.shape) for variable in trainable),
             float_bytes=made.float_tflite.stat().st_size,
         )

@@ -12,14 +12,14 @@ from typing import Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import Dataset, Image, select
+from ghost_edge.core.dataset import Dataset, select
 from ghost_edge.core.errors import GateError, RecipeError
 from ghost_edge.core.files import read_document, write_json
 from ghost_edge.core.manifest import Accuracy, accuracy_table, parse_accuracy
-from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.core.preprocess import prepare_all
 from ghost_edge.core.progress import Say, part
 from ghost_edge.core.tables import as_text
-from ghost_edge.device.evaluate import predict, predict_all
+from ghost_edge.device.evaluate import predict_all, predict_inputs
 from ghost_edge.device.interleaved import TimeRatio, alternate, time_ratio
 from ghost_edge.host.accuracy.evaluate import accuracy_by_role
 from ghost_edge.host.calibration import ESTIMATORS
@@ -33,7 +33,7 @@ from ghost_edge.host.quantization.mixed import PRECISIONS, Mixed, Span, quantize
 from ghost_edge.host.quantization.refine import Refinement, find_refinements, hold_back, keep_better
 from ghost_edge.host.recipe.schema import Choice, Recipe, require
 from ghost_edge.host.report.summary import accuracy_cells, columns
-from ghost_edge.host.tflite.activations import predict_content
+from ghost_edge.host.tflite.activations import Input, predict_content
 from ghost_edge.host.tflite.graph import Model, read_model
 
 Measure = Callable[[Path], Accuracy]
@@ -216,14 +216,9 @@ class _Bench:
     precision: str
 
     @property
-    def preprocess(self) -> Preprocess:
-        """Preprocessing from an image to the input of the model."""
-        return self.settings.quantize.preprocess
-
-    @property
-    def held(self) -> Sequence[Image]:
-        """The calibration images that no refinement is fitted to."""
-        return hold_back(self.settings.quantize.calibration.dataset.images)
+    def held(self) -> Sequence[Input]:
+        """The calibration inputs that no refinement is fitted to."""
+        return hold_back(_calibration_inputs(self.settings))
 
     @property
     def everything(self) -> Plan:
@@ -249,7 +244,7 @@ class _Bench:
         """Return the file that convert makes of a plan, with only the refinements that help."""
         path = self.folder / "final.tflite"
         content = quantize(self.options(plan), self.source, self.ranges)
-        path.write_bytes(keep_better(content, self.source, self.steps, self.held, self.preprocess, self.say))
+        path.write_bytes(keep_better(content, self.source, self.steps, self.held, self.say))
         return path
 
 
@@ -259,13 +254,16 @@ def _open_benches(inputs: MixInputs, settings: MixSettings, folder: Path, say: S
     A Cortex-A9 gets no float32 (see docs/how-to/board.md).
     """
     source, quantize = read_model(inputs.source), settings.quantize
-    images, options = quantize.calibration.dataset.images, quantize.scheme.options
-    steps = find_refinements(source, images, quantize.preprocess, options, part(say, 0.0, 0.5))
+    steps = find_refinements(source, _calibration_inputs(settings), quantize.scheme.options, part(say, 0.0, 0.5))
     ranges = ESTIMATORS[quantize.estimator](load_observed(inputs.ranges), source)
     precisions = PRECISIONS[1:] if settings.board == "zynq7000" else PRECISIONS
     benches = [_Bench(source, settings, say, ranges, steps, segments(source), folder, each) for each in precisions]
     times = alternate([bench.make(bench.everything) for bench in benches], rounds=_ROUNDS)
     return [bench for bench, _ in sorted(zip(benches, times), key=lambda pair: pair[1].median_ms)]
+
+
+def _calibration_inputs(settings: MixSettings) -> Sequence[Input]:
+    return prepare_all(settings.quantize.calibration.dataset.images, settings.quantize.preprocess)
 
 
 def _first_that_reaches(benches: Sequence[_Bench], target: Target, measure: Measure) -> _Bench:
@@ -300,10 +298,10 @@ def _price(bench: _Bench) -> tuple[NDArray[np.float64], NDArray[np.float64], NDA
 
 def _noises(bench: _Bench) -> Iterator[float]:
     """Yield the power of the logits' noise with no segment in int8, then with each alone."""
-    count, preprocess, images = len(bench.parts), bench.preprocess, bench.held[:_IMAGES]
-    reference = predict_content(bench.source.content, images, preprocess)
+    count, inputs = len(bench.parts), bench.held[:_IMAGES]
+    reference = predict_content(bench.source.content, inputs)
     for alone in range(-1, count):
-        logits = predict(bench.make(tuple(number != alone for number in range(count))), images, preprocess)
+        logits = predict_inputs(bench.make(tuple(number != alone for number in range(count))), inputs)
         bench.say(_SEARCH / 2 * (1 + (alone + 2) / (count + 1)), f"noise of segment {alone + 1} of {count}")
         yield float(np.square(logits.astype(np.float64) - reference).mean())
 

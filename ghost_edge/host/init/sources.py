@@ -12,7 +12,8 @@ from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.files import sha256_file
 from ghost_edge.core.options import from_table
 from ghost_edge.host.datasets import DATASETS
-from ghost_edge.host.datasets.folder import SUFFIXES, not_read
+from ghost_edge.host.datasets.decode import SUFFIXES
+from ghost_edge.host.datasets.folder import not_read
 from ghost_edge.host.datasets.places import Places, is_utf8, unreadable
 
 _TRAINING, _EVALUATION = ("train", "training"), ("test", "testing", "val", "validation", "valid")

@@ -26,7 +26,7 @@ class Exporter(NamedTuple):
 
 EXPORTERS: dict[str, Exporter] = {
     "onnx_float": Exporter(OnnxFloat, export_float, "_float.onnx", "float"),
-    "onnx_int8": Exporter(int8.OnnxInt8, int8.to_onnx, "_int8.onnx", "quantized"),
+    "onnx_int8": Exporter(int8.OnnxInt8, int8.write_qdq, "_int8.onnx", "quantized"),
 }
 
 

@@ -59,7 +59,7 @@ def _least(share: float, values: int) -> float:
 def compare_ops(graph: Model, onnx_content: bytes, inputs: Iterable[NDArray[Any]]) -> list[OpDistance]:
     """Run each operation of both files on identical inputs, which TFLite's reference kernels compute, and compare.
 
-    onnx_content: from to_onnx(), or a file with its tensor names. inputs: in the .tflite's shape and dtype, one array
+    onnx_content: from write_qdq(), or a file with its tensor names. inputs: in the .tflite's shape and dtype, one array
     for each image. Returns the operations in the order of the graph, without those that the ONNX graph computes inside
     another (a PAD before a convolution). Raises ArtifactError where the files do not fit, DataError without inputs.
     """

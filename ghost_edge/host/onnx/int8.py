@@ -27,7 +27,7 @@ class OnnxInt8:
             raise RecipeError(f"[[export]] opset is {self.opset}; an int8 ONNX model is written in 17 to 21")
 
 
-def to_onnx(model: Model, options: OnnxInt8 = OnnxInt8()) -> bytes:
+def write_qdq(model: Model, options: OnnxInt8 = OnnxInt8()) -> bytes:
     """Write an int8 or uint8 .tflite as ONNX with the same scales; same file, same bytes.
 
     Activations are uint8 (an int8 one with its zero point + 128), weights and biases the .tflite's bytes, all scales

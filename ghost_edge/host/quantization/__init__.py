@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional, Union
 
-from ghost_edge.core.dataset import Image
-from ghost_edge.core.errors import ArtifactError, DataError
+import numpy as np
+
+from ghost_edge.core.errors import ArtifactError, DataError, RecipeError
+from ghost_edge.core.metadata import Metadata, metadata_text
 from ghost_edge.core.options import pick
-from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.core.progress import Say, part, silent
+from ghost_edge.core.preprocess import Preprocess, prepare_all
+from ghost_edge.core.progress import Say, count, part, silent
 from ghost_edge.device.evaluate import match_input
 from ghost_edge.host.calibration import ESTIMATORS
-from ghost_edge.host.calibration.observe import Observed, Ranges, observe_images
+from ghost_edge.host.calibration.observe import Observed, Ranges, observe_halves
+from ghost_edge.host.datasets.decode import as_images
 from ghost_edge.host.quantization import io_dtypes, mixed, refine, schemes
 from ghost_edge.host.quantization.equalization import equalize_for
+from ghost_edge.host.tflite.activations import Input
+from ghost_edge.host.tflite.edit import add_metadata
 from ghost_edge.host.tflite.graph import Model, parse_model, read_model
 from ghost_edge.host.tflite.verify import Dtypes
 
@@ -54,46 +59,78 @@ QUANTIZERS: dict[str, Quantizer] = {
 
 
 def quantize(
-    float_tflite: Path,
-    images: Sequence[Image],
-    preprocess: Preprocess,
+    float_tflite: Union[str, Path, Model],
+    images: Iterable[Any],
+    preprocess: Optional[Preprocess] = None,
     scheme: Any = schemes.Int8(),  # noqa: B008  # frozen
     *,
     ranges: str = "mse",
     say: Say = silent,
-) -> bytes:
+) -> Model:
     """Quantize a float .tflite, whoever made it, after training and without a recipe.
 
-    images: the representative dataset, uint8 [H, W, 1 or 3]; preprocess: from an image to the model's input. scheme:
-    options of a row of QUANTIZERS, such as Int8(); ranges: a key of ESTIMATORS. Raises RecipeError for unknown ranges,
-    DataError without images, or when an activation is NaN or infinite, ArtifactError where the file does not take such
-    images as float32, ConversionError where the network has no quantized form.
+    images: the representative dataset: arrays uint8 [H, W, 1 or 3] or image files, some hundred like those in use.
+    preprocess: from an image to the model's input; without it, `images` are inputs of the model as it takes them,
+    float32. scheme: Int8(), Int8FloatIo(), Uint8Io(), Int16x8(), Mixed(...), Dynamic() or Float16(). ranges: how
+    activation ranges are made of what the images show: "mse", "minmax", "entropy" or "percentile". say: hears the share
+    done, 0..1, and a few words. Save the result by .save(path); [preprocess] travels in its metadata.
+
+    Raises RecipeError for unknown ranges, DataError without images, for one that is none, or when an activation is NaN
+    or infinite, ArtifactError where the model does not take such images, ConversionError where the network has no
+    quantized form.
     """
     pick(ESTIMATORS, ranges, kind="ranges")
-    if len(images) == 0:
-        raise DataError("there are no calibration images; give some hundred that look like those in use")
-    source = read_model(float_tflite)
-    preprocess = _match_float_input(source, preprocess)
+    kind, _ = _row(scheme)
+    source = float_tflite if isinstance(float_tflite, Model) else read_model(float_tflite)
+    inputs = _model_inputs(source, images, preprocess)
     if scheme.equalize:
-        source = parse_model(equalize_for(source, images, preprocess, part(say, 0.0, 0.2)), source.name)
-    observed = observe_images(source, images, preprocess, part(say, 0.2, 0.4))
-    return quantize_observed(source, observed, images, preprocess, scheme, ranges=ranges, say=part(say, 0.6, 0.4))
+        source = parse_model(equalize_for(source, inputs, part(say, 0.0, 0.2)), source.name)
+    observed = observe_halves(source, inputs, count(part(say, 0.2, 0.4), len(inputs)))
+    made = quantize_observed(source, observed, inputs, preprocess, scheme, ranges=ranges, say=part(say, 0.6, 0.4))
+    if preprocess is not None:
+        made = add_metadata(made, metadata_text(Metadata(preprocess, ())))
+    return parse_model(made, f"{Path(source.name).stem.removesuffix('_float')}_{kind}.tflite")
 
 
-def _match_float_input(source: Model, preprocess: Preprocess) -> Preprocess:
-    """Return the preprocessing in the input's layout; ArtifactError unless there is one input, a float32 image."""
+def _model_inputs(source: Model, images: Iterable[Any], preprocess: Optional[Preprocess]) -> Sequence[Input]:
+    """Return the inputs of the float model, float32 [1, ...], each made when it is asked for."""
     given = [source.tensors[index] for index in source.inputs]
     if [each.dtype for each in given] != ["float32"]:
         found = ", ".join(f"{each.dtype} {list(each.shape)}" for each in given)
         raise ArtifactError(f"{source.name} takes {found}; give a float .tflite with one image as input")
-    return match_input(Path(source.name), given[0].spec, preprocess)
+    if preprocess is not None:
+        fed = match_input(Path(source.name), given[0].spec, preprocess)
+        inputs: Sequence[Input] = prepare_all(as_images(images), fed)
+    else:
+        inputs = [_as_input(array, given[0].shape) for array in images]
+    if not len(inputs):
+        raise DataError("there are no calibration images; give some hundred that look like those in use")
+    return inputs
+
+
+def _as_input(array: Any, shape: tuple[int, ...]) -> Input:
+    found = np.asarray(array)
+    if found.dtype.kind != "f" or found.shape not in (shape, shape[1:]):
+        raise DataError(
+            f"an array is {found.dtype} {list(found.shape)}; without a Preprocess it must be what the model takes, "
+            f"float32 {list(shape)}: give such arrays, or images with ghost_edge.Preprocess(size=...)"
+        )
+    return found.astype(np.float32).reshape(shape)
+
+
+def _row(scheme: Any) -> tuple[str, Quantizer]:
+    for kind, row in QUANTIZERS.items():
+        if row.options is type(scheme):
+            return kind, row
+    known = ", ".join(f"{row.options.__name__}()" for row in QUANTIZERS.values())
+    raise RecipeError(f"{scheme!r} is no scheme; give {known}")
 
 
 def quantize_observed(
     source: Model,
     observed: Observed,
-    images: Sequence[Image],
-    preprocess: Preprocess,
+    inputs: Sequence[Input],
+    preprocess: Optional[Preprocess],
     scheme: Any,
     *,
     ranges: str,
@@ -101,9 +138,13 @@ def quantize_observed(
 ) -> bytes:
     """Quantize a float model, equalized if the scheme asks for it, by the histograms of its activations.
 
-    The arguments and errors are those of quantize(); observed: what observe_images() counted in `source`.
+    observed: what observe() counted in `source`; inputs: of the calibration images. Errors are those of quantize().
     """
-    row = next(each for each in QUANTIZERS.values() if each.options is type(scheme))
+    row = _row(scheme)[1]
     content = row.quantize(scheme, source, ESTIMATORS[ranges](observed, source))
-    content = refine.refine(content, source, images, preprocess, scheme, say)
-    return row.finish(content, preprocess) if row.finish else content
+    content = refine.refine(content, source, inputs, scheme, say)
+    if row.finish is None:
+        return content
+    if preprocess is None:
+        raise RecipeError(f"{type(scheme).__name__}() puts the preprocessing into the model; give a Preprocess")
+    return row.finish(content, preprocess)

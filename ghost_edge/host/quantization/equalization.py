@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import Image, spread
+from ghost_edge.core.dataset import spread
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.progress import Say, count
 from ghost_edge.host.calibration.observe import enough, observe_channels
 from ghost_edge.host.calibration.shared_scales import UnionFind, scale_groups
-from ghost_edge.host.tflite.activations import predict_content
+from ghost_edge.host.tflite.activations import Input, predict_content
 from ghost_edge.host.tflite.edit import replace_values
 from ghost_edge.host.tflite.graph import WEIGHTED, Model, Operation
 
@@ -27,15 +26,14 @@ _PROOF = 16  # images on which the equalized model must answer as before
 _TOLERANCE = 1e-4  # float32 sums of other magnitudes: 2e-6 for the shipped models
 
 
-def equalize_for(model: Model, images: Sequence[Image], preprocess: Preprocess, say: Say) -> bytes:
-    """Return a float .tflite equalized for the channel ranges that calibration images, uint8 [H, W, C], show.
+def equalize_for(model: Model, inputs: Sequence[Input], say: Say) -> bytes:
+    """Return a float .tflite equalized for the channel ranges that calibration inputs, float32 [1, ...], show.
 
     Raises ConversionError where the answers change, DataError when an activation is NaN or infinite.
     """
-    few, proof = enough(images, _EQUALIZED, preprocess.size), spread(images, _PROOF)
-    inputs = (prepare(image, preprocess) for image in few)
-    content = equalize(model, observe_channels(model, inputs, count(say, len(few))), scale_groups(model))
-    check_equalized(*(predict_content(each, proof, preprocess) for each in (content, model.content)))
+    few, proof = enough(inputs, _EQUALIZED, model.input_pixels), spread(inputs, _PROOF)
+    content = equalize(model, observe_channels(model, few, count(say, len(few))), scale_groups(model))
+    check_equalized(*(predict_content(each, proof) for each in (content, model.content)))
     return content
 
 

@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ghost_edge.core.accuracy import sqnr_db
-from ghost_edge.core.dataset import Image
-from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.progress import Say, count, part
 from ghost_edge.host.calibration.observe import enough, observe_means
 from ghost_edge.host.quantization.adaptive_rounding import adapt_rounding, observe_covariances
 from ghost_edge.host.quantization.bias_correction import correct_biases
-from ghost_edge.host.tflite.activations import predict_content
+from ghost_edge.host.tflite.activations import Input, predict_content
 from ghost_edge.host.tflite.graph import Model, parse_model
 
 Refinement = tuple[str, Callable[[bytes], bytes]]  # a name for messages, and the quantized file to the refined one
@@ -32,32 +30,28 @@ class Options(Protocol):
         """True: add the mean error of rounded weights to the biases."""
 
 
-def refine(
-    content: bytes, source: Model, images: Sequence[Image], preprocess: Preprocess, options: Options, say: Say
-) -> bytes:
+def refine(content: bytes, source: Model, inputs: Sequence[Input], options: Options, say: Say) -> bytes:
     """Return a quantized .tflite with the refinements that raise its SQNR on images held back.
 
-    content: the quantized file; source: the float model that it was made of; images: calibration images, uint8
-    [H, W, C], of which every fourth is held back and the others are fitted to.
+    content: the quantized file; source: the float model that it was made of; inputs: of the calibration
+    images, float32 [1, ...], of which every fourth is held back and the others are fitted to.
     """
-    steps = find_refinements(source, images, preprocess, options, part(say, 0.0, 0.5))
-    return keep_better(content, source, steps, hold_back(images), preprocess, part(say, 0.5, 0.5))
+    steps = find_refinements(source, inputs, options, part(say, 0.0, 0.5))
+    return keep_better(content, source, steps, hold_back(inputs), part(say, 0.5, 0.5))
 
 
-def hold_back(images: Sequence[Image]) -> Sequence[Image]:
-    """Return every fourth calibration image: no refinement is fitted to these."""
-    return images[::_HELD_BACK]
+def hold_back(inputs: Sequence[Input]) -> Sequence[Input]:
+    """Return every fourth calibration input: no refinement is fitted to these."""
+    return inputs[::_HELD_BACK]
 
 
-def find_refinements(
-    source: Model, images: Sequence[Image], preprocess: Preprocess, options: Options, say: Say
-) -> list[Refinement]:
+def find_refinements(source: Model, inputs: Sequence[Input], options: Options, say: Say) -> list[Refinement]:
     """Return the refinements that the options ask for, in order, fitted to images that are not held back.
 
     There are none where all images are held back, which is so for a single one.
     """
-    rest = [index for index in range(len(images)) if index % _HELD_BACK]
-    fitted = [prepare(images[index], preprocess) for index in enough(rest, _FITTED, preprocess.size)]
+    rest = [index for index in range(len(inputs)) if index % _HELD_BACK]
+    fitted = [inputs[index] for index in enough(rest, _FITTED, source.input_pixels)]
     steps: list[Refinement] = []
     if options.adapt_rounding and fitted:
         seen = observe_covariances(source, fitted, count(say, len(fitted)))
@@ -72,17 +66,16 @@ def keep_better(
     content: bytes,
     source: Model,
     steps: Sequence[Refinement],
-    held: Sequence[Image],
-    preprocess: Preprocess,
+    held: Sequence[Input],
     say: Say,
 ) -> bytes:
     """Apply refinements one by one and keep each that raises the SQNR of the logits on images held back."""
     if not steps:
         return content
-    reference = predict_content(source.content, held, preprocess)
+    reference = predict_content(source.content, held)
 
     def measure_db(made: bytes) -> float:
-        return sqnr_db(reference, predict_content(made, held, preprocess))
+        return sqnr_db(reference, predict_content(made, held))
 
     best_db = measure_db(content)
     for number, (name, apply) in enumerate(steps, start=1):

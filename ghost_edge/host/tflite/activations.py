@@ -11,14 +11,13 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import Image
 from ghost_edge.core.errors import ArtifactError, DataError
-from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.device.evaluate import predict
+from ghost_edge.device.evaluate import predict_inputs
 from ghost_edge.device.runtimes.model import one_line
 from ghost_edge.host.tflite.graph import Model
 
-Inputs = Iterable[NDArray[np.float32]]
+Input = NDArray[np.float32]  # of a float model, [1, ...]
+Inputs = Iterable[Input]
 Count = Callable[[int], None]  # hears how many images are done
 _KERNELS = {
     # with a delegate, tensors inside its partition keep stale values: another range, and no error
@@ -50,12 +49,12 @@ def open_interpreter(model: Model, kernels: str = "optimised") -> Interpreter:
     return interpreter
 
 
-def predict_content(content: bytes, images: Sequence[Image], preprocess: Preprocess) -> NDArray[np.float32]:
-    """Return the answers of a .tflite that is no file yet, float32 [N, classes]; arguments and errors: predict()."""
+def predict_content(content: bytes, inputs: Sequence[Input]) -> NDArray[np.float32]:
+    """Return the answers of a .tflite that is no file yet, float32 [N, values], to inputs of the float model."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "made.tflite"
         path.write_bytes(content)
-        return predict(path, images, preprocess)
+        return predict_inputs(path, inputs)
 
 
 def activations(

@@ -7,13 +7,14 @@ import math
 import struct
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.files import write_bytes
 from ghost_edge.core.tensor import TensorSpec
 
 _PADDINGS = {schema.Padding.SAME: "same", schema.Padding.VALID: "valid"}
@@ -110,6 +111,17 @@ class Model:
         return any(self.tensors[index].dtype.startswith("float") for index in used)
 
     @property
+    def input_pixels(self) -> int:
+        """Positions of the first input, height x width of an image."""
+        shape = self.tensors[self.inputs[0]].shape
+        return math.prod(shape[1:]) // (min(shape[1], shape[3]) if len(shape) == 4 else 1)
+
+    def save(self, path: Union[str, Path]) -> Path:
+        """Write the .tflite file, whole or not at all, and return its path."""
+        write_bytes(self.content, Path(path))
+        return Path(path)
+
+    @property
     def output_scale(self) -> float:
         """Scale of the integer answer, also where a DEQUANTIZE makes it float32 at the end; 0: there is none."""
         answer = self.outputs[0]
@@ -125,10 +137,10 @@ class Model:
         return tensor.values
 
 
-def read_model(path: Path) -> Model:
+def read_model(path: Union[str, Path]) -> Model:
     """Read a .tflite file; raises ArtifactError where it cannot be read, is damaged or is no such file."""
     try:
-        content = path.read_bytes()
+        content = Path(path).read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read ({error.strerror}); check the path") from error
     return parse_model(content, str(path))

@@ -46,14 +46,23 @@ class Kit:
     checks: tuple[str, ...]
 
 
-def to_tflite_micro(tflite: Path, folder: Path, *, vectors: Golden | None = None, prefix: str = "") -> Kit:
-    """Write an int8 .tflite into the folder as sources for TFLite Micro, if they pass verify_kit().
+def to_tflite_micro(
+    tflite: str | Path | Model, folder: str | Path, *, vectors: Golden | None = None, prefix: str = ""
+) -> Kit:
+    """Write an int8 .tflite into the folder as C and C++ sources for TFLite Micro, if they pass verify_kit().
 
-    vectors: golden inputs (default: three of noise). prefix: starts every C name (default: made of the file's name).
+    tflite: a file, or what quantize() returned. vectors: golden inputs (default: three of noise). prefix: starts every
+    C name (default: made of the file's name).
     Raises RecipeError for a prefix that is no C name, ArtifactError for a damaged file, ConversionError where TFLite
     Micro does not run the model or a runtime answers other bytes; nothing is written then.
     """
-    files = make_kit(tflite, prefix or default_prefix(tflite.stem), vectors or noise(tflite, 3))
+    with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
+        path = tflite.save(Path(scratch) / tflite.name) if isinstance(tflite, Model) else Path(tflite)
+        return _write_verified(path, Path(folder), vectors or noise(path, 3), prefix or default_prefix(path.stem))
+
+
+def _write_verified(tflite: Path, folder: Path, vectors: Golden, prefix: str) -> Kit:
+    files = make_kit(tflite, prefix, vectors)
     with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
         write_kit(files, Path(scratch))
         checks = verify_kit(Path(scratch))

@@ -20,20 +20,45 @@ from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import sha256_file, write_bytes
 from ghost_edge.core.preprocess import Preprocess, fit_image, normalise
-from ghost_edge.core.progress import Say
+from ghost_edge.core.progress import Progress, Reporter, Say, timed
 from ghost_edge.core.tasks import check_truth
 from ghost_edge.host.datasets import DataTable, fingerprint, open_dataset
-from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.datasets.places import Places, places_for
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.networks.state_dict import load_weights, save_weights
 from ghost_edge.host.recipe.model_card import ImageCount, ModelCard, read_model_card, write_model_card
-from ghost_edge.host.recipe.schema import NetworkTable, Recipe, Training, require
+from ghost_edge.host.recipe.schema import NetworkTable, Recipe, Training, load_recipe, require
 
 _DATA_KEYS = {field.name for field in dataclasses.fields(DataTable)}
 SETTINGS = tuple(field.name for field in dataclasses.fields(Training) if field.name not in _DATA_KEYS)
 
 
-def train(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None, say: Say) -> ModelCard:
+def train(
+    recipe: str | Path | Recipe,
+    weights: str | Path | None = None,
+    *,
+    epochs: int | None = None,
+    data: str | Path | None = None,
+    progress: Progress = Reporter(),  # noqa: B008  # it holds nothing
+) -> ModelCard:
+    """Train the network of a recipe, write weights and model card, and return the model card.
+
+    weights: the .safetensors to write, default weights/<name>.safetensors beside the recipe. epochs: in place of the
+    recipe's. data: a folder in which the recipe's data paths are looked up too. A training that was stopped resumes;
+    one that is finished, with the same recipe and images, is not repeated. Raises as fit() does.
+    """
+    loaded = recipe if isinstance(recipe, Recipe) else load_recipe(Path(recipe))
+    places = places_for(loaded.path.parent, Path(data) if data else None)
+    path = Path(weights) if weights else loaded.path.parent / "weights" / f"{loaded.name}.safetensors"
+    model_card = finished_card(loaded, places, path, epochs=epochs)
+    if model_card is not None:
+        progress.finished("train", None)
+        return model_card
+    with timed(progress, "train") as say:
+        return fit(loaded, places, path, epochs=epochs, say=say)
+
+
+def fit(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None, say: Say) -> ModelCard:
     """Train the recipe's network; write the weights (.safetensors) and the model card beside them.
 
     epochs: in place of the recipe's number. say: called with the share that is done (0..1) and a few words. A run that

@@ -6,9 +6,9 @@ import dataclasses
 from pathlib import Path
 
 from ghost_edge.core.files import write_bytes, write_json
-from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.core.progress import Say, part
-from ghost_edge.host.calibration.observe import observe_images, save_observed
+from ghost_edge.core.preprocess import Preprocess, prepare_all
+from ghost_edge.core.progress import Say, count, part
+from ghost_edge.host.calibration.observe import observe_halves, save_observed
 from ghost_edge.host.chain.outside import Outside
 from ghost_edge.host.datasets import Images
 from ghost_edge.host.datasets.health import health, refuse_fatal
@@ -97,14 +97,15 @@ def calibrate_settings(recipe: Recipe, outside: Outside) -> CalibrateSettings:
 
 def calibrate(inputs: FloatModel, settings: CalibrateSettings, outputs: CalibrateOutputs, say: Say) -> CalibrateOutputs:
     """Equalize the float model if asked, and count the values of its activations over the calibration images."""
-    images, model, source = settings.calibration.dataset.images, read_model(inputs.float_tflite), inputs.float_tflite
+    model, source = read_model(inputs.float_tflite), inputs.float_tflite
+    given = prepare_all(settings.calibration.dataset.images, settings.preprocess)
     if settings.equalize:
-        content = equalize_for(model, images, settings.preprocess, part(say, 0.0, 0.3))
+        content = equalize_for(model, given, part(say, 0.0, 0.3))
         source = outputs.source
         write_bytes(content, source)
         model = parse_model(content, source.name)
         say = part(say, 0.3, 0.7)
     else:
         (outputs.ranges.parent / EQUALIZED).unlink(missing_ok=True)  # of an earlier recipe
-    save_observed(observe_images(model, images, settings.preprocess, say), outputs.ranges)
+    save_observed(observe_halves(model, given, count(say, len(given))), outputs.ranges)
     return dataclasses.replace(outputs, source=source)

@@ -11,7 +11,7 @@ from ghost_edge.core.dataset import spread
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.files import write_bytes, write_json
 from ghost_edge.core.metadata import Metadata, metadata_text
-from ghost_edge.core.preprocess import Preprocess, prepare
+from ghost_edge.core.preprocess import Preprocess, prepare, prepare_all
 from ghost_edge.core.progress import Say
 from ghost_edge.host.accuracy.layers import examine, measure
 from ghost_edge.host.calibration.observe import load_observed, observe_channels
@@ -75,7 +75,7 @@ def quantize(inputs: QuantizeInputs, settings: QuantizeSettings, outputs: Quanti
     content = quantize_observed(
         read_model(inputs.source),
         load_observed(inputs.ranges),
-        settings.calibration.dataset.images,
+        prepare_all(settings.calibration.dataset.images, settings.preprocess),
         settings.preprocess,
         settings.scheme.options,
         ranges=settings.estimator,
