@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Lazy
 from ghost_edge.core.errors import DataError, RecipeError
+from ghost_edge.core.options import convert
 
 Size = Union[int, tuple[int, int]]  # of an image in pixels: one side of a square, or (height, width)
 CHANNELS = {"RGB": 3, "BGR": 3, "GRAY": 1}
@@ -50,11 +51,14 @@ class Preprocess:
             sizes = f"size {say_size(self.size)} and resize {say_size(self.resize)}"
             raise RecipeError(f"[preprocess] {sizes}: need resize >= size, or 0")
         for field in ("mean", "std"):
+            given = np.asarray(getattr(self, field)).astype(object).ravel().tolist()  # a number, a list or an array
+            object.__setattr__(self, field, convert(given, tuple[float, ...], f"[preprocess] {field}"))
             if len(getattr(self, field)) not in (1, CHANNELS[self.channels]):
                 raise RecipeError(
                     f"[preprocess] {field} has {len(getattr(self, field))} values; "
                     f"{self.channels} needs {CHANNELS[self.channels]}, or one for all"
                 )
+        object.__setattr__(self, "divide_by", convert(self.divide_by, float, "[preprocess] divide_by"))
         if min(self.std) <= 0 or self.divide_by <= 0:
             raise RecipeError(f"[preprocess] std {list(self.std)} and divide_by {self.divide_by} must be over 0")
 
@@ -88,7 +92,7 @@ def check_size(size: Size, where: str, lowest: int = 1) -> Size:
     """Return a size, equal sides as one; raise RecipeError that begins with `where` unless it is one or two numbers."""
     sides = list(size) if isinstance(size, (list, tuple)) else [size, size]
     if len(sides) != 2 or any(type(side) is not int or side < lowest for side in sides):
-        given = size if isinstance(size, (int, str)) else list(size)
+        given = list(size) if isinstance(size, (list, tuple)) else size
         raise RecipeError(f"{where} is {given!r}; it must be a whole number or [height, width], each {lowest} or more")
     return sides[0] if sides[0] == sides[1] else (sides[0], sides[1])
 

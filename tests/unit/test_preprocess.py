@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -41,11 +42,24 @@ def grey(*rows: list[int]) -> Any:
         ({"mean": ()}, r"mean has 0 values; RGB needs 3"),
         ({"std": (1.0, 0.0, 1.0)}, r"std \[1\.0, 0\.0, 1\.0\] and divide_by 255\.0 must be over 0"),
         ({"divide_by": 0.0}, r"divide_by 0\.0 must be over 0"),
+        ({"size": 96.0}, r"size is 96\.0; it must be"),
+        ({"size": None}, r"size is None; it must be"),
+        ({"mean": "0.5"}, r"mean\[0\] must be a number, not '0\.5'"),
+        ({"mean": None}, r"mean\[0\] must be a number, not None"),
+        ({"mean": float("nan")}, r"mean\[0\] must be a finite number, not nan"),
+        ({"divide_by": "255"}, r"divide_by must be a number, not '255'"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         Preprocess(**{"size": 4, **options})
+
+
+@pytest.mark.parametrize("mean", [0.5, [0.5], np.float32(0.5), np.full((1, 1, 3), 0.5), [0.5, 0.5, 0.5]])
+def test_mean_and_std_are_numbers_in_any_form(mean: Any) -> None:
+    options = Preprocess(size=4, mean=mean, std=mean)
+    assert {*options.mean, *options.std} == {0.5}
+    assert hash(options) == hash(dataclasses.replace(options))  # match_input() keeps one a model
 
 
 def test_normalisation_is_that_of_the_imagenet_models() -> None:
