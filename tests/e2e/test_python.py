@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.data]
 @pytest.fixture(scope="module")
 def names(
     tmp_path_factory: pytest.TempPathFactory, repository: Path, data_folder: Path, converted: Path
-) -> dict[str, Any]:
-    """Run the page where it finds a model of somebody else, photographs and a recipe; return what it defined."""
+) -> Iterator[dict[str, Any]]:
+    """Run the page where it finds a model of somebody else, photographs and a recipe; yield what it defined."""
     folder = tmp_path_factory.mktemp("notebook")
     shutil.copy(data_folder / "models" / "mlperf_tiny_vww96_float.tflite", folder / "float.tflite")
     (folder / "images").symlink_to(data_folder / "imagenet_sample_1000" / "images")
@@ -34,9 +35,9 @@ def names(
     try:
         for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
             exec(block, found)  # the page itself
+        yield found
     finally:
         os.chdir(before)
-    return found
 
 
 def test_a_model_of_somebody_else_is_quantized_in_five_lines(names: dict[str, Any], repository: Path) -> None:

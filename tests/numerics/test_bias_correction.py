@@ -17,8 +17,10 @@ from one_stage import run_stage
 
 from ghost_edge.core.metadata import read_metadata
 from ghost_edge.core.progress import Say, silent
+from ghost_edge.device.evaluate import RunOptions, predict_inputs
 from ghost_edge.host.calibration.observe import observe_means
 from ghost_edge.host.datasets.places import places_for
+from ghost_edge.host.quantization import quantize as quantize_any
 from ghost_edge.host.quantization import refine
 from ghost_edge.host.quantization.bias_correction import correct_biases, mean_output
 from ghost_edge.host.quantization.schemes import Int8
@@ -56,6 +58,25 @@ def test_the_mean_output_of_a_layer_is_that_of_the_interpreter(
     made = mean_output(model, op, model.values(op.inputs[1]).astype(np.float64), given)
     # float32 sums in the interpreter; Keras' bias is 0
     assert_allclose(made, output.reshape(-1, len(made)).mean(0), atol=1e-4)
+
+
+@pytest.mark.parametrize("depthwise", [False, True], ids=["plain", "depthwise"])
+def test_a_channel_of_dead_weights_answers_its_bias(tmp_path: Path, depthwise: bool) -> None:
+    # 0.5 over a scale of 4e-14 / 127 is beyond INT32: the quantizer's cast made the lowest integer of it, and ReLU 0
+    image = keras.Input((8, 8, 4), batch_size=1)
+    layer = (layers.DepthwiseConv2D if depthwise else lambda *a, **k: layers.Conv2D(4, *a, **k))(3, activation="relu")
+    network = keras.Model(image, layer(image))
+    kernel, bias = layer.get_weights()
+    kernel[:, :, 1 if depthwise else slice(None), slice(None) if depthwise else 1] = 4e-14
+    bias[1] = 0.5
+    layer.set_weights([kernel, bias])
+    path = tmp_path / "dead_float.tflite"
+    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+    inputs = list(np.random.default_rng(0).normal(size=(8, 1, 8, 8, 4)).astype(np.float32))
+    made = quantize_any(path, inputs, None, Int8(equalize=False, correct_bias=False))
+    output = made.tensors[made.outputs[0]].spec
+    answers = predict_inputs(made.save(tmp_path / "dead.tflite"), inputs[:1], RunOptions(kernels="reference"))
+    assert_allclose(answers.reshape(-1, 4)[:, 1], 0.5, atol=output.scale / 2)  # one rounding step
 
 
 def quantize(folder: Path, recipe: Recipe, say: Say = silent, **options: bool) -> None:

@@ -8,13 +8,15 @@ import io
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from litert_quantizer import quantizer, recipe
 from litert_quantizer.recipe_manager import AlgorithmName, RecipeManager
 
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.host.calibration.observe import Ranges
+from ghost_edge.host.quantization.bias_correction import fit_biases
 from ghost_edge.host.tflite.edit import pack, unpack
-from ghost_edge.host.tflite.graph import Model
+from ghost_edge.host.tflite.graph import Model, parse_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,12 +73,13 @@ def apply(scheme: Any, source: Model, ranges: Ranges) -> bytes:
     }
     tool = quantizer.Quantizer(source.content, scheme)
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # one of its progress bars cannot be turned off
+        # one of its progress bars cannot be turned off; a bias beyond INT32 overflows in it, and is mended below
+        with contextlib.redirect_stderr(io.StringIO()), np.errstate(invalid="ignore"):
             made = tool.quantize(measured, enable_progress_bar=False, enable_progress_report=False)
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ConversionError(f"{Path(source.name).name} could not be quantized: {reason}") from error
-    return bytes(made.quantized_model)
+    return fit_biases(source, parse_model(bytes(made.quantized_model), source.name))
 
 
 def int8(options: Int8, source: Model, ranges: Ranges) -> bytes:

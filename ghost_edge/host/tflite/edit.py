@@ -40,6 +40,14 @@ def pack(model: Any) -> bytes:
     return bytes(builder.Output())
 
 
+def set_constant(model: Any, index: int, values: NDArray[Any], scale: NDArray[Any]) -> None:
+    """Give a constant of the main graph other values, of its dtype, and scales; a buffer that others share stays."""
+    tensor = model.subgraphs[0].tensors[index]
+    dtype = {schema.TensorType.INT8: np.int8, schema.TensorType.INT32: np.int32}[tensor.type]
+    tensor.quantization.scale, tensor.buffer = scale.astype(np.float32).tolist(), len(model.buffers)
+    model.buffers.append(schema.BufferT(data=np.frombuffer(values.astype(dtype).tobytes(), np.uint8)))
+
+
 def add_tensor(
     model: Any, name: str, shape: Sequence[int], dtype: str, scale: Any = (), zero_point: int = 0, values: Any = None
 ) -> int:
