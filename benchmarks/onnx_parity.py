@@ -94,8 +94,8 @@ def other_inputs(tflite: Path, kind: str, data: Path) -> Iterator[NDArray[Any]]:
 
 def measure(name: str, tflite: Path, int8_onnx: Path, inputs: Inputs, labels: NDArray[Any] | None) -> list[Figure]:
     """Run both comparisons on one file; without labels only answers are compared."""
-    from ghost_edge.core.accuracy import sqnr_db
     from ghost_edge.core.tasks.classification import compare
+    from ghost_edge.core.tensor import sqnr_db
     from ghost_edge.host.onnx.compare import LIMIT_LSB, compare_ops
     from ghost_edge.host.tflite.graph import read_model
 

@@ -149,8 +149,8 @@ def with_signature(content: bytes) -> bytearray:
 
 def judge_files(recipe_file: Path, data: Path | None, files: Mapping[str, Path], count: int | None) -> list[Any]:
     """Return a row of COLUMNS for each file, without latency, compared with the float .tflite's answers."""
-    from ghost_edge.core.accuracy import sqnr_db
     from ghost_edge.core.tasks.classification import compare
+    from ghost_edge.core.tensor import sqnr_db
     from ghost_edge.device.evaluate import predict
     from ghost_edge.host.datasets import open_dataset
     from ghost_edge.host.datasets.places import places_for

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ghost_edge.core.errors import RecipeError as RecipeError
     from ghost_edge.core.gate.limits import Limits as Limits
     from ghost_edge.core.preprocess import Preprocess as Preprocess
+    from ghost_edge.device.bench import Bench as Bench
     from ghost_edge.device.bench import BenchPlan as BenchPlan
-    from ghost_edge.device.bench_output import Bench as Bench
-    from ghost_edge.device.bench_output import bench as bench
+    from ghost_edge.device.bench import bench as bench
     from ghost_edge.device.evaluate import RunOptions as RunOptions
     from ghost_edge.device.gate import GateResult as GateResult
     from ghost_edge.device.gate import gate as gate
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 _ERRORS = "ArtifactError ConversionError DataError DeviceError GateError GhostEdgeError MissingPackageError RecipeError"
 _HOMES = {
     # what to do
-    "bench": "device.bench_output",
+    "bench": "device.bench",
     "convert": "host.chain.convert",
     "evaluate": "host.accuracy.evaluate",
     "gate": "device.gate",
@@ -69,7 +69,7 @@ _HOMES = {
     "to_tflite_micro": "host.tflite_micro.kit",
     "train": "host.training.train",
     # what to do it with, and what comes back
-    "Bench": "device.bench_output",
+    "Bench": "device.bench",
     "BenchPlan": "device.bench",
     "Dataset": "core.dataset",
     "Dynamic": "host.quantization.schemes",

@@ -14,9 +14,8 @@ from ghost_edge.cli.options import PATH, data_option
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.device.bench import BenchPlan, option_of
-from ghost_edge.device.bench_output import bench as bench_here
-from ghost_edge.device.bench_output import compare, raise_failures
-from ghost_edge.device.bench_results import check_changes, read_bench_json
+from ghost_edge.device.bench import bench as bench_here
+from ghost_edge.device.bench_results import check_changes, compare, raise_failures, read_bench_json
 from ghost_edge.device.runtimes.open import INTERPRETERS, KERNELS
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -1,8 +1,9 @@
-"""Specification of a model's input or output tensor, and its quantization."""
+"""Specification of a model's input or output tensor, its quantization, and the noise that quantization adds."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -52,3 +53,12 @@ def dequantize(stored: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:
     if not spec.is_quantized:
         return stored.astype(np.float32)
     return (stored.astype(np.float32) - np.float32(spec.zero_point)) * np.float32(spec.scale)
+
+
+def sqnr_db(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> float:
+    """Return the signal-to-quantization-noise ratio of [N, ...] in decibels; inf where the two are equal."""
+    noise = float(np.square(reference.astype(np.float64) - candidate).sum())
+    signal = float(np.square(reference.astype(np.float64)).sum())
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf

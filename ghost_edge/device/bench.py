@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import array
 import dataclasses
+import json
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.errors import ArtifactError, RecipeError
+from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import sha256_file
 from ghost_edge.core.latency import doubts as timing_doubts
 from ghost_edge.core.latency import median_interval, summarise
+from ghost_edge.core.metadata import describe as describe_input
+from ghost_edge.core.metadata import read_metadata
+from ghost_edge.core.tables import Column, as_csv, as_markdown, as_text
 from ghost_edge.core.tensor import TensorSpec
-from ghost_edge.device.bench_results import FORMAT, BenchResult, as_documents
-from ghost_edge.device.board import Board, read_conditions, throttling
+from ghost_edge.device.bench_results import COLUMNS, CSV_ONLY, FORMAT, BenchResult, as_documents, as_row, doubt_lines
+from ghost_edge.device.board import Board, describe, read_board, read_conditions, throttling
 from ghost_edge.device.board import doubts as board_doubts
 from ghost_edge.device.isolate import run_isolated
 from ghost_edge.device.runtimes.model import Model
 from ghost_edge.device.runtimes.open import (
-    MODEL_SUFFIXES,
     check_model_file,
+    find_models,
     import_interpreter,
-    is_runnable,
+    left_out,
     open_model,
 )
 
@@ -96,38 +100,6 @@ class BenchPlan:
 def option_of(field: str) -> str:
     """Return the option of `ghost-edge bench` that sets a field of the plan."""
     return {"cpus": "--cpu", "timeout_s": "--timeout"}.get(field, f"--{field.replace('_', '-')}")
-
-
-def find_models(paths: Sequence[Path]) -> list[Path]:
-    """Return the .tflite and .onnx files among these paths and directly in these folders, sorted within each.
-
-    Other files are passed over, so that a shell's "models/*" works; and in a folder, models that left_out() names.
-    Raises ArtifactError for a path that is not there, and when no model is left.
-    """
-    passed_over = left_out(paths)
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise ArtifactError(f"{path} does not exist; give .tflite or .onnx files, or folders that hold them")
-        found += _inside(path) if path.is_dir() else [path]
-    models = [
-        path
-        for path in dict.fromkeys(found)
-        if path.suffix in MODEL_SUFFIXES and path.is_file() and path not in passed_over
-    ]
-    if not models:
-        raise ArtifactError(f"no .tflite or .onnx file in {', '.join(map(str, paths)) or 'nothing'}; check the path")
-    return models
-
-
-def left_out(paths: Sequence[Path]) -> list[Path]:
-    """Return models in these folders for which no interpreter is installed, such as .onnx files on a board."""
-    inside = [path for folder in paths if folder.is_dir() for path in _inside(folder)]
-    return [path for path in inside if path.suffix in MODEL_SUFFIXES and path not in paths and not is_runnable(path)]
-
-
-def _inside(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def bench_models(
@@ -313,3 +285,58 @@ def as_document(board: Board, plan: BenchPlan, results: Sequence[BenchResult]) -
 
 def _median(values: Iterable[Optional[float]]) -> float:
     return float(np.median([value for value in values if value is not None]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """A bench that has ended.
+
+    document: the content of --json. results: a row for each model and number of threads. code: the exit code of a
+    bundle's run.sh on the board, 0 where the models ran here.
+    """
+
+    document: Mapping[str, Any]
+    results: Sequence[BenchResult]
+    code: int = 0
+
+    def __str__(self) -> str:
+        return as_text([as_row(result) for result in self.results], COLUMNS)
+
+    def as_file(self, kind: str) -> str:
+        """Return the content of a file: "json" with every sample, "csv" or "markdown" with the table."""
+        rows = [as_row(result) for result in self.results]
+        if kind == "json":
+            return json.dumps(self.document, allow_nan=False) + "\n"
+        return as_csv(rows, (*COLUMNS, *CSV_ONLY)) if kind == "csv" else as_markdown(rows, COLUMNS) + "\n"
+
+
+def bench(
+    paths: Union[str, Path, Sequence[Union[str, Path]]],
+    plan: BenchPlan = BenchPlan(),  # frozen
+    say: Callable[[str], None] = lambda line: None,
+) -> Bench:
+    """Time the models of files and folders on this machine, each in a process of its own.
+
+    say: gets each line of the table as soon as its model has run, with the board before and doubts behind. A model
+    that fails is a result with its failure. Raises as find_models() and bench_models() do.
+    """
+    files = [Path(each) for each in ([paths] if isinstance(paths, (str, Path)) else paths)]
+    board, models = read_board(cpu=min(plan.cpus, default=0)), find_models(files)
+    columns = (Column("model", "model", "", max(len(path.name) for path in models)), *COLUMNS[1:])
+    say(describe(board))
+    for path in left_out(files):
+        say(f"left out: {path.name}, no interpreter for {path.suffix} files is installed here")
+    say(as_text([], columns))
+    metadata = {str(path): found for path in models if (found := read_metadata(path)) is not None}
+    results = bench_models(models, plan, lambda result: say(as_text([as_row(result)], columns).splitlines()[-1]))
+    used = sorted({f"{result.interpreter} {result.version}" for result in results if result.interpreter})
+    if used:
+        say(f"interpreter: {', '.join(used)}, {plan.kernels} kernels")
+    inputs = {path: describe_input(found) for path, found in metadata.items()}
+    for line in dict.fromkeys(inputs.values()):
+        fed = [path for path, other in inputs.items() if other == line]
+        say(f"input of {'all' if len(fed) == len(models) else ', '.join(fed)}: {line}")
+    for line in doubt_lines(results):
+        say(line)
+    metadata_rows = {path: dataclasses.asdict(found) for path, found in metadata.items()}
+    return Bench({**as_document(board, plan, results), "metadata": metadata_rows}, results)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 from ghost_edge.core import errors
-from ghost_edge.core.errors import ArtifactError, GateError, GhostEdgeError, RecipeError
+from ghost_edge.core.errors import ArtifactError, DeviceError, GateError, GhostEdgeError, RecipeError
 from ghost_edge.core.files import check_format, damage, read_document
 from ghost_edge.core.latency import LatencyStats, ratio_interval, summarise
 from ghost_edge.core.options import from_table
-from ghost_edge.core.tables import Column
+from ghost_edge.core.tables import Column, as_text
 from ghost_edge.device.board import Conditions
 from ghost_edge.device.runtimes.model import DelegateShare
 
@@ -248,3 +248,30 @@ def check_changes(changes: Sequence[Change], fail_above: float) -> None:
             f"{fail_above:g}"
             + ("" if sure else "; the interval reaches under the limit: bench both with --rounds 6 or more")
         )
+
+
+def raise_failures(results: Sequence[BenchResult]) -> None:
+    """Raise when a model failed: DeviceError, or the failures' own class when nothing ran and all are of one kind."""
+    failed = [result for result in results if result.failure]
+    if not failed:
+        return
+    errors = {result.error for result in failed}
+    error = errors.pop() if len(failed) == len(results) and len(errors) == 1 else DeviceError
+    first = f"{failed[0].path.name}: {failed[0].failure}"
+    raise (error or DeviceError)(f"{len(failed)} of {len(results)} models failed: {first}")
+
+
+def compare(
+    new: Mapping[str, Any], old: Mapping[str, Any], say: Callable[[str], None], fail_above: Optional[float] = None
+) -> None:
+    """Say what differs between two documents of --json but for speed, and the ratios of the medians.
+
+    Raises GateError where a model takes more than fail_above times as long (None: any), ArtifactError where no model
+    was measured both times.
+    """
+    changes = compare_results(*(results_from_document(document, "the bench") for document in (new, old)))
+    for line in differences(new, old):
+        say(line)
+    say(as_text([vars(change) for change in changes], CHANGE_COLUMNS))
+    if fail_above is not None:
+        check_changes(changes, fail_above)

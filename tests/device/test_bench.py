@@ -14,10 +14,11 @@ from ghost_edge.core.errors import ArtifactError, DeviceError, RecipeError
 from ghost_edge.core.latency import summarise
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device import bench
-from ghost_edge.device.bench import BenchPlan, bench_models, find_doubts, find_models, random_input
+from ghost_edge.device.bench import BenchPlan, bench_models, find_doubts, random_input
 from ghost_edge.device.bench_results import BenchResult
 from ghost_edge.device.board import Conditions
 from ghost_edge.device.runtimes.model import DelegateShare
+from ghost_edge.device.runtimes.open import find_models
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
 INT8 = "mlperf_tiny_kws_dscnn_int8.tflite"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ghost_edge.device import bench
+from ghost_edge.device.runtimes import open as open_module
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,12 +138,12 @@ def test_a_model_without_an_interpreter_is_left_out_of_a_folder(
 ) -> None:
     (tmp_path / "a.onnx").touch()
     (tmp_path / "b.tflite").touch()
-    monkeypatch.setattr(bench, "is_runnable", lambda path: path.suffix == ".tflite")
-    assert bench.left_out([tmp_path]) == [tmp_path / "a.onnx"]
-    assert bench.find_models([tmp_path]) == [tmp_path / "b.tflite"]
+    monkeypatch.setattr(open_module, "is_runnable", lambda path: path.suffix == ".tflite")
+    assert open_module.left_out([tmp_path]) == [tmp_path / "a.onnx"]
+    assert open_module.find_models([tmp_path]) == [tmp_path / "b.tflite"]
 
 
 def test_a_model_that_is_asked_for_by_name_is_never_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.onnx").touch()
-    monkeypatch.setattr(bench, "is_runnable", lambda path: False)
-    assert bench.find_models([tmp_path / "a.onnx"]) == [tmp_path / "a.onnx"]
+    monkeypatch.setattr(open_module, "is_runnable", lambda path: False)
+    assert open_module.find_models([tmp_path / "a.onnx"]) == [tmp_path / "a.onnx"]

@@ -13,8 +13,14 @@ import pytest
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import read_npz, save_npz
 from ghost_edge.core.manifest import read_manifest
-from ghost_edge.device.evaluate import RunOptions, raw_outputs
-from ghost_edge.device.evaluation_set import EvaluationSet, evaluate_set, load_evaluation_set, save_evaluation_set
+from ghost_edge.device.evaluate import (
+    EvaluationSet,
+    RunOptions,
+    evaluate_set,
+    load_evaluation_set,
+    raw_outputs,
+    save_evaluation_set,
+)
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install ai-edge-litert")
 REFERENCE = RunOptions(kernels="reference")

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from ghost_edge.core.accuracy import sqnr_db
 from ghost_edge.core.files import sha256_file
 from ghost_edge.core.gate.limits import Limits, check_accuracy
 from ghost_edge.core.manifest import Predictions, accuracy_table, load_predictions, read_manifest
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tasks.classification import compare
+from ghost_edge.core.tensor import sqnr_db
 from ghost_edge.device.evaluate import RunOptions, predict, raw_outputs_isolated
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places

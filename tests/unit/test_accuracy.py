@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from ghost_edge.core.accuracy import sqnr_db
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.tasks.classification import TASK, compare, decode, score
+from ghost_edge.core.tensor import sqnr_db
 
 # 10 images of class 0: the reference is right on 0..7, the candidate on 0..5 and on 8
 LABELS = np.zeros(10, np.int64)

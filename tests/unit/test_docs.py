@@ -12,11 +12,11 @@ import yaml
 from documents import DOCUMENTS, REPOSITORY, blocks, command_lines, ghost_edge_calls
 
 from ghost_edge.cli.main import cli
-from ghost_edge.core.accuracy import holm, loss_p, mcnemar_p, sqnr_db
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.gate import regression
+from ghost_edge.core.gate.checks import holm, least_lost, loss_p, mcnemar_p
 from ghost_edge.core.latency import median_interval, ratio_of_blocks
 from ghost_edge.core.tasks.classification import compare
+from ghost_edge.core.tensor import sqnr_db
 
 CALLS = {
     document: [call for line in command_lines(document) for call in ghost_edge_calls(line.text)]
@@ -231,7 +231,7 @@ def test_the_ranks_of_the_median_are_those_that_are_told() -> None:
 
 
 def test_350_images_judge_what_200_do_not() -> None:
-    assert [regression.least_lost(5) <= images * 0.02 for images in (200, 349, 350)] == [False, False, True]
+    assert [least_lost(5) <= images * 0.02 for images in (200, 349, 350)] == [False, False, True]
 
 
 ACTION = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))

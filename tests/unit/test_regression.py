@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ghost_edge.core.accuracy import holm, loss_p, mcnemar_p
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.gate.baseline import Baseline, Held, Latency
+from ghost_edge.core.gate.checks import check_regression, describe_changes, holm, loss_p, mcnemar_p
 from ghost_edge.core.gate.limits import Limits
-from ghost_edge.core.gate.regression import check_regression, describe_changes
 from ghost_edge.core.manifest import Predictions
 
 COUNT = 2000

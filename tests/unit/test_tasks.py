@@ -11,13 +11,12 @@ import pytest
 
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.gate.baseline import Baseline, Held, read_baseline, write_baseline
-from ghost_edge.core.gate.checks import check_run
+from ghost_edge.core.gate.checks import check_regression, check_run
 from ghost_edge.core.gate.limits import Limits
-from ghost_edge.core.gate.regression import check_regression
 from ghost_edge.core.manifest import Predictions
 from ghost_edge.core.tasks import TASKS, check_truth, classification
 from ghost_edge.core.tasks.task import Comparison
-from ghost_edge.device.evaluation_set import EvaluationSet, load_evaluation_set, save_evaluation_set
+from ghost_edge.device.evaluate import EvaluationSet, load_evaluation_set, save_evaluation_set
 from ghost_edge.host.accuracy.evaluate import accuracy_by_role
 from ghost_edge.host.report.summary import columns
 

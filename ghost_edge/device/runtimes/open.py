@@ -1,4 +1,4 @@
-"""Interpreters: the table of them, and model files opened in the one that is installed here."""
+"""Interpreters: the table of them, and model files found and opened in those that are installed here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,38 @@ def choose_interpreter(path: Path, runtime: str = "auto") -> str:
     if armv7 and published.module != "tflite_runtime.interpreter":
         way_out = "published for no armv7l; take the int8 .tflite file and tflite-runtime"
     raise MissingPackageError(f"{path} needs {' or '.join(asked)}, {way_out}")
+
+
+def find_models(paths: Sequence[Path]) -> list[Path]:
+    """Return the .tflite and .onnx files among these paths and directly in these folders, sorted within each.
+
+    Other files are passed over, so that a shell's "models/*" works; and in a folder, models that left_out() names.
+    Raises ArtifactError for a path that is not there, and when no model is left.
+    """
+    passed_over = left_out(paths)
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise ArtifactError(f"{path} does not exist; give .tflite or .onnx files, or folders that hold them")
+        found += _inside(path) if path.is_dir() else [path]
+    models = [
+        path
+        for path in dict.fromkeys(found)
+        if path.suffix in MODEL_SUFFIXES and path.is_file() and path not in passed_over
+    ]
+    if not models:
+        raise ArtifactError(f"no .tflite or .onnx file in {', '.join(map(str, paths)) or 'nothing'}; check the path")
+    return models
+
+
+def left_out(paths: Sequence[Path]) -> list[Path]:
+    """Return models in these folders for which no interpreter is installed, such as .onnx files on a board."""
+    inside = [path for folder in paths if folder.is_dir() for path in _inside(folder)]
+    return [path for path in inside if path.suffix in MODEL_SUFFIXES and path not in paths and not is_runnable(path)]
+
+
+def _inside(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,6 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from ghost_edge.core.accuracy import sqnr_db
 from ghost_edge.core.dataset import Dataset, Image
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import read_npz, save_npz, sha256_file
@@ -23,6 +22,7 @@ from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Progress, Reporter, timed
 from ghost_edge.core.tables import Column
 from ghost_edge.core.tasks import CLASSIFICATION, TASKS, check_truth
+from ghost_edge.core.tensor import sqnr_db
 from ghost_edge.device.evaluate import RunOptions, raw_outputs_isolated, real_outputs
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places

@@ -15,7 +15,7 @@ from ghost_edge.core.files import open_artifact, sha256_file, whole_file
 from ghost_edge.core.manifest import FILE_NAME, Manifest, Model, read_manifest
 from ghost_edge.core.options import pick
 from ghost_edge.core.targets import TARGETS, Target
-from ghost_edge.device.evaluation_set import save_evaluation_set
+from ghost_edge.device.evaluate import save_evaluation_set
 from ghost_edge.host.board.evaluation_set import sample_images
 from ghost_edge.host.board.wheels import download_wheels, write_own_wheel
 from ghost_edge.host.datasets.places import places_for

@@ -11,8 +11,7 @@ import numpy as np
 from ghost_edge.core.dataset import Image, select
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.preprocess import Preprocess, fit_image
-from ghost_edge.device.evaluate import RunOptions, raw_outputs_isolated
-from ghost_edge.device.evaluation_set import EvaluationSet
+from ghost_edge.device.evaluate import EvaluationSet, RunOptions, raw_outputs_isolated
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.schema import Recipe, require

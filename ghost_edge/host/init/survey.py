@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Dataset, image_digest
 from ghost_edge.core.errors import DataError
-from ghost_edge.core.gate.regression import least_lost
+from ghost_edge.core.gate.checks import least_lost
 from ghost_edge.core.preprocess import check_image
 from ghost_edge.core.tasks.classification import compare
 from ghost_edge.host.init.sources import Images

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ghost_edge.core.accuracy import sqnr_db
 from ghost_edge.core.progress import Say, count, part
+from ghost_edge.core.tensor import sqnr_db
 from ghost_edge.host.calibration.observe import enough, observe_means
 from ghost_edge.host.quantization.adaptive_rounding import adapt_rounding, observe_covariances
 from ghost_edge.host.quantization.bias_correction import correct_biases

@@ -15,7 +15,7 @@ import jinja2
 from ghost_edge import __version__
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import write_bytes
-from ghost_edge.core.gate.regression import flatten
+from ghost_edge.core.gate.checks import flatten
 from ghost_edge.core.latency import LatencyStats
 from ghost_edge.core.tables import Column, as_cells
 from ghost_edge.core.tasks import TASKS
