@@ -83,8 +83,8 @@ def make_files(recipe_file: Path, data: Path | None, folder: Path) -> dict[str, 
     """Make the float .tflite and three int8 ones from the same weights and calibration images."""
     from ghost_edge.core.preprocess import prepare
     from ghost_edge.host.chain import stages as chain
-    from ghost_edge.host.chain.outside import choose_images
     from ghost_edge.host.chain.run import run_chain
+    from ghost_edge.host.chain.stage import Outside
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.output import layout
     from ghost_edge.host.recipe.schema import load_recipe
@@ -95,7 +95,7 @@ def make_files(recipe_file: Path, data: Path | None, folder: Path) -> dict[str, 
     stages = tuple(stage for stage in chain.STAGES if stage.name in STAGES)
     assert len(stages) == len(STAGES), "a stage was renamed"
     run_chain(recipe, places, folder, _Silence(), stages=stages)
-    inputs = [prepare(image, recipe.preprocess) for image in choose_images(recipe, places).images]
+    inputs = [prepare(image, recipe.preprocess) for image in Outside(recipe, places).calibration.dataset.images]
     made = {
         TENSORFLOW: by_tensorflow(folder / names.keras, inputs),
         QUANTIZER: by_litert_quantizer(folder / names.float_tflite, inputs),

@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from ghost_edge.host.datasets.decode import load_images as load_images
     from ghost_edge.host.explore.inspect import Inspection as Inspection
     from ghost_edge.host.explore.inspect import inspect as inspect
-    from ghost_edge.host.onnx.verified import OnnxModel as OnnxModel
-    from ghost_edge.host.onnx.verified import to_onnx as to_onnx
+    from ghost_edge.host.onnx.compare import OnnxModel, to_onnx
     from ghost_edge.host.quantization import quantize as quantize
     from ghost_edge.host.quantization.mixed import Mixed as Mixed
     from ghost_edge.host.quantization.schemes import Dynamic as Dynamic
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from ghost_edge.host.quantization.schemes import Int8FloatIo as Int8FloatIo
     from ghost_edge.host.quantization.schemes import Int16x8 as Int16x8
     from ghost_edge.host.quantization.schemes import Uint8Io as Uint8Io
-    from ghost_edge.host.recipe.model_card import ModelCard as ModelCard
+    from ghost_edge.host.recipe.network import ModelCard
     from ghost_edge.host.recipe.schema import Recipe as Recipe
     from ghost_edge.host.recipe.schema import load_recipe as load_recipe
     from ghost_edge.host.tflite.graph import Model as Model
@@ -65,7 +64,7 @@ _HOMES = {
     "load_images": "host.datasets.decode",
     "load_recipe": "host.recipe.schema",
     "quantize": "host.quantization",
-    "to_onnx": "host.onnx.verified",
+    "to_onnx": "host.onnx.compare",
     "to_tflite_micro": "host.tflite_micro.kit",
     "train": "host.training.train",
     # what to do it with, and what comes back
@@ -83,8 +82,8 @@ _HOMES = {
     "Limits": "core.gate.limits",
     "Mixed": "host.quantization.mixed",
     "Model": "host.tflite.graph",
-    "ModelCard": "host.recipe.model_card",
-    "OnnxModel": "host.onnx.verified",
+    "ModelCard": "host.recipe.network",
+    "OnnxModel": "host.onnx.compare",
     "Preprocess": "core.preprocess",
     "Recipe": "host.recipe.schema",
     "Run": "host.chain.convert",

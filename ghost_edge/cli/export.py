@@ -18,8 +18,8 @@ from ghost_edge.core.errors import RecipeError
 @click.option("--opset", default=17, show_default=True, type=click.IntRange(17, 21))
 def export(tflite: Path, out: Optional[Path], opset: int) -> None:
     """Write TFLITE as int8 ONNX with the same scales, after a comparison of every operation on random inputs."""
+    from ghost_edge.host.onnx.compare import to_onnx
     from ghost_edge.host.onnx.int8 import OnnxInt8
-    from ghost_edge.host.onnx.verified import to_onnx
 
     path = out or tflite.with_suffix(".onnx")
     for file, suffix in ((tflite, ".tflite"), (path, ".onnx")):

@@ -16,7 +16,7 @@ from ghost_edge.cli.main import main
 from ghost_edge.core.dataset import image_digest
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import save_npz, seal
-from ghost_edge.host.chain.outside import Outside
+from ghost_edge.host.chain.stage import Outside
 from ghost_edge.host.datasets.health import examine_images, refuse_fatal
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.schema import load_recipe

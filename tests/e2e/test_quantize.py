@@ -15,7 +15,7 @@ from one_stage import find_inputs
 from ghost_edge.core.progress import silent
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import load_observed
-from ghost_edge.host.chain.outside import Outside
+from ghost_edge.host.chain.stage import Outside
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.explore import mixed_precision as mixing
 from ghost_edge.host.explore.planner import segments
@@ -70,7 +70,7 @@ def test_a_refinement_that_does_not_help_is_in_neither_file(converted: Path, rep
     recipe = load_recipe(repository / "models" / "ghostnet_mnist.toml")
     out = Path(shutil.copytree(converted, tmp_path / "out"))
     stage = mixing.mix_stage(recipe, mixing.Target())
-    settings = stage.settings(recipe, Outside(recipe, places_for(recipe.path.parent)))
+    settings = stage.settings(Outside(recipe, places_for(recipe.path.parent)))
     source = read_model(find_inputs(stage, recipe, out).source)
 
     def spoil(content: bytes) -> bytes:

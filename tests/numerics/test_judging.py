@@ -13,9 +13,10 @@ from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.tasks import check_truth
 from ghost_edge.device.evaluate import RunOptions
 from ghost_edge.host.accuracy.evaluate import accuracy_by_role, evaluate_files
+from ghost_edge.host.chain.stage import Models
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.output import layout
-from ghost_edge.host.recipe.schema import parse_recipe
+from ghost_edge.host.recipe.schema import Recipe, parse_recipe
 
 LABELS = np.arange(100) % 10
 # the label's own logit is 10, the others lie between -1 and 1
@@ -67,9 +68,15 @@ def test_a_recipe_without_evaluation_cannot_judge() -> None:
         evaluate_files([Path("m.tflite")], recipe, Places(()), RunOptions(), reporter=None)
 
 
+def models(recipe: Recipe) -> dict[str, str]:
+    names = layout(recipe)
+    paths = Models(Path(names.float_tflite), Path(names.quantized), tuple(map(Path, names.exports)))
+    return {role: path.name for role, path in paths.by_role.items()}
+
+
 def test_a_model_has_a_role_for_each_file() -> None:
     recipe = parse_recipe({"name": "m", "preprocess": {"size": 8}}, Path("m.toml"))
-    assert layout(recipe).models == {
+    assert models(recipe) == {
         "float": "m_float.tflite",
         "quantized": "m_int8.tflite",
         "float_onnx": "m_float.onnx",
@@ -80,4 +87,4 @@ def test_a_model_has_a_role_for_each_file() -> None:
 def test_two_recipes_of_one_folder_share_no_model_file() -> None:
     recipe = parse_recipe({"name": "m", "preprocess": {"size": 8}}, Path("m.toml"))
     other = dataclasses.replace(recipe, name="n")
-    assert set(layout(recipe).models.values()) & set(layout(other).models.values()) == set()
+    assert set(models(recipe).values()) & set(models(other).values()) == set()

@@ -14,7 +14,7 @@ from hostile import quantize_hostile, write_hostile
 from one_stage import run_stage
 
 from ghost_edge.host.accuracy.layers import layer_rows, measure, read_layers
-from ghost_edge.host.chain.outside import choose_images
+from ghost_edge.host.chain.stage import Outside
 from ghost_edge.host.datasets.places import Places, places_for
 from ghost_edge.host.recipe.output import layout
 from ghost_edge.host.recipe.schema import Recipe, load_recipe
@@ -117,7 +117,7 @@ def test_the_last_layer_lost_what_the_model_lost(converted: Path) -> None:
 
 def test_a_file_compared_with_itself_lost_nothing(converted: Path, recipe: Recipe) -> None:
     source = read_model(converted / layout(recipe).source)
-    images = choose_images(recipe, places_for(recipe.path.parent)).images[:2]
+    images = Outside(recipe, places_for(recipe.path.parent)).calibration.dataset.images[:2]
     seen = measure(source, source, images, recipe.preprocess)
     assert all(float(each.rounding.sum()) == 0 for each in seen.values())
     # reference kernels sum in another order: float32's digits after some forty layers

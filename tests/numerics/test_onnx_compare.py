@@ -16,7 +16,7 @@ from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.core.tensor import quantize
 from ghost_edge.device.runtimes.open import open_model
-from ghost_edge.host.chain.outside import choose_images
+from ghost_edge.host.chain.stage import Outside
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.onnx.compare import OpDistance, compare_ops, find_apart
 from ghost_edge.host.onnx.int8 import write_qdq
@@ -49,7 +49,7 @@ def images(repository: Path, converted: Path) -> list[NDArray[np.int8]]:
     path = repository / "models" / "ghostnet_mnist.toml"
     recipe = load_recipe(path)
     (spec,) = open_model(converted / "ghostnet_mnist_int8.tflite").inputs
-    images = choose_images(recipe, places_for(path.parent, None)).images[:50]
+    images = Outside(recipe, places_for(path.parent, None)).calibration.dataset.images[:50]
     return [quantize(prepare(image, recipe.preprocess), spec) for image in images]
 
 
@@ -71,7 +71,7 @@ def test_the_cifar10_model_is_equal_op_by_op(converted_cifar10: Path, repository
     path, model = repository / "models" / "ghostnet_cifar10.toml", converted_cifar10 / "ghostnet_cifar10_int8.tflite"
     recipe = load_recipe(path)
     (spec,) = open_model(model).inputs
-    images = choose_images(recipe, places_for(path.parent, data_folder)).images[:200]
+    images = Outside(recipe, places_for(path.parent, data_folder)).calibration.dataset.images[:200]
     inputs = (quantize(prepare(image, recipe.preprocess), spec) for image in images)
     assert find_apart(compare_ops(read_model(model), write_qdq(read_model(model)), inputs), least_equal=BAR) is None
 

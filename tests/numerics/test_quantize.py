@@ -12,7 +12,7 @@ import pytest
 from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.metadata import read_metadata
 from ghost_edge.core.preprocess import Preprocess, prepare
-from ghost_edge.host.chain.outside import choose_images
+from ghost_edge.host.chain.stage import Outside
 from ghost_edge.host.datasets.decode import load_images
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.quantization import QUANTIZERS, quantize
@@ -33,7 +33,7 @@ def without_metadata(content: bytes) -> bytes:
 @pytest.mark.slow
 def test_it_gives_the_bytes_that_convert_gives_but_for_the_metadata(converted: Path, repository: Path) -> None:
     recipe = load_recipe(repository / "models" / "ghostnet_mnist.toml")
-    images = list(choose_images(recipe, places_for(recipe.path.parent, None)).images)
+    images = list(Outside(recipe, places_for(recipe.path.parent, None)).calibration.dataset.images)
     made = quantize(converted / "ghostnet_mnist_float.tflite", images, recipe.preprocess)
     file = converted / "ghostnet_mnist_int8.tflite"
     assert without_metadata(made.content) == without_metadata(file.read_bytes())

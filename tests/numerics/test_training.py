@@ -14,7 +14,7 @@ import pytest
 from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.files import save_npz, sha256_file
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.recipe.model_card import ModelCard
+from ghost_edge.host.recipe.network import ModelCard
 from ghost_edge.host.recipe.schema import Recipe, parse_recipe
 from ghost_edge.host.training.train import _mix, fit
 

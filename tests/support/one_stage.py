@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ghost_edge.core.progress import Say, silent
-from ghost_edge.host.chain.outside import Outside
-from ghost_edge.host.chain.stage import Stage
+from ghost_edge.host.chain.stage import Outside, Stage
 from ghost_edge.host.chain.stages import STAGES
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.output import layout
@@ -32,5 +31,5 @@ def find_inputs(stage: Stage, recipe: Recipe, folder: Path) -> Any:
 def run_stage(name: str, recipe: Recipe, places: Places, folder: Path, say: Say = silent) -> Any:
     """Run a stage on the files of the folder and return its Outputs."""
     stage = BY_NAME[name]
-    settings = stage.settings(recipe, Outside(recipe, places))
+    settings = stage.settings(Outside(recipe, places))
     return stage.run(find_inputs(stage, recipe, folder), settings, stage.place(layout(recipe), folder), say)

@@ -14,9 +14,8 @@ from ghost_edge.core.errors import ConversionError, DataError, GhostEdgeError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.progress import Reporter, Say
 from ghost_edge.host.chain import stage as stage_module
-from ghost_edge.host.chain.outside import Outside
 from ghost_edge.host.chain.run import run_chain
-from ghost_edge.host.chain.stage import Nothing, Stage, paths_of, stage_key
+from ghost_edge.host.chain.stage import Nothing, Outside, Stage, paths_of, stage_key
 from ghost_edge.host.chain.stages import STAGES
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.output import layout
@@ -84,7 +83,7 @@ RUNS: dict[str, Callable[..., Any]] = {"a": run_a, "b": run_b, "c": run_c}
 
 def stage(name: str, *, settings: Any = None, **options: Any) -> Stage:
     """A stage that writes its settings, behind the content of what it reads: b reads what a made."""
-    return Stage(name, RUNS[name], lambda recipe, outside: Value(settings), **options)
+    return Stage(name, RUNS[name], own_settings=lambda outside: Value(settings), **options)
 
 
 def chain(**changes: Stage) -> tuple[Stage, ...]:
@@ -134,11 +133,11 @@ def test_what_was_made_before_a_failure_is_kept(tmp_path: Path) -> None:
 
 
 def test_missing_data_is_said_before_anything_runs(tmp_path: Path) -> None:
-    def missing(recipe: Recipe, outside: Outside) -> Any:
+    def missing(outside: Outside) -> Any:
         raise DataError("no images")
 
     with pytest.raises(DataError, match="no images"):
-        run(tmp_path, *chain(c=dataclasses.replace(stage("c"), settings=missing)))
+        run(tmp_path, *chain(c=dataclasses.replace(stage("c"), own_settings=missing)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -171,7 +170,7 @@ def test_files_in_a_folder_of_their_own_are_up_to_date_too(tmp_path: Path) -> No
         write_bytes(b"x", outputs.micro / "x.h")
         return Kit((outputs.micro / "x.h",))
 
-    run_kit.__annotations__.update(inputs=Nothing, **{"return": Kit})
+    run_kit.__annotations__.update(inputs=Nothing, settings=Nothing, **{"return": Kit})
     kit = Stage("kit", run_kit)
     assert run(tmp_path, kit).ran == ["kit"]
     assert run(tmp_path, kit).skipped == ["kit"]
@@ -179,7 +178,7 @@ def test_files_in_a_folder_of_their_own_are_up_to_date_too(tmp_path: Path) -> No
 
 def key(folder: Path, made: Stage, recipe: Recipe = RECIPE) -> str:
     inputs = made.take({"keras": folder / "m.keras"})
-    return stage_key(made, inputs, made.settings(recipe, Outside(recipe, PLACES)), made.place(layout(recipe), folder))
+    return stage_key(made, inputs, made.settings(Outside(recipe, PLACES)), made.place(layout(recipe), folder))
 
 
 def test_a_key_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from ghost_edge.core.files import sha256_file
 from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.host.recipe.model_card import ImageCount, ModelCard, read_model_card, write_model_card
+from ghost_edge.host.recipe.network import ImageCount, ModelCard, read_model_card, write_model_card
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ import pytest
 from one_stage import BY_NAME, find_inputs
 
 from ghost_edge.core.files import sha256_file, write_bytes
-from ghost_edge.host.chain.outside import Outside
-from ghost_edge.host.chain.stage import Stage, paths_of, stage_key
+from ghost_edge.host.chain.stage import Outside, Stage, paths_of, stage_key
 from ghost_edge.host.chain.stages import STAGES
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.output import layout
@@ -30,7 +29,7 @@ def recipe(repository: Path) -> Recipe:
 
 
 def settings_of(stage: Stage, recipe: Recipe) -> Any:
-    return stage.settings(recipe, Outside(recipe, places_for(recipe.path.parent)))
+    return stage.settings(Outside(recipe, places_for(recipe.path.parent)))
 
 
 def key_of(stage: Stage, recipe: Recipe, folder: Path, settings: Any = None) -> str:
@@ -113,7 +112,7 @@ def test_another_model_card_is_looked_at_again(recipe: Recipe, repository: Path,
         assert outside.network.weights == weights
         stage = BY_NAME["doctor"]
         inputs, outputs = find_inputs(stage, moved, tmp_path), stage.place(layout(moved), tmp_path)
-        return stage_key(stage, inputs, stage.settings(moved, outside), outputs)
+        return stage_key(stage, inputs, stage.settings(outside), outputs)
 
     before = key()
     table = json.loads(weights.with_suffix(".json").read_text())

@@ -23,8 +23,7 @@ from ghost_edge.core.tasks import CLASSIFICATION, TASKS
 from ghost_edge.device.evaluate import RunOptions, predict, stored_input
 from ghost_edge.device.runtimes.onnx import PRECISE
 from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
-from ghost_edge.host.onnx.compare import OpDistance, compare_ops
-from ghost_edge.host.onnx.verified import check_operations
+from ghost_edge.host.onnx.compare import OpDistance, check_operations, compare_ops
 from ghost_edge.host.tflite.graph import Model, read_model
 
 KERAS, REFERENCE, UNASKED = "Keras", "int8 reference", "int8 .onnx unasked"

@@ -13,8 +13,7 @@ from typing import Any
 from ghost_edge.core.errors import GhostEdgeError
 from ghost_edge.core.files import sha256_file, write_json
 from ghost_edge.core.progress import Progress, timed
-from ghost_edge.host.chain.outside import Outside
-from ghost_edge.host.chain.stage import Files, Stage, paths_of, stage_key
+from ghost_edge.host.chain.stage import Files, Outside, Stage, paths_of, stage_key
 from ghost_edge.host.chain.stages import STAGES
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.output import RECORDS, Record, layout, read_records
@@ -39,7 +38,7 @@ def run_chain(
 def _run_stages(recipe: Recipe, places: Places, folder: Path, reporter: Progress, stages: tuple[Stage, ...]) -> None:
     outside, names, records = Outside(recipe, places), layout(recipe), read_records(folder)
     # all settings first: missing data should be said now, not after minutes of work
-    settings = {stage.name: stage.settings(recipe, outside) for stage in stages}
+    settings = {stage.name: stage.settings(outside) for stage in stages}
     made: dict[str, Files] = {}
     for stage in stages:
         inputs, outputs = stage.take(made), stage.place(names, folder)

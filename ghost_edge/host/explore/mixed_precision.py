@@ -24,8 +24,7 @@ from ghost_edge.device.interleaved import TimeRatio, alternate, time_ratio
 from ghost_edge.host.accuracy.evaluate import accuracy_by_role
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import Ranges, load_observed
-from ghost_edge.host.chain.outside import Outside
-from ghost_edge.host.chain.stage import Stage
+from ghost_edge.host.chain.stage import Outside, Stage
 from ghost_edge.host.chain.stages import quantize as stage
 from ghost_edge.host.datasets import Images
 from ghost_edge.host.explore.planner import Plan, cheapest_plans, fit_times, segments, spans
@@ -131,12 +130,14 @@ def mix_stage(recipe: Recipe, target: Target) -> Stage:
         )
     require(recipe.evaluation, "evaluation", "a target")
 
-    def settings(recipe: Recipe, outside: Outside) -> MixSettings:
+    def settings(outside: Outside) -> MixSettings:
         assert outside.evaluation is not None, "required above"
-        quantize = dataclasses.replace(stage.quantize_settings(recipe, outside), onnx=None)
+        quantize = dataclasses.replace(outside.settings(stage.QuantizeSettings), onnx=None)
         return MixSettings(target, recipe.target, quantize, outside.evaluation, outside.label_offset)
 
-    return Stage("mix", find_mix, settings, ("litert-quantizer", "ai-edge-litert", "numpy", "Pillow"), version=2)
+    return Stage(
+        "mix", find_mix, ("litert-quantizer", "ai-edge-litert", "numpy", "Pillow"), version=2, own_settings=settings
+    )
 
 
 def find_mix(inputs: MixInputs, settings: MixSettings, outputs: MixOutputs, say: Say) -> MixOutputs:
@@ -155,7 +156,7 @@ def find_mix(inputs: MixInputs, settings: MixSettings, outputs: MixOutputs, say:
         options = bench.options(_first_that_meets(bench, plans, settings.target, decide))
     stage.quantize(
         stage.QuantizeInputs(inputs.source, inputs.ranges),
-        dataclasses.replace(settings.quantize, scheme=Choice("mixed", options)),
+        dataclasses.replace(settings.quantize, quantization=Choice("mixed", options)),
         stage.QuantizeOutputs(outputs.mixed, None),
         say,
     )
@@ -227,7 +228,7 @@ class _Bench:
 
     def options(self, plan: Plan) -> Mixed:
         """Return the options with which convert makes the file of a plan."""
-        mixed = Mixed(**dataclasses.asdict(self.settings.quantize.scheme.options))
+        mixed = Mixed(**dataclasses.asdict(self.settings.quantize.quantization.options))
         return dataclasses.replace(mixed, **{self.precision: spans(plan, self.parts)})  # type: ignore[arg-type]
 
     def make(self, plan: Plan) -> Path:
@@ -254,7 +255,7 @@ def _open_benches(inputs: MixInputs, settings: MixSettings, folder: Path, say: S
     A Cortex-A9 gets no float32 (see docs/how-to/board.md).
     """
     source, quantize = read_model(inputs.source), settings.quantize
-    steps = find_refinements(source, _calibration_inputs(settings), quantize.scheme.options, part(say, 0.0, 0.5))
+    steps = find_refinements(source, _calibration_inputs(settings), quantize.quantization.options, part(say, 0.0, 0.5))
     ranges = ESTIMATORS[quantize.estimator](load_observed(inputs.ranges), source)
     precisions = PRECISIONS[1:] if settings.board == "zynq7000" else PRECISIONS
     benches = [_Bench(source, settings, say, ranges, steps, segments(source), folder, each) for each in precisions]

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ghost_edge.core.errors import ArtifactError, DataError, RecipeError
-from ghost_edge.core.files import check_sha256, sha256_file
+from ghost_edge.core.files import check_sha256, read_document, sha256_file, write_json
+from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Say
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.networks import NETWORKS
@@ -114,3 +115,47 @@ def _stir(model: Any, *, seed: int) -> None:
     for variable in model.trainable_weights:
         if not np.any(variable):
             variable.assign(rng.normal(0, 0.01, variable.shape))
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageCount:
+    """Name of a dataset and the number of its images that were used."""
+
+    data: str
+    images: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelCard:
+    """weights/<name>.json, in the order of its keys.
+
+    network: the [network] table with every default. training: the settings of [training] and the recipe's seed.
+    seconds: of fitting. top1: fraction of right answers on evaluated_on. made_of: SHA-256 of everything that decides
+    the weights, empty in model cards written before it was kept.
+    """
+
+    name: str
+    network: dict[str, Any]
+    preprocess: Preprocess
+    trained_on: ImageCount
+    evaluated_on: ImageCount
+    class_names: tuple[str, ...]
+    training: dict[str, Any]
+    seconds: int
+    top1: float
+    weights_sha256: str
+    made_of: str = ""
+
+
+def write_model_card(model_card: ModelCard, weights: Path) -> None:
+    """Write the model card beside the weights, <weights>.json, whole or not at all."""
+    write_json(dataclasses.asdict(model_card), weights.with_suffix(".json"))
+
+
+def read_model_card(weights: Path) -> ModelCard | None:
+    """Read the model card beside the weights; None without one, also where it is about other weights."""
+    try:
+        found = read_document(weights.with_suffix(".json"), ModelCard)
+    except ArtifactError:  # none, or somebody's own file of that name
+        return None
+    return found if weights.is_file() and found.weights_sha256 == sha256_file(weights) else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 from ghost_edge.core.errors import ArtifactError
@@ -59,18 +58,6 @@ class Layout:
     mix_report: str = "mixed.json"
     nodes_sqnr: str = NODES_SQNR
     nodes_latency: str = NODES_LATENCY
-
-    @property
-    def models(self) -> dict[str, str]:
-        """The artifacts that run, role to file name: the reference first, then what is deployed."""
-        paths = by_role(Path(self.float_tflite), Path(self.quantized), map(Path, self.exports))
-        return {role: path.name for role, path in paths.items()}
-
-
-def by_role(float_tflite: Path, quantized: Path, exports: Iterable[Path]) -> dict[str, Path]:
-    """Return the artifacts that run by role: the reference first, then what is deployed."""
-    onnx = {path.stem.rsplit("_", 1)[-1] + "_onnx": path for path in exports}
-    return {"float": float_tflite, "quantized": quantized, **onnx}
 
 
 def layout(recipe: Recipe) -> Layout:

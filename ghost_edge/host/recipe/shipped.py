@@ -9,7 +9,7 @@ from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.preprocess import say_size
 from ghost_edge.core.tables import Column
 from ghost_edge.host.datasets.places import places_for
-from ghost_edge.host.recipe.model_card import read_model_card
+from ghost_edge.host.recipe.network import read_model_card
 from ghost_edge.host.recipe.schema import Recipe, load_recipe
 
 COLUMNS = (

@@ -26,7 +26,7 @@ from ghost_edge.host.datasets import DataTable, fingerprint, open_dataset
 from ghost_edge.host.datasets.places import Places, places_for
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.networks.state_dict import load_weights, save_weights
-from ghost_edge.host.recipe.model_card import ImageCount, ModelCard, read_model_card, write_model_card
+from ghost_edge.host.recipe.network import ImageCount, ModelCard, read_model_card, write_model_card
 from ghost_edge.host.recipe.schema import NetworkTable, Recipe, Training, load_recipe, require
 
 _DATA_KEYS = {field.name for field in dataclasses.fields(DataTable)}

@@ -11,11 +11,9 @@ import numpy as np
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.files import save_npz, whole_file, write_bytes
 from ghost_edge.core.progress import Say, part
-from ghost_edge.host.chain.outside import Outside
 from ghost_edge.host.chain.stage import Nothing
 from ghost_edge.host.networks.frozen import answer, freeze, import_frozen
 from ghost_edge.host.recipe.network import NetworkFiles, make_network
-from ghost_edge.host.recipe.schema import Recipe
 
 _PROBES = 8
 
@@ -34,11 +32,6 @@ class BuildOutputs:
     keras: Path
     frozen: Path
     probe: Path
-
-
-def build_settings(recipe: Recipe, outside: Outside) -> BuildSettings:
-    """Return the settings of build()."""
-    return BuildSettings(outside.network)
 
 
 def build(inputs: Nothing, settings: BuildSettings, outputs: BuildOutputs, say: Say) -> BuildOutputs:

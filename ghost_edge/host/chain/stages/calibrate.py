@@ -9,12 +9,12 @@ from ghost_edge.core.files import write_bytes, write_json
 from ghost_edge.core.preprocess import Preprocess, prepare_all
 from ghost_edge.core.progress import Say, count, part
 from ghost_edge.host.calibration.observe import observe_halves, save_observed
-from ghost_edge.host.chain.outside import Outside
+from ghost_edge.host.chain.stage import Representative
 from ghost_edge.host.datasets import Images
 from ghost_edge.host.datasets.health import health, refuse_fatal
 from ghost_edge.host.quantization.equalization import equalize_for
+from ghost_edge.host.recipe.network import ModelCard
 from ghost_edge.host.recipe.output import EQUALIZED
-from ghost_edge.host.recipe.schema import Recipe
 from ghost_edge.host.tflite.graph import parse_model, read_model
 
 
@@ -27,14 +27,13 @@ class FloatModel:
 
 @dataclasses.dataclass(frozen=True)
 class DoctorSettings:
-    """The images and their use; model_card_top1, trained: see health()."""
+    """The images and their use; model_card: of the weights, None without one."""
 
     calibration: Images
     evaluation: Images | None
     label_offset: int
     preprocess: Preprocess
-    model_card_top1: float | None
-    trained: Preprocess | None
+    model_card: ModelCard | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,29 +43,17 @@ class DoctorOutputs:
     doctor: Path
 
 
-def doctor_settings(recipe: Recipe, outside: Outside) -> DoctorSettings:
-    """Return the settings of doctor()."""
-    model_card = outside.model_card
-    return DoctorSettings(
-        outside.calibration,
-        outside.evaluation,
-        outside.label_offset,
-        recipe.preprocess,
-        model_card_top1=model_card.top1 if model_card else None,
-        trained=model_card.preprocess if model_card else None,
-    )
-
-
 def doctor(inputs: FloatModel, settings: DoctorSettings, outputs: DoctorOutputs, say: Say) -> DoctorOutputs:
     """Look at the calibration images before anything is quantized with them; raises DataError where they are unfit."""
+    model_card = settings.model_card
     found = health(
         settings.calibration,
         settings.evaluation,
         inputs.float_tflite,
         settings.preprocess,
         label_offset=settings.label_offset,
-        model_card_top1=settings.model_card_top1,
-        trained=settings.trained,
+        model_card_top1=model_card.top1 if model_card else None,
+        trained=model_card.preprocess if model_card else None,
     )
     refuse_fatal(found)
     write_json([dataclasses.asdict(finding) for finding in found], outputs.doctor)
@@ -74,11 +61,9 @@ def doctor(inputs: FloatModel, settings: DoctorSettings, outputs: DoctorOutputs,
 
 
 @dataclasses.dataclass(frozen=True)
-class CalibrateSettings:
-    """The representative dataset; equalize: the scheme asks for cross-layer equalization first."""
+class CalibrateSettings(Representative):
+    """The images; equalize: the scheme asks for cross-layer equalization first."""
 
-    calibration: Images
-    preprocess: Preprocess
     equalize: bool
 
 
@@ -88,11 +73,6 @@ class CalibrateOutputs:
 
     ranges: Path
     source: Path
-
-
-def calibrate_settings(recipe: Recipe, outside: Outside) -> CalibrateSettings:
-    """Return the settings of calibrate()."""
-    return CalibrateSettings(outside.calibration, recipe.preprocess, recipe.quantization.options.equalize)
 
 
 def calibrate(inputs: FloatModel, settings: CalibrateSettings, outputs: CalibrateOutputs, say: Say) -> CalibrateOutputs:

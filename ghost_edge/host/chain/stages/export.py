@@ -11,11 +11,10 @@ from ghost_edge.core.files import read_document, sha256_file, write_bytes, write
 from ghost_edge.core.metadata import Metadata, metadata_text
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Say
-from ghost_edge.device.environment import optional_version
-from ghost_edge.host.chain.outside import Outside
+from ghost_edge.host.chain.stage import Representative
 from ghost_edge.host.datasets import Images
 from ghost_edge.host.onnx import EXPORTERS, add_metadata
-from ghost_edge.host.recipe.schema import Choice, Recipe
+from ghost_edge.host.recipe.schema import Choice
 from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite_micro.golden import from_images
 from ghost_edge.host.tflite_micro.kit import to_tflite_micro
@@ -65,11 +64,6 @@ class ExportOutputs:
     left_out: Path
 
 
-def export_settings(recipe: Recipe, outside: Outside) -> ExportSettings:
-    """Return the settings of export()."""
-    return ExportSettings(recipe.exports, recipe.has_default_exports, recipe.preprocess, outside.class_names)
-
-
 def export(inputs: ExportInputs, settings: ExportSettings, outputs: ExportOutputs, say: Say) -> ExportOutputs:
     """Write one file for each [[export]] with its metadata.
 
@@ -110,17 +104,15 @@ class MicroInputs:
 
 
 @dataclasses.dataclass(frozen=True)
-class MicroSettings:
-    """The kit, None without one. images: for golden vectors, from [evaluation] or else from [calibration].
+class MicroSettings(Representative):
+    """The kit, None without one; golden vectors are of evaluation or else of calibration images.
 
     interpreter: the version of tflite-micro that proves the kit, empty where it is not installed.
     """
 
     micro: Micro | None
-    prefix: str
-    images: Images
-    is_evaluation: bool
-    preprocess: Preprocess
+    name: str
+    evaluation: Images | None
     interpreter: str
 
 
@@ -129,18 +121,6 @@ class MicroOutputs:
     """The folder to write the kit into, and afterwards the files in it."""
 
     micro: Path | tuple[Path, ...] | None
-
-
-def micro_settings(recipe: Recipe, outside: Outside) -> MicroSettings:
-    """Return the settings of micro()."""
-    return MicroSettings(
-        recipe.micro,
-        prefix=recipe.micro.prefix if recipe.micro and recipe.micro.prefix else default_prefix(recipe.name),
-        images=outside.evaluation or outside.calibration,
-        is_evaluation=outside.evaluation is not None,
-        preprocess=recipe.preprocess,
-        interpreter=optional_version("tflite-micro"),
-    )
 
 
 def micro(inputs: MicroInputs, settings: MicroSettings, outputs: MicroOutputs, say: Say) -> MicroOutputs:
@@ -152,16 +132,17 @@ def micro(inputs: MicroInputs, settings: MicroSettings, outputs: MicroOutputs, s
         return MicroOutputs(None)
     assert isinstance(outputs.micro, Path), "a folder"
     images = _golden_images(settings, settings.micro.images)
-    table = "[evaluation]" if settings.is_evaluation else "[calibration]"
+    table = "[evaluation]" if settings.evaluation else "[calibration]"
     vectors = from_images(inputs.quantized, images, settings.preprocess, f"images of {table}")
-    kit = to_tflite_micro(inputs.quantized, outputs.micro, vectors=vectors, prefix=settings.prefix)
+    prefix = settings.micro.prefix or default_prefix(settings.name)
+    kit = to_tflite_micro(inputs.quantized, outputs.micro, vectors=vectors, prefix=prefix)
     return MicroOutputs(kit.files)
 
 
 def _golden_images(settings: MicroSettings, count: int) -> list[Image]:
-    images = settings.images.dataset.images
-    if not settings.is_evaluation:
-        return spread(images, count)
+    if settings.evaluation is None:
+        return spread(settings.calibration.dataset.images, count)
+    images = settings.evaluation.dataset.images
     if count > len(images):
         raise DataError(f"[[export]] images is {count}, and [evaluation] has {len(images)} images; ask for no more")
     return [images[index * len(images) // count] for index in range(count)]  # a folder's first images are one class

@@ -33,10 +33,8 @@ from ghost_edge.core.progress import Count, Say, run_in_threads
 from ghost_edge.core.tasks import TASKS, check_truth
 from ghost_edge.device.evaluate import predict_all
 from ghost_edge.host.accuracy.evaluate import accuracy_by_role, save_disagreements
-from ghost_edge.host.chain.outside import Outside
-from ghost_edge.host.chain.stage import Models
+from ghost_edge.host.chain.stage import Models, Outside
 from ghost_edge.host.datasets import Images
-from ghost_edge.host.recipe.schema import Recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,11 +54,6 @@ class EvaluateOutputs:
     predictions: Path | None
     accuracy: Path | None
     disagreements: Path | None
-
-
-def evaluate_settings(recipe: Recipe, outside: Outside) -> EvaluateSettings:
-    """Return the settings of evaluate()."""
-    return EvaluateSettings(outside.evaluation, outside.label_offset, recipe.preprocess, recipe.task)
 
 
 def evaluate(inputs: Models, settings: EvaluateSettings, outputs: EvaluateOutputs, say: Say) -> EvaluateOutputs:
@@ -122,11 +115,6 @@ class GateOutputs:
     verdict: Path | None
 
 
-def gate_settings(recipe: Recipe, outside: Outside) -> GateSettings:
-    """Return the settings of gate()."""
-    return GateSettings(recipe.gate, recipe.task)
-
-
 def gate(inputs: GateInputs, settings: GateSettings, outputs: GateOutputs, say: Say) -> GateOutputs:
     """Compare the quantized models with the limits, and keep the verdict as a file: a FAIL must not cost the build."""
     if inputs.predictions is None or inputs.accuracy is None or outputs.verdict is None:
@@ -158,7 +146,7 @@ class BenchOutputs:
     latency: Path
 
 
-def this_machine(recipe: Recipe, outside: Outside) -> Machine:
+def this_machine(outside: Outside) -> Machine:
     """Return the machine that this process runs on."""
     return Machine(platform.node(), platform.machine(), os.cpu_count())
 

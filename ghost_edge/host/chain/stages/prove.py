@@ -7,17 +7,14 @@ from pathlib import Path
 
 from ghost_edge.core.dataset import spread
 from ghost_edge.core.files import read_npz, write_json
-from ghost_edge.core.preprocess import Preprocess, prepare
+from ghost_edge.core.preprocess import prepare
 from ghost_edge.core.progress import Say
-from ghost_edge.device.environment import optional_version
 from ghost_edge.host.accuracy.parity import check_parity, measure_parity, save_images
 from ghost_edge.host.board.evaluation_set import store_image
-from ghost_edge.host.chain.outside import Outside
-from ghost_edge.host.chain.stage import Models
-from ghost_edge.host.datasets import Images
+from ghost_edge.host.chain.stage import Models, Representative
 from ghost_edge.host.networks.frozen import answer, import_frozen
 from ghost_edge.host.quantization import QUANTIZERS
-from ghost_edge.host.recipe.schema import Recipe
+from ghost_edge.host.recipe.schema import Choice
 from ghost_edge.host.tflite.verify import verify_models
 
 _LEAST, _MOST, _PIXELS = 4, 50, 400_000  # images, and pixels of them all: reference kernels are slow
@@ -32,9 +29,9 @@ class VerifyInputs(Models):
 
 @dataclasses.dataclass(frozen=True)
 class VerifySettings:
-    """scheme: a row of QUANTIZERS. target: a board in TARGETS, None for any."""
+    """The scheme, and a board in TARGETS, None for any."""
 
-    scheme: str
+    quantization: Choice
     target: str | None
 
 
@@ -45,17 +42,12 @@ class VerifyOutputs:
     verified: Path
 
 
-def verify_settings(recipe: Recipe, outside: Outside) -> VerifySettings:
-    """Return the settings of verify()."""
-    return VerifySettings(recipe.quantization.kind, recipe.target)
-
-
 def verify(inputs: VerifyInputs, settings: VerifySettings, outputs: VerifyOutputs, say: Say) -> VerifyOutputs:
     """Read everything back; raises ConversionError naming the tensor, operation or file that is not as it should."""
     probe = read_npz(inputs.probe, ("inputs", "logits"))
     found = verify_models(
         inputs.by_role,
-        QUANTIZERS[settings.scheme].dtypes,
+        QUANTIZERS[settings.quantization.kind].dtypes,
         probe["inputs"],
         probe["logits"],
         target=settings.target,
@@ -73,11 +65,9 @@ class ParityInputs(Models):
 
 
 @dataclasses.dataclass(frozen=True)
-class ParitySettings:
+class ParitySettings(Representative):
     """The images; interpreter: the version of tflite-micro, which takes part where it is installed."""
 
-    calibration: Images
-    preprocess: Preprocess
     interpreter: str
 
 
@@ -87,11 +77,6 @@ class ParityOutputs:
 
     parity: Path
     parity_images: Path
-
-
-def parity_settings(recipe: Recipe, outside: Outside) -> ParitySettings:
-    """Return the settings of parity()."""
-    return ParitySettings(outside.calibration, recipe.preprocess, optional_version("tflite-micro"))
 
 
 def parity(inputs: ParityInputs, settings: ParitySettings, outputs: ParityOutputs, say: Say) -> ParityOutputs:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from pathlib import Path
-from typing import Any
 
 from ghost_edge.core.dataset import spread
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.files import write_bytes, write_json
 from ghost_edge.core.metadata import Metadata, metadata_text
-from ghost_edge.core.preprocess import Preprocess, prepare, prepare_all
+from ghost_edge.core.preprocess import prepare, prepare_all
 from ghost_edge.core.progress import Say
 from ghost_edge.host.accuracy.layers import examine, measure
 from ghost_edge.host.calibration.observe import load_observed, observe_channels
-from ghost_edge.host.chain.outside import Outside
-from ghost_edge.host.datasets import Images
+from ghost_edge.host.chain.stage import Representative
 from ghost_edge.host.onnx import EXPORTERS
 from ghost_edge.host.quantization import quantize_observed
-from ghost_edge.host.recipe.schema import Choice, Recipe
+from ghost_edge.host.recipe.schema import Choice
 from ghost_edge.host.tflite.edit import add_metadata
 from ghost_edge.host.tflite.graph import parse_model, read_model
 
@@ -35,13 +33,11 @@ class QuantizeInputs:
 
 
 @dataclasses.dataclass(frozen=True)
-class QuantizeSettings:
-    """The scheme, a row of QUANTIZERS; estimator: of ranges. onnx: the int8 ONNX model that the recipe asks for."""
+class QuantizeSettings(Representative):
+    """The images and the scheme; estimator: of ranges. onnx: the int8 ONNX model that the recipe asks for."""
 
-    scheme: Choice
+    quantization: Choice
     estimator: str
-    calibration: Images
-    preprocess: Preprocess
     class_names: tuple[str, ...]
     onnx: Choice | None
 
@@ -54,19 +50,6 @@ class QuantizeOutputs:
     plain_onnx: Path | None
 
 
-def quantize_settings(recipe: Recipe, outside: Outside) -> QuantizeSettings:
-    """Return the settings of quantize()."""
-    calibration: Any = recipe.calibration  # outside.calibration raises where there is none
-    return QuantizeSettings(
-        calibration=outside.calibration,
-        scheme=recipe.quantization,
-        estimator=calibration.ranges,
-        preprocess=recipe.preprocess,
-        class_names=outside.class_names,
-        onnx=next((each for each in recipe.exports if EXPORTERS[each.kind].source == "quantized"), None),
-    )
-
-
 def quantize(inputs: QuantizeInputs, settings: QuantizeSettings, outputs: QuantizeOutputs, say: Say) -> QuantizeOutputs:
     """Quantize the float model with the calibrated ranges.
 
@@ -77,7 +60,7 @@ def quantize(inputs: QuantizeInputs, settings: QuantizeSettings, outputs: Quanti
         load_observed(inputs.ranges),
         prepare_all(settings.calibration.dataset.images, settings.preprocess),
         settings.preprocess,
-        settings.scheme.options,
+        settings.quantization.options,
         ranges=settings.estimator,
         say=say,
     )
@@ -109,26 +92,13 @@ class LayersInputs:
 
 
 @dataclasses.dataclass(frozen=True)
-class LayersSettings:
-    """The representative dataset."""
-
-    calibration: Images
-    preprocess: Preprocess
-
-
-@dataclasses.dataclass(frozen=True)
 class LayersOutputs:
     """layers.json: a row for each operation, in their order."""
 
     layers: Path
 
 
-def layers_settings(recipe: Recipe, outside: Outside) -> LayersSettings:
-    """Return the settings of layers()."""
-    return LayersSettings(outside.calibration, recipe.preprocess)
-
-
-def layers(inputs: LayersInputs, settings: LayersSettings, outputs: LayersOutputs, say: Say) -> LayersOutputs:
+def layers(inputs: LayersInputs, settings: Representative, outputs: LayersOutputs, say: Say) -> LayersOutputs:
     """Compare the quantized file with the float file layer by layer: what was lost, and why."""
     preprocess, source, quantized = settings.preprocess, read_model(inputs.source), read_model(inputs.quantized)
     count = max(_LEAST, min(_MOST, _PIXELS // (preprocess.height * preprocess.width)))

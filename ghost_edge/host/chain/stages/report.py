@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import tomllib
 
 from ghost_edge import __version__
-from ghost_edge.core.files import describe, read_document, sha256_file, write_bytes
+from ghost_edge.core.files import describe, read_document, write_bytes
 from ghost_edge.core.gate.limits import Limits
 from ghost_edge.core.manifest import FORMAT, Accuracy, Manifest, Model, write_manifest
 from ghost_edge.core.preprocess import Preprocess
@@ -20,10 +18,9 @@ from ghost_edge.device.bench_results import read_bench_json, results_from_docume
 from ghost_edge.device.environment import tool_versions
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.accuracy.layers import read_layers
-from ghost_edge.host.chain.outside import Outside
 from ghost_edge.host.chain.stage import Models, Nothing
 from ghost_edge.host.chain.stages.judge import Machine, Verdict, read_accuracy
-from ghost_edge.host.recipe.schema import Recipe
+from ghost_edge.host.recipe.network import ModelCard
 from ghost_edge.host.report.model_explorer import write_nodes
 from ghost_edge.host.report.read import read_run
 from ghost_edge.host.report.summary import as_report
@@ -43,14 +40,14 @@ class ReportInputs(Models):
 
 @dataclasses.dataclass(frozen=True)
 class ReportSettings:
-    """The manifest's part of the recipe; trained: epochs and images of the model card, empty without one."""
+    """The manifest's part of the recipe; model_card: of the weights, None without one."""
 
     name: str
     preprocess: Preprocess
     class_names: tuple[str, ...]
-    limits: Limits
+    gate: Limits
     weights_sha256: str
-    trained: Mapping[str, Any]
+    model_card: ModelCard | None
     recipe_file: str
     recipe_text: str
     task: str
@@ -64,22 +61,6 @@ class ReportOutputs:
     report: Path
 
 
-def report_settings(recipe: Recipe, outside: Outside) -> ReportSettings:
-    """Return the settings of report()."""
-    weights, model_card = outside.network.weights, outside.model_card
-    return ReportSettings(
-        name=recipe.name,
-        preprocess=recipe.preprocess,
-        class_names=outside.class_names,
-        limits=recipe.gate,
-        weights_sha256=sha256_file(weights) if weights else "",
-        trained={"epochs": model_card.training["epochs"], "images": model_card.trained_on.images} if model_card else {},
-        recipe_file=recipe.path.name,
-        recipe_text=recipe.path.read_text(encoding="utf-8"),
-        task=recipe.task,
-    )
-
-
 def report(inputs: ReportInputs, settings: ReportSettings, outputs: ReportOutputs, say: Say) -> ReportOutputs:
     """Write both files from what earlier stages have measured."""
     manifest = make_manifest(inputs, settings)
@@ -91,6 +72,7 @@ def report(inputs: ReportInputs, settings: ReportSettings, outputs: ReportOutput
 def make_manifest(inputs: ReportInputs, settings: ReportSettings) -> Manifest:
     """Collect artifacts, their inputs and outputs, numbers and tool versions."""
     accuracy = read_accuracy(inputs.accuracy) if inputs.accuracy else {}
+    model_card = settings.model_card
     timed = results_from_document(read_bench_json(inputs.latency), str(inputs.latency))
     medians = {result.path.name: result.stats.median_ms for result in timed if result.stats}
     return Manifest(
@@ -101,7 +83,7 @@ def make_manifest(inputs: ReportInputs, settings: ReportSettings) -> Manifest:
         models=tuple(
             _describe_model(role, path, accuracy.get(role), medians[path.name]) for role, path in inputs.by_role.items()
         ),
-        limits=settings.limits,
+        limits=settings.gate,
         predictions=describe(inputs.predictions) if inputs.predictions else None,
         gate=read_document(inputs.verdict, Verdict).reasons if inputs.verdict else (),
         recipe_sha256=hashlib.sha256(settings.recipe_text.encode()).hexdigest(),
@@ -109,7 +91,7 @@ def make_manifest(inputs: ReportInputs, settings: ReportSettings) -> Manifest:
         tools={"ghost-edge": __version__, **tool_versions()},
         recipe=tomllib.loads(settings.recipe_text),
         recipe_file=settings.recipe_file,
-        trained=dict(settings.trained),
+        trained={"epochs": model_card.training["epochs"], "images": model_card.trained_on.images} if model_card else {},
         task=settings.task,
     )
 
