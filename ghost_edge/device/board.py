@@ -58,17 +58,17 @@ class Board:
 
 def read_board(root: Path = Path("/"), cpu: int = 0) -> Board:
     """Read the facts under root (another one in tests: a recorded tree, whose machine is then unknown)."""
-    cpuinfo = _read(root / "proc/cpuinfo") or ""
+    cpuinfo = read_text(root / "proc/cpuinfo") or ""
     part = _field(cpuinfo, "CPU part")
-    memory_kib = re.search(r"^MemTotal:\s+(\d+) kB", _read(root / "proc/meminfo") or "", re.MULTILINE)
+    memory_kib = re.search(r"^MemTotal:\s+(\d+) kB", read_text(root / "proc/meminfo") or "", re.MULTILINE)
     return Board(
         machine=os.uname().machine if root == Path("/") else None,
-        model=_read(root / "proc/device-tree/model"),
+        model=read_text(root / "proc/device-tree/model"),
         cpu=ARM_PARTS.get(part or "") or _field(cpuinfo, "model name"),
         cpu_part=part,
         cores=len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE)) or None,
         memory_bytes=int(memory_kib[1]) * 1024 if memory_kib else None,
-        kernel=_read(root / "proc/sys/kernel/osrelease"),
+        kernel=read_text(root / "proc/sys/kernel/osrelease"),
         conditions=read_conditions(root, cpu),
     )
 
@@ -79,7 +79,7 @@ def read_conditions(root: Path = Path("/"), cpu: int = 0) -> Conditions:
     states = [_number(path) for path in (root / "sys/class/thermal").glob("cooling_device*/cur_state")]
     known = [state for state in states if state is not None]
     return Conditions(
-        governor=_read(frequency / "scaling_governor"),
+        governor=read_text(frequency / "scaling_governor"),
         clock_khz=_number(frequency / "scaling_cur_freq"),
         max_clock_khz=_number(frequency / "cpuinfo_max_freq"),
         temperature_c=_temperature(root),
@@ -136,29 +136,34 @@ def _temperature(root: Path) -> Optional[float]:
             return thousandths / 1000
     for raw in sorted((root / "sys/bus/iio/devices").glob("iio:device*/in_temp*_raw")):
         stem = raw.name[: -len("_raw")]
-        value, scale = _number(raw), _read(raw.with_name(stem + "_scale"))
+        value, scale = _number(raw), read_text(raw.with_name(stem + "_scale"))
         if value is not None and scale is not None:
             offset = _number(raw.with_name(stem + "_offset")) or 0
             return (value + offset) * float(scale) / 1000  # Documentation/ABI/testing/sysfs-bus-iio: millidegrees
     return None
 
 
-def _read(path: Path) -> Optional[str]:
+def read_text(path: Path) -> Optional[str]:
+    """Return a file of the kernel or the system, stripped; None where it is absent, empty or not for us."""
     try:
         text = path.read_text(errors="replace")
-    except OSError:  # absent, or not for us: the kernel does not say
+    except OSError:
         return None
     return text.strip("\0 \n") or None
 
 
 def has_vnni(root: Path = Path("/")) -> bool:
     """Return whether an x86 processor adds products of bytes without saturation; False where that is unknown."""
-    flags = _field(_read(root / "proc/cpuinfo") or "", "flags") or ""
-    return bool({"avx512_vnni", "avx_vnni"} & {*flags.split()})
+    return bool({"avx512_vnni", "avx_vnni"} & {*cpu_flags(root)})
+
+
+def cpu_flags(root: Path = Path("/")) -> list[str]:
+    """Return the names of the processor's instruction sets, in the kernel's order; none where it does not say."""
+    return (_field(read_text(root / "proc/cpuinfo") or "", "(?:flags|Features)") or "").split()
 
 
 def _number(path: Path) -> Optional[int]:
-    text = _read(path)
+    text = read_text(path)
     return int(text) if text is not None and re.fullmatch(r"-?\d+", text) else None
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Optional
 
 from ghost_edge.core.errors import MissingPackageError
 from ghost_edge.core.tables import Column
-from ghost_edge.device.board import describe, read_board
+from ghost_edge.device.board import cpu_flags, describe, read_board, read_text
 from ghost_edge.device.isolate import run_isolated
 from ghost_edge.device.runtimes.model import PIP, one_line
 from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
@@ -162,22 +162,14 @@ def is_within(version: str, bounds: str) -> bool:
 def describe_environment() -> Iterator[tuple[str, str]]:
     """Yield names and values that a bug report needs; none of them tells who or where the user is."""
     yield "Python", f"{platform.python_version()} ({platform.python_implementation()})"
-    release = re.search(r'^PRETTY_NAME="?(.*?)"?$', _read(Path("/etc/os-release")), re.MULTILINE)
+    release = re.search(r'^PRETTY_NAME="?(.*?)"?$', read_text(Path("/etc/os-release")) or "", re.MULTILINE)
     yield "system", ", ".join(filter(None, (release and release[1], " ".join(platform.libc_ver()))))
     yield "machine", describe(read_board())
-    flags = re.search(r"^(?:flags|Features)\s*: (.*)$", _read(Path("/proc/cpuinfo")), re.MULTILINE)
-    yield "its instructions", " ".join(flag for flag in _FLAGS if flags and flag in flags[1].split()) or "-"
+    yield "its instructions", " ".join(flag for flag in _FLAGS if flag in cpu_flags()) or "-"
     for package in sorted({package for need in PURPOSES.values() for package in packages_of(need)}, key=str.lower):
         yield package, optional_version(package) or "-"
     yield "interpreters", ", ".join(filter(is_installed, INTERPRETERS)) or "-"
     yield "GHOST_EDGE_DATA", "set" if os.environ.get("GHOST_EDGE_DATA") else "not set"
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:  # the system does not say
-        return ""
 
 
 def tool_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
