@@ -13,8 +13,8 @@ from typing import Any
 from checkout import COMMAND, ROOT, run_fresh
 from figures import AT_LEAST, Figure, finish, parser
 
-from ghost_edge.core.latency import LatencyStats
-from ghost_edge.device.interleaved import alternate, time_ratio
+from ghost_edge.core.latency import LatencyStats, time_ratio
+from ghost_edge.device.bench import alternate
 
 OURS = "ours"
 BARS = {"tf2onnx": 0.40, "quantize_static": 1.0, "float": 0.85}

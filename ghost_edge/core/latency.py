@@ -263,3 +263,22 @@ def _apart(left: Values, right: Values) -> bool:
 
 def _mad(values: Values) -> float:
     return float(np.median(np.abs(values - np.median(values))))
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeRatio:
+    """Ratio of two latencies, median_ms / peer_ms; low, high: its quartiles over the rounds."""
+
+    ratio: float
+    low: float
+    high: float
+    median_ms: float
+    peer_ms: float
+
+
+def time_ratio(stats: LatencyStats, peer: LatencyStats, *, rounds: int) -> TimeRatio:
+    """Compare two results of the same alternate() call of so many rounds."""
+    assert stats.runs == peer.runs and stats.runs % rounds == 0, "not from the same call"
+    medians = [np.median(np.reshape(each.samples_ns, (rounds, -1)), axis=1) for each in (stats, peer)]
+    low, high = np.percentile(medians[0] / medians[1], (25, 75))
+    return TimeRatio(stats.median_ms / peer.median_ms, float(low), float(high), stats.median_ms, peer.median_ms)

@@ -1,4 +1,4 @@
-"""Latency of models, each timed in child processes of its own."""
+"""Latency of models: each timed in child processes of its own, or several in turn in one."""
 
 from __future__ import annotations
 
@@ -18,24 +18,18 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import sha256_file
+from ghost_edge.core.latency import LatencyStats, median_interval, summarise
 from ghost_edge.core.latency import doubts as timing_doubts
-from ghost_edge.core.latency import median_interval, summarise
 from ghost_edge.core.metadata import describe as describe_input
 from ghost_edge.core.metadata import read_metadata
 from ghost_edge.core.tables import Column, as_csv, as_markdown, as_text
 from ghost_edge.core.tensor import TensorSpec
-from ghost_edge.device.bench_results import COLUMNS, CSV_ONLY, FORMAT, BenchResult, as_documents, as_row, doubt_lines
+from ghost_edge.device.bench_results import COLUMNS, CSV_ONLY, FORMAT, BenchResult, as_row, doubt_lines
 from ghost_edge.device.board import Board, describe, read_board, read_conditions, throttling
 from ghost_edge.device.board import doubts as board_doubts
 from ghost_edge.device.isolate import run_isolated
 from ghost_edge.device.runtimes.model import Model
-from ghost_edge.device.runtimes.open import (
-    check_model_file,
-    find_models,
-    import_interpreter,
-    left_out,
-    open_model,
-)
+from ghost_edge.device.runtimes.open import check_model_file, find_models, import_interpreter, left_out, open_model
 
 _DAY_S = 86400
 LIMITS = {
@@ -275,12 +269,11 @@ def find_doubts(result: BenchResult, plan: BenchPlan) -> tuple[str, ...]:
 
 def as_document(board: Board, plan: BenchPlan, results: Sequence[BenchResult]) -> dict[str, Any]:
     """Return board, plan and results, every sample included, as plain values for JSON."""
-    return {
-        "format": FORMAT,
-        "board": dataclasses.asdict(board),
-        "plan": dataclasses.asdict(plan),
-        "results": as_documents(results),
-    }
+    rows = []
+    for result in results:
+        row = dataclasses.asdict(dataclasses.replace(result, error=None))
+        rows.append({**row, "path": str(result.path), "error": result.error.__name__ if result.error else None})
+    return {"format": FORMAT, "board": dataclasses.asdict(board), "plan": dataclasses.asdict(plan), "results": rows}
 
 
 def _median(values: Iterable[Optional[float]]) -> float:
@@ -340,3 +333,52 @@ def bench(
         say(line)
     metadata_rows = {path: dataclasses.asdict(found) for path, found in metadata.items()}
     return Bench({**as_document(board, plan, results), "metadata": metadata_rows}, results)
+
+
+def alternate(
+    files: Sequence[Path],
+    *,
+    rounds: int = 30,
+    runs: int = 5,
+    warmup: int = 5,
+    threads: int = 1,
+    timeout_s: float = 300.0,
+) -> list[LatencyStats]:
+    """Time each file in every round, `runs` runs at a time; one LatencyStats a file, of rounds * runs samples in order.
+
+    All files are open in one child process. Raises what open_model() raises, RecipeError for counts that cannot be,
+    and DeviceError where the process ends otherwise or takes longer than timeout_s.
+    """
+    if min(rounds, runs, threads) < 1 or warmup < 0:
+        raise RecipeError(
+            f"rounds {rounds}, runs {runs}, warmup {warmup}, threads {threads}: warmup must be 0 or more, the others 1"
+        )
+
+    def measure() -> list[list[int]]:
+        models = [open_model(file, threads=threads) for file in files]
+        return time_in_turn(models, rounds=rounds, runs=runs, warmup=warmup)
+
+    outcome = run_isolated(measure, timeout_s=timeout_s)
+    subject = next((str(file) for file in files if outcome.failure.startswith(str(file))), "timing in turn")
+    return [summarise(samples) for samples in outcome.unwrap(subject)]
+
+
+def time_in_turn(models: Sequence[Model], *, rounds: int, runs: int, warmup: int) -> list[list[int]]:
+    """Return nanoseconds of every invoke() by model; each round runs all models, every second one in reverse order."""
+    clock = time.perf_counter_ns
+    for model in models:
+        rng = np.random.default_rng(0)
+        model.set_inputs([random_input(spec, rng) for spec in model.inputs])
+        for _ in range(warmup):
+            model.invoke()
+    samples: list[list[int]] = [[] for _ in models]
+    for number in range(rounds):
+        turns = list(zip(models, samples))
+        for model, taken in turns if number % 2 == 0 else turns[::-1]:
+            invoke = model.invoke
+            invoke()  # not timed: the run before it was of another model
+            for _ in range(runs):
+                start = clock()
+                invoke()
+                taken.append(clock() - start)
+    return samples

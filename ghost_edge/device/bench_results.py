@@ -136,15 +136,6 @@ def doubt_lines(results: Sequence[BenchResult]) -> list[str]:
     ]
 
 
-def as_documents(results: Sequence[BenchResult]) -> list[dict[str, Any]]:
-    """Return the results, every sample included, as plain values for JSON."""
-    rows = []
-    for result in results:
-        row = dataclasses.asdict(dataclasses.replace(result, error=None))
-        rows.append({**row, "path": str(result.path), "error": result.error.__name__ if result.error else None})
-    return rows
-
-
 def results_from_document(document: Any, name: str) -> list[BenchResult]:
     """Return the results in a document of `ghost-edge bench --json`; raises ArtifactError, which says `name`."""
     check_format(document, FORMAT, name, WRITTEN_BY)

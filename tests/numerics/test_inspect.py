@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ghost_edge.core.latency import summarise
+from ghost_edge.core.latency import TimeRatio, summarise
 from ghost_edge.core.progress import Reporter
-from ghost_edge.device.interleaved import TimeRatio
 from ghost_edge.host.explore.ghost_modules import Ghost, GhostSizes, find_ghosts
 from ghost_edge.host.explore.inspect import Inspection, inspect
 from ghost_edge.host.tflite.cost import activation_bytes, count_layers

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ghost_edge.core.errors import ArtifactError, DeviceError, RecipeError
-from ghost_edge.core.latency import LatencyStats, summarise
+from ghost_edge.core.latency import LatencyStats, summarise, time_ratio
 from ghost_edge.core.tensor import TensorSpec
-from ghost_edge.device import interleaved as module
-from ghost_edge.device.interleaved import alternate, time_in_turn, time_ratio
+from ghost_edge.device import bench as module
+from ghost_edge.device.bench import alternate, time_in_turn
 
 
 class FakeModel:

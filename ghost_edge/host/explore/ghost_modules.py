@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ghost_edge.core.files import write_bytes
+from ghost_edge.core.latency import TimeRatio, time_ratio
 from ghost_edge.core.progress import Progress, timed
-from ghost_edge.device.interleaved import TimeRatio, alternate, time_ratio
+from ghost_edge.device.bench import alternate
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import observe
 from ghost_edge.host.quantization import QUANTIZERS

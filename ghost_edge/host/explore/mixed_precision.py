@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from ghost_edge.core.dataset import Dataset, select
 from ghost_edge.core.errors import GateError, RecipeError
 from ghost_edge.core.files import read_document, write_json
+from ghost_edge.core.latency import TimeRatio, time_ratio
 from ghost_edge.core.manifest import Accuracy, accuracy_table, parse_accuracy
 from ghost_edge.core.preprocess import prepare_all
 from ghost_edge.core.progress import Say, part
 from ghost_edge.core.tables import as_text
+from ghost_edge.device.bench import alternate
 from ghost_edge.device.evaluate import predict_all, predict_inputs
-from ghost_edge.device.interleaved import TimeRatio, alternate, time_ratio
 from ghost_edge.host.accuracy.evaluate import accuracy_by_role
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import Ranges, load_observed

@@ -11,7 +11,7 @@ from ghost_edge.core.latency import LatencyStats, doubts
 from ghost_edge.core.options import pick
 from ghost_edge.core.progress import Progress, timed
 from ghost_edge.core.tables import Column
-from ghost_edge.device.interleaved import alternate
+from ghost_edge.device.bench import alternate
 from ghost_edge.device.isolate import run_isolated
 from ghost_edge.device.runtimes.model import DelegateShare
 from ghost_edge.device.runtimes.open import open_model

@@ -9,7 +9,7 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 
 from ghost_edge.core.files import write_bytes
-from ghost_edge.device.interleaved import alternate
+from ghost_edge.device.bench import alternate
 from ghost_edge.host.tflite.edit import pack, unpack
 from ghost_edge.host.tflite.graph import Model, Operation, read_model
 
