@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import click
 
@@ -29,36 +29,32 @@ _COLUMNS = (
 @click.option("--images", default=3, show_default=True, type=click.IntRange(1, 100), help="Number of golden vectors.")
 @click.option("--verify", type=PATH, help="Verify this kit instead of writing one.")
 @data_option
-def micro(tflite: Optional[Path], verify: Optional[Path], **options: Any) -> None:
-    """Write C and C++ sources for TFLite Micro from an int8 TFLITE file, with the exact arena, and verify them."""
-    from ghost_edge.host.tflite_micro.verify import verify_kit
-
-    if (tflite is None) == (verify is None):
-        raise RecipeError("micro needs the path of an int8 .tflite, or --verify FOLDER; give one of the two")
-    if verify is not None:
-        for line in verify_kit(verify):
-            click.echo(line)
-        return
-    assert tflite is not None
-    _write(tflite, **options)
-
-
-def _write(
-    tflite: Path,
-    *,
+def micro(
+    tflite: Optional[Path],
+    verify: Optional[Path],
     out: Optional[Path],
     prefix: Optional[str],
     recipe: Optional[Path],
     images: int,
     data: Optional[Path],
 ) -> None:
-    from ghost_edge.host.board.evaluation_set import sample_images
+    """Write C and C++ sources for TFLite Micro from an int8 TFLITE file, with the exact arena, and verify them."""
+    if (tflite is None) == (verify is None):
+        raise RecipeError("micro needs the path of an int8 .tflite, or --verify FOLDER; give one of the two")
+    if verify is not None:
+        from ghost_edge.host.tflite_micro.verify import verify_kit
+
+        for line in verify_kit(verify):
+            click.echo(line)
+        return
+    from ghost_edge.host.board.bundle import sample_images
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.schema import load_recipe
     from ghost_edge.host.tflite_micro.golden import from_images, noise
     from ghost_edge.host.tflite_micro.kit import to_tflite_micro
     from ghost_edge.host.tflite_micro.options import default_prefix
 
+    assert tflite is not None
     name = prefix or default_prefix(tflite.stem)
     if recipe is None:
         vectors = noise(tflite, images)

@@ -12,7 +12,7 @@ import pytest
 from emulator import SHORT, Run, board_command, board_python
 
 from ghost_edge.device.evaluate import load_evaluation_set, save_evaluation_set
-from ghost_edge.host.board.evaluation_set import sample_images
+from ghost_edge.host.board.bundle import sample_images
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.schema import load_recipe
 

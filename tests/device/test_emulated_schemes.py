@@ -10,7 +10,7 @@ from emulator import SHORT, Run, board_command
 from scheme_recipe import write_recipe
 
 from ghost_edge.device.evaluate import save_evaluation_set
-from ghost_edge.host.board.evaluation_set import sample_images
+from ghost_edge.host.board.bundle import sample_images
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.schema import load_recipe
 from ghost_edge.host.recipe.shipped import default_recipe

@@ -18,7 +18,7 @@ from ghost_edge.core.metadata import read_metadata
 from ghost_edge.core.preprocess import fit_image
 from ghost_edge.device.evaluate import RunOptions, evaluate_set, load_evaluation_set, save_evaluation_set, stored_input
 from ghost_edge.device.runtimes.open import open_model
-from ghost_edge.host.board.evaluation_set import sample_images
+from ghost_edge.host.board.bundle import sample_images
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.recipe.schema import load_recipe, parse_recipe

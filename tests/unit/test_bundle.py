@@ -24,9 +24,7 @@ from ghost_edge.core.manifest import Manifest, read_manifest, write_manifest
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.targets import TARGETS, target_for
 from ghost_edge.host.board import bundle
-from ghost_edge.host.board.bundle import make_bundle
-from ghost_edge.host.board.evaluation_set import sample_images, store_image
-from ghost_edge.host.board.wheels import download_wheels, write_own_wheel
+from ghost_edge.host.board.bundle import download_wheels, make_bundle, sample_images, store_image, write_own_wheel
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.recipe.schema import load_recipe
 from ghost_edge.host.recipe.shipped import default_recipe

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import gzip
 import hashlib
 import io
+import os
+import subprocess
+import sys
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ghost_edge.core.errors import RecipeError
+import numpy as np
+
+import ghost_edge
+from ghost_edge.core.dataset import Image, select
+from ghost_edge.core.errors import DataError, MissingPackageError, RecipeError
 from ghost_edge.core.files import open_artifact, sha256_file, whole_file
 from ghost_edge.core.manifest import FILE_NAME, Manifest, Model, read_manifest
 from ghost_edge.core.options import pick
+from ghost_edge.core.preprocess import Preprocess, fit_image
 from ghost_edge.core.targets import TARGETS, Target
-from ghost_edge.device.evaluate import save_evaluation_set
-from ghost_edge.host.board.evaluation_set import sample_images
-from ghost_edge.host.board.wheels import download_wheels, write_own_wheel
-from ghost_edge.host.datasets.places import places_for
-from ghost_edge.host.recipe.schema import load_recipe
+from ghost_edge.device.evaluate import EvaluationSet, RunOptions, raw_outputs_isolated, save_evaluation_set
+from ghost_edge.host.datasets import open_dataset
+from ghost_edge.host.datasets.places import Places, places_for
+from ghost_edge.host.recipe.schema import Recipe, load_recipe, require
 from ghost_edge.host.recipe.shipped import default_recipe
 from ghost_edge.host.tflite.graph import read_model
 
+_PACKAGE = Path(ghost_edge.__file__).parent
+_PIP = "pip==25.0.1"  # runs from its wheel: a board needs no pip, and how old its own is does not matter
+_WHEEL = "Wheel-Version: 1.0\nGenerator: ghost-edge\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 _SCRIPTS = Path(__file__).parent
 
 
@@ -115,3 +128,77 @@ def _pack(files: Mapping[str, bytes], folder: str, out: Path) -> None:
             entry.size, entry.mode = len(content), 0o644
             entry.mtime = 1  # of 0 tar warns; and of today, on a board that has no clock
             archive.addfile(entry, io.BytesIO(content))
+
+
+def download_wheels(target: Target, pythons: Sequence[str], folder: Path) -> None:
+    """Download the target's packages, and pip, for these Python versions, such as "3.11".
+
+    Raises RecipeError for a version that has no wheels, MissingPackageError with pip's own last error.
+    """
+    for python in pythons:
+        if python not in target.pythons:
+            known = ", ".join(target.pythons)
+            raise RecipeError(f"there are no wheels for Python {python} on {target.machine}; --python takes {known}")
+        command = [
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"),
+            *("--implementation=cp", f"--python-version={python}", f"--dest={folder}"),
+            *(f"--platform={tag}" for tag in target.platforms),
+            *(_PIP, *target.packages),
+        ]
+        environment = {**os.environ, "PIP_CONSTRAINT": ""}  # those are for the workstation's environment
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        if done.returncode:
+            if "Retrying" in done.stderr:
+                raise MissingPackageError("the package index does not answer; bundle where there is a network")
+            errors = [line for line in done.stderr.splitlines() if "ERROR" in line] or [done.stderr.strip()]
+            raise MissingPackageError(f"no wheels for {target.machine}, Python {python}: pip says {errors[-1]}")
+
+
+def write_own_wheel(requires: Sequence[str], folder: Path) -> Path:
+    """Write a wheel that requires exactly `requires`, without the shipped images and weights.
+
+    Nothing in it comes from a build tool: a checkout and an installation of the same sources give the same bytes.
+    """
+    info = f"ghost_edge-{ghost_edge.__version__}.dist-info"
+    about = f"Metadata-Version: 2.1\nName: ghost-edge\nVersion: {ghost_edge.__version__}\nRequires-Python: >=3.9\n"
+    paths = [path for path in _PACKAGE.rglob("*") if path.suffix in (".py", ".sh")]
+    files = {f"ghost_edge/{path.relative_to(_PACKAGE).as_posix()}": path.read_bytes() for path in sorted(paths)}
+    files[f"{info}/METADATA"] = "".join((about, *(f"Requires-Dist: {need}\n" for need in requires))).encode()
+    files[f"{info}/WHEEL"] = _WHEEL.encode()
+    files[f"{info}/entry_points.txt"] = b"[console_scripts]\nghost-edge = ghost_edge.cli.main:main\n"
+    record = ""
+    for name, content in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")
+        record += f"{name},sha256={digest},{len(content)}\n"
+    files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
+    wheel = folder / f"ghost_edge-{ghost_edge.__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name)  # dated 1980
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
+    return wheel
+
+
+def sample_images(recipe: Recipe, places: Places, count: int, models: Sequence[Path]) -> EvaluationSet:
+    """Choose `count` images evenly from [evaluation], with the outputs of models; DataError where it has fewer."""
+    options = require(recipe.evaluation, "evaluation", "--images")
+    dataset = open_dataset(options, places)
+    if count > len(dataset):
+        raise DataError(f"--images {count}: {dataset.name} has {len(dataset)} images; ask for no more")
+    chosen = select(dataset, np.arange(count) * len(dataset) // count)  # a folder's first images are one class
+    images = [store_image(image, recipe.preprocess) for image in chosen.images]
+    how = RunOptions(kernels="reference")
+    outputs = {path.stem: raw_outputs_isolated(path, images, recipe.preprocess, how)[0][0] for path in models}
+    return EvaluationSet(np.stack(images), chosen.labels + options.label_offset, outputs, recipe.task)
+
+
+def store_image(image: Image, options: Preprocess) -> Image:
+    """Return uint8 [H, W, C], RGB or grey, of which prepare() makes the very input that it makes of the image itself.
+
+    H, W: what prepare() covers before the crop: with a black frame around the crop there is nothing left to resize.
+    """
+    stored = "RGB" if options.channels == "BGR" else options.channels
+    frames = (options.covered[0] - options.height, options.covered[1] - options.width)
+    sides = [(frame // 2, frame - frame // 2) for frame in frames]
+    return np.pad(fit_image(image, dataclasses.replace(options, channels=stored)), (*sides, (0, 0)))

@@ -10,7 +10,7 @@ from ghost_edge.core.files import read_npz, write_json
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.core.progress import Say
 from ghost_edge.host.accuracy.parity import check_parity, measure_parity, save_images
-from ghost_edge.host.board.evaluation_set import store_image
+from ghost_edge.host.board.bundle import store_image
 from ghost_edge.host.chain.stage import Models, Representative
 from ghost_edge.host.networks.frozen import answer, import_frozen
 from ghost_edge.host.quantization import QUANTIZERS
