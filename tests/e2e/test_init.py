@@ -17,8 +17,7 @@ from pytorch_file import checkpoint
 from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.files import save_npz
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.init.text import ghostnet
-from ghost_edge.host.init.write import make_recipe
+from ghost_edge.host.init.write import ghostnet, make_recipe
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.recipe.schema import load_recipe
 from ghost_edge.host.training.import_weights import network_table

@@ -18,8 +18,8 @@ from ghost_edge.core.files import save_npz, sha256_file
 from ghost_edge.core.tasks.classification import compare
 from ghost_edge.host.datasets import open_dataset, read_list
 from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.init.images import ONE_POINT, best_size, deal, visible_drop
 from ghost_edge.host.init.models import recognise
-from ghost_edge.host.init.survey import ONE_POINT, best_size, deal, visible_drop
 from ghost_edge.host.init.write import make_recipe
 from ghost_edge.host.recipe.schema import Recipe, load_recipe
 

@@ -1,4 +1,4 @@
-"""A first recipe and the lists of its images: where they are written, and what the user is told."""
+"""A first recipe and the lists of its images: text, place, and what the user is told."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,53 @@ import tomllib
 
 from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.files import sha256_file, write_bytes
-from ghost_edge.host.init import text
+from ghost_edge.core.preprocess import CHANNELS
+from ghost_edge.host.init.images import (
+    FEW,
+    ONE_POINT,
+    PARTS,
+    Dealt,
+    Images,
+    check_encodable,
+    check_source,
+    deal_images,
+    find_images,
+    visible_drop,
+)
 from ghost_edge.host.init.models import CHECKPOINTS, KERAS, Model, read_model
-from ghost_edge.host.init.sources import Images, check_encodable, check_source, find_images
-from ghost_edge.host.init.survey import FEW, ONE_POINT, PARTS, Dealt, deal_images, visible_drop
+from ghost_edge.host.networks.options import TABLE_7
 from ghost_edge.host.recipe.schema import parse_recipe
+from ghost_edge.host.recipe.toml import table as toml_table
 
+_SMALL = 32  # pixels of one channel, for which the network of models/ghostnet_mnist.toml is enough
+_STEM_KEEPS, _STAGE_3_KEEPS = 48, 64  # pixels, as in models/ghostnet_cifar10.toml and ghostnet_tin40.toml
+_STEPS = 2000  # of training
+_NO_IMAGES = """\
+# convert needs images: remove the # signs, or run init again with --images FOLDER --force
+# [calibration]       # ranges are made from these: images of the kind that the model was trained on
+# kind = "folder"     # a folder for each class
+# path = "images"
+# [evaluation]        # labelled images that the model has not seen: accuracy is measured on them
+# kind = "folder"
+# path = "test_images"
+"""
+_EXPORT = """\
+# [[export]]          # beside the .onnx files, which are made in any case:
+# kind = "micro"      # C sources for TFLite Micro
+
+"""
+_COMMENTS = {
+    "target": "refuse what that board cannot run; or zynqmp, generic-aarch64, generic-x86_64",
+    "seed": "of initial weights, batches and the choice of calibration images",
+    "width": "of all layers; more is slower and more accurate",
+    "stem_stride": "a small image keeps its pixels",
+    "weights": "`ghost-edge train` writes them, and prints the weights_sha256 that pins them",
+    "epochs": "passes over the training images",
+    "crop_padding": "pixels of shift in each direction",
+    "flip": "mirror half of the images; false where left and right differ, as in text",
+    "labels": 'class_names = ["first", ...] beside it names the classes',
+    "min_agreement": "least share of answers equal to the float model's",
+}
 _LONGEST = 100  # characters of a name
 _SUFFIXES = (".npz", KERAS, *CHECKPOINTS)
 _IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # of published checkpoints
@@ -101,8 +142,7 @@ def _find(where: Path, recipe: Path) -> Images:
     """Find the images; RecipeError where the recipe would lie among the folders of the classes, or in one."""
     check_source(where, (".npz",))
     found = find_images(where.resolve())
-    for table in filter(None, (found.training, found.evaluation)):
-        classes = Path(table["path"])
+    for classes in (Path(keys["path"]) for keys in found.sets):
         if classes in recipe.resolve().parents and not (classes / "labels.csv").is_file():
             instead = Path(os.path.relpath(classes.parent), recipe.name)
             raise RecipeError(
@@ -116,25 +156,29 @@ def _compose(
     model: Model | None, source: Path, dealt: Dealt | None, size: int | None, recipe: Path, name: str
 ) -> dict[Path, bytes]:
     """Return contents by path: the lists, and the recipe that names them, parsed once as a check."""
-    lists = {part: _list(name, part, digests) for part, digests in dealt.lists.items()} if dealt else {}
-    toml = text.head(name, f"of {source.name!a}")
+    lists = {}
+    for part, digests in dealt.lists.items() if dealt else ():
+        about = f"# {part} images of {name}: first 16 hex digits of the SHA-256 over shape and pixels"
+        lists[part] = "\n".join((about, *digests, "")).encode()
+    above = f"# of {source.name!a}; made by `ghost-edge init`, and yours to change"
+    text = _table(above, "", {"name": name, "seed": 0, "target": "zynq7000"})
     folder = recipe.resolve().parent
     if model:
-        toml += _of_model(model, source, folder)
+        text += _of_model(model, source, folder)
         size = model.size
     else:
         assert dealt is not None
         size = size or dealt.size
-        toml += text.ghostnet(size, dealt.channels, dealt.classes, f"weights/{name}.safetensors")
+        text += ghostnet(size, dealt.channels, dealt.classes, f"weights/{name}.safetensors")
         keys = {"size": size, "channels": dealt.channels, "mean": dealt.mean, "std": dealt.std}
-        toml += text.table("[preprocess]", "of every image, here and on the board", keys)
+        text += _table("[preprocess]", "of every image, here and on the board", keys)
     if dealt:
-        tables = {part: _table(dealt, part, _list_path(recipe, name, part), lists[part]) for part in lists}
-        toml += text.with_images(dealt, tables, size)
+        tables = {part: _image_keys(dealt, part, _list_path(recipe, name, part), lists[part]) for part in lists}
+        text += _with_images(dealt, tables, size)
     else:
-        toml += text.NO_IMAGES
-    parse_recipe(tomllib.loads(toml), recipe)
-    return {**{_list_path(recipe, name, part): content for part, content in lists.items()}, recipe: toml.encode()}
+        text += _NO_IMAGES
+    parse_recipe(tomllib.loads(text), recipe)
+    return {**{_list_path(recipe, name, part): content for part, content in lists.items()}, recipe: text.encode()}
 
 
 def _of_model(model: Model, source: Path, folder: Path) -> str:
@@ -150,21 +194,14 @@ def _of_model(model: Model, source: Path, folder: Path) -> str:
     else:
         files = {"weights": path, "weights_sha256": sha256_file(source)}
         preprocess |= {"resize": round(model.size / 0.875), **(_IMAGENET if model.channels == 3 else {})}
-    network = text.table(
-        "[network]", "what was trained", {"kind": model.kind, **files, **model.keys}, weights="", width=""
-    )
-    return network + text.table("[preprocess]", _MUST_FIT, preprocess, divide_by="1.0 where the model rescales itself")
+    network = _table("[network]", "what was trained", {"kind": model.kind, **files, **model.keys}, weights="", width="")
+    return network + _table("[preprocess]", _MUST_FIT, preprocess, divide_by="1.0 where the model rescales itself")
 
 
-def _list(name: str, part: str, digests: tuple[str, ...]) -> bytes:
-    about = f"# {part} images of {name}: first 16 hex digits of the SHA-256 over shape and pixels"
-    return "\n".join((about, *digests, "")).encode()
-
-
-def _table(dealt: Dealt, part: str, listing: Path, content: bytes) -> dict[str, str]:
+def _image_keys(dealt: Dealt, part: str, listing: Path, content: bytes) -> dict[str, str]:
     """Return the keys of a recipe's table that name its images."""
     images = dealt.images
-    keys = images.evaluation if part == "evaluation" and images.evaluation else images.training
+    keys = images.sets[-1 if part == "evaluation" else 0]
     path = {"path": _seen_from(listing.resolve().parent, Path(keys["path"]))}
     sha256 = hashlib.sha256(content).hexdigest()
     return {"kind": images.kind, **keys, **path, "list": listing.name, "list_sha256": sha256}
@@ -209,3 +246,55 @@ def _next(recipe: Path, name: str, model: Model | None, dealt: Dealt | None) -> 
         yield f"ghost-edge convert {recipe}"
         yield f"ghost-edge gate out/{name} --update baseline.json"
         yield f"ghost-edge bench out/{name}"
+
+
+def _table(header: str, comment: str, keys: Mapping[str, Any], **comments: str) -> str:
+    """Return a table of TOML and an empty line; comments: of its keys, with or instead of the usual ones."""
+    return toml_table(header, keys, about=comment, notes={**_COMMENTS, **comments}) + "\n"
+
+
+def ghostnet(size: int, channels: str, classes: int, weights: str) -> str:
+    """Return [network] for images of this size, as in the shipped recipe for such images; weights: a path."""
+    small = channels == "GRAY" and size <= _SMALL
+    keys: dict[str, Any] = {"kind": "ghostnet", "input_size": size, "input_channels": CHANNELS[channels]}
+    keys |= {"classes": classes, "width": 1.0 if small else 0.5, "padding": "same"}
+    keys |= {"stem_stride": 1} if size <= _STEM_KEEPS else {}
+    keys |= {"head_channels": 96} if small else {}
+    rows: Sequence[Sequence[float]] = TABLE_7
+    if small:
+        rows = TABLE_7[:5]
+    elif size <= _STAGE_3_KEEPS:
+        rows = (*TABLE_7[:3], (*TABLE_7[3][:4], 1), *TABLE_7[4:])
+    made = _table("[network]", "the architecture, and what it learned", {**keys, "weights": weights}).rstrip()
+    stages = "".join(f"  [{', '.join(f'{number:g}' for number in row)}],\n" for row in rows)
+    return f"{made}\nstages = [            # kernel, expanded, output, squeeze ratio, stride\n{stages}]\n\n"
+
+
+def _with_images(dealt: Dealt, tables: Mapping[str, Mapping[str, Any]], size: int) -> str:
+    """Return the tables after [preprocess]; tables: by list, the keys that name its images."""
+    count = {part: len(digests) for part, digests in dealt.lists.items()}
+    calibration = {**tables["calibration"], "samples": count["calibration"]}
+    limits = {"max_drop": visible_drop(count["evaluation"]), "min_agreement": 0.95}
+    sees = f"of top-1, as a fraction: the least that {count['evaluation']:,} images resolve when 1 % of answers change"
+    sees += f"; {ONE_POINT} resolve 0.01" if count["evaluation"] < FEW else ""
+    learn = ""
+    if "training" in tables:
+        how = _training(count["training"], size, dealt.names)
+        learn = _table("[training]", "what to learn from, and how", {**tables["training"], **how})
+    return (
+        learn
+        + _table("[calibration]", "what ranges are made from", calibration)
+        + _table("[quantization]", "how numbers become integers", {"kind": "int8"})
+        + _EXPORT
+        + _table("[evaluation]", "what accuracy is measured on", tables["evaluation"])
+        + _table("[gate]", "limits; beyond them convert ends with exit code 7", limits, max_drop=sees)
+    )
+
+
+def _training(count: int, size: int, names: Sequence[str]) -> dict[str, Any]:
+    """Return the keys of [training] for this many images: about 2,000 steps, but 30 to 100 epochs."""
+    batch = 32 if count < 1000 else 64 if count < 10_000 else 128
+    epochs = min(max(5 * round(_STEPS * batch / count / 5), 30), 100)
+    signs = bool(names) and all(len(name) == 1 for name in names)
+    rates = {"epochs": epochs, "batch_size": batch, "learning_rate": 0.002}
+    return {**rates, "crop_padding": max(2, size // 8), "flip": not signs}
