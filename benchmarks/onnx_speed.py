@@ -61,7 +61,7 @@ def summary(
 
 def convert_large(folder: Path, size: int) -> Path:
     """Convert GhostNet 1.0x with random weights by the usual chain."""
-    from ghost_edge.host.explore.untrained import convert_untrained
+    from ghost_edge.host.explore.networks import convert_untrained
 
     folder.mkdir()
     convert_untrained({"kind": "ghostnet", "input_size": size, "width": 1.0}, folder, name="large")

@@ -33,7 +33,7 @@ def inspect(
     from ghost_edge.host.explore.inspect import inspect as inspect_model
 
     if chart is not None:
-        from ghost_edge.host.explore.ghost_chart import check_chart, draw_ghosts
+        from ghost_edge.host.explore.ghost_modules import check_chart, draw_ghosts
 
         check_chart(chart)  # a conversion and a measurement may lie before the drawing
     with open_progress() as progress:

@@ -11,7 +11,7 @@ from emulator import SHORT, Run, board_command, board_python
 from one_op import one_op
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.host.explore.untrained import convert_untrained
+from ghost_edge.host.explore.networks import convert_untrained
 from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite.zynq7000 import HIGHEST_VERSION, check_old_interpreter
 

@@ -11,7 +11,7 @@ import pytest
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.host.explore import memory_budget as fit
 from ghost_edge.host.explore.memory_budget import Candidate, search, write_recipes
-from ghost_edge.host.explore.untrained import convert_untrained
+from ghost_edge.host.explore.networks import convert_untrained
 from ghost_edge.host.recipe.schema import load_recipe
 from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite_micro.arena import plan_arena

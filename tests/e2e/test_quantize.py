@@ -18,7 +18,7 @@ from ghost_edge.host.calibration.observe import load_observed
 from ghost_edge.host.chain.stage import Outside
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.explore import mixed_precision as mixing
-from ghost_edge.host.explore.planner import segments
+from ghost_edge.host.explore.mixed_precision import segments
 from ghost_edge.host.recipe.schema import load_recipe
 from ghost_edge.host.tflite.edit import replace_values
 from ghost_edge.host.tflite.graph import parse_model, read_model

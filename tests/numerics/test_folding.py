@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from ghost_edge.device.runtimes.open import open_model
-from ghost_edge.host.explore.untrained import convert_untrained
+from ghost_edge.host.explore.networks import convert_untrained
 from ghost_edge.host.networks import ghostnet
 from ghost_edge.host.networks.fold_hard_sigmoid import fold_gates
 from ghost_edge.host.tflite.graph import read_model

@@ -169,7 +169,7 @@ def test_the_ratio_says_how_much_longer_the_plain_convolution_takes(monkeypatch:
 
 
 def test_an_image_has_the_same_bytes_for_the_same_numbers(tmp_path: Path) -> None:
-    from ghost_edge.host.explore.ghost_chart import draw_ghosts
+    from ghost_edge.host.explore.ghost_modules import draw_ghosts
 
     def draw(name: str, value: float) -> bytes:
         times = [TimeRatio(value, 0.6, 0.8, median_ms=1.0, peer_ms=1.0), TimeRatio(0.9, 0.8, 1.0, 1.0, 1.0)]

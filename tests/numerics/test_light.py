@@ -15,7 +15,7 @@ from ghost_edge.core.options import from_table
 from ghost_edge.device.runtimes.model import DelegateShare
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.explore.untrained import convert_untrained
+from ghost_edge.host.explore.networks import convert_untrained
 from ghost_edge.host.networks import NETWORKS, shufflenet_v2
 from ghost_edge.host.networks import keras_applications as light
 from ghost_edge.host.networks.options import Light, Scalable

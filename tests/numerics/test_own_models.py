@@ -13,7 +13,7 @@ import pytest
 from ghost_edge.core.errors import ArtifactError, ConversionError, GhostEdgeError, RecipeError
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.datasets.places import Places
-from ghost_edge.host.explore.untrained import convert_untrained
+from ghost_edge.host.explore.networks import convert_untrained
 from ghost_edge.host.networks.blocks import GBNeck, GhostModule
 from ghost_edge.host.networks.state_dict import assign_state, network_state
 from ghost_edge.host.networks.user_model import OwnModel, build, find_source

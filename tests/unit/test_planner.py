@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from ghost_edge.host.explore.planner import cheapest_plans, fit_times, segments, spans
+from ghost_edge.host.explore.mixed_precision import cheapest_plans, fit_times, segments, spans
 from ghost_edge.host.tflite.graph import Model, Operation, Tensor
 
 

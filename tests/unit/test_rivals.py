@@ -16,8 +16,7 @@ from ghost_edge.core.tables import as_text
 from ghost_edge.device.isolate import Outcome
 from ghost_edge.device.runtimes.model import DelegateShare
 from ghost_edge.host.explore import networks as rivals
-from ghost_edge.host.explore.networks import COLUMNS, RIVALS, compare_networks, footnotes, read_costs
-from ghost_edge.host.explore.untrained import Untrained
+from ghost_edge.host.explore.networks import COLUMNS, RIVALS, Untrained, compare_networks, footnotes, read_costs
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.tflite.graph import Model, Tensor
 

@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import math
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +71,10 @@ class Inspection:
     float_bytes: int | None = None
 
     def __str__(self) -> str:
-        modules = f"plain convolution / ghost module:\n{as_text(ghost_rows(self), GHOSTS)}"
-        parts = [as_text(layer_rows(self), LAYERS), modules if self.ghosts else "ghost modules: none"]
-        return "\n\n".join([*parts, "\n".join(summary(self))])
+        modules = f"plain convolution / ghost module:\n{as_text(_ghost_rows(self.ghosts), GHOSTS)}"
+        total = {"index": "total", "operation": "", "shape": "", "dtype": "", **self.totals}
+        layers = as_text([*map(dataclasses.asdict, self.layers), total], LAYERS)
+        return "\n\n".join([layers, modules if self.ghosts else "ghost modules: none", "\n".join(_summary(self))])
 
 
 def inspect(
@@ -114,7 +115,7 @@ def inspect(
 def _inspect_recipe(path: Path, data: Path | None, reporter: Progress) -> Inspection:
     # not at the top: a file is inspected without TensorFlow
     from ghost_edge.host.datasets.places import places_for
-    from ghost_edge.host.explore.untrained import convert_for_cost
+    from ghost_edge.host.explore.networks import convert_for_cost
     from ghost_edge.host.networks.user_model import load_keras
     from ghost_edge.host.recipe.output import layout
     from ghost_edge.host.recipe.schema import load_recipe
@@ -130,7 +131,7 @@ def _inspect_recipe(path: Path, data: Path | None, reporter: Progress) -> Inspec
         )
 
 
-def summary(found: Inspection) -> list[str]:
+def _summary(found: Inspection) -> list[str]:
     """Return the totals, each in a line."""
     share = found.delegate
     lines = [
@@ -150,13 +151,7 @@ def summary(found: Inspection) -> list[str]:
     return lines
 
 
-def layer_rows(found: Inspection) -> list[dict[str, Any]]:
-    """Return a row of LAYERS for each operation, and one for the total."""
-    total = {"index": "total", "operation": "", "shape": "", "dtype": "", **found.totals}
-    return [*map(dataclasses.asdict, found.layers), total]
-
-
-def ghost_rows(found: Inspection) -> list[dict[str, Any]]:
+def _ghost_rows(ghosts: Sequence[Ghost]) -> list[dict[str, Any]]:
     """Return a row of GHOSTS for each module: cost of the plain convolution over cost of the module."""
     return [
         {
@@ -165,7 +160,7 @@ def ghost_rows(found: Inspection) -> list[dict[str, Any]]:
             "time_ratio": ghost.time.ratio if ghost.time else None,
             "quartiles": f"{ghost.time.low:.2f} to {ghost.time.high:.2f}" if ghost.time else None,
         }
-        for ghost in found.ghosts
+        for ghost in ghosts
     ]
 
 

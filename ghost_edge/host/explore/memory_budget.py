@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.progress import Say
-from ghost_edge.host.explore.untrained import convert_untrained
+from ghost_edge.host.explore.networks import convert_untrained, recipe_tables
 from ghost_edge.host.networks.options import TABLE_7
 from ghost_edge.host.recipe.toml import as_toml
 from ghost_edge.host.tflite.cost import count_macs
@@ -58,17 +58,8 @@ class Candidate:
 
     def recipe(self, classes: int, channels: int) -> str:
         """Return its recipe as TOML, without the tables that name images."""
-        tables = {
-            "name": self.name,
-            "network": _network(self.table, self.width, self.size, classes, channels),
-            "preprocess": {
-                "size": self.size,
-                "channels": "GRAY" if channels == 1 else "RGB",
-                "mean": [0.5],
-                "std": [0.25],
-            },
-            "export": [{"kind": "micro"}],
-        }
+        tables = recipe_tables(self.name, _network(self.table, self.width, self.size, classes, channels))
+        tables["export"] = [{"kind": "micro"}]
         return (
             f"# {self.macs / 1e6:.1f} M multiply-accumulates, {self.flash:,} bytes of flash, "
             f"{self.arena:,} bytes of arena on 32 bits\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +29,6 @@ from ghost_edge.host.calibration.observe import Ranges, load_observed
 from ghost_edge.host.chain.stage import Outside, Stage
 from ghost_edge.host.chain.stages import quantize as stage
 from ghost_edge.host.datasets import Images
-from ghost_edge.host.explore.planner import Plan, cheapest_plans, fit_times, segments, spans
 from ghost_edge.host.quantization.mixed import PRECISIONS, Mixed, Span, quantize
 from ghost_edge.host.quantization.refine import Refinement, find_refinements, hold_back, keep_better
 from ghost_edge.host.recipe.schema import Choice, Recipe, require
@@ -36,6 +36,8 @@ from ghost_edge.host.report.summary import accuracy_cells, columns
 from ghost_edge.host.tflite.activations import Input, predict_content
 from ghost_edge.host.tflite.graph import Model, read_model
 
+Floats = NDArray[np.float64]
+Plan = tuple[bool, ...]  # True for each segment that leaves int8
 Measure = Callable[[Path], Accuracy]
 REPORT = "mixed.json"
 _ROUNDS, _TOGETHER = 20, 12  # turns of each file, and files that are open at once
@@ -283,7 +285,7 @@ def _first_that_reaches(benches: Sequence[_Bench], target: Target, measure: Meas
     raise GateError(f"no mixed precision is enough: {'; '.join(reached)}; ask for less, or set adapt_rounding = true")
 
 
-def _price(bench: _Bench) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def _price(bench: _Bench) -> tuple[Floats, Floats, Floats]:
     """Measure noise of each segment in int8 alone, its cost of leaving, and the cost of each cut: cheapest_plans()."""
     count = len(bench.parts)
     steps = [tuple(number >= first for number in range(count)) for first in range(count)]
@@ -329,3 +331,64 @@ def _measure_on(source: Path, settings: MixSettings, images: Dataset) -> Measure
         return accuracy_by_role({"float": reference, "mixed": made}, labels)["mixed"]
 
     return measure
+
+
+def segments(graph: Model) -> tuple[Span, ...]:
+    """Return first and last operation of each part between two activations through which everything passes.
+
+    Only there a change of precision costs one operation; a bottleneck with its shortcut is never cut.
+    """
+    read_last = {index: number for number, each in enumerate(graph.operations) for index in each.inputs}
+    ends, alive = [], set(graph.inputs)
+    for number, operation in enumerate(graph.operations):
+        alive = {index for index in alive | set(operation.outputs) if read_last.get(index, -1) > number}
+        if len(alive) == 1:
+            ends.append(number)
+    last = len(graph.operations) - 1
+    ends = [end for end in ends if end < last] + [last]
+    return tuple(zip([0, *(end + 1 for end in ends[:-1])], ends))
+
+
+def fit_times(plans: Sequence[Plan], times: Sequence[float]) -> tuple[Floats, Floats]:
+    """Fit the cost of leaving int8 for each segment, [segments], and of each change of precision, [segments - 1].
+
+    times: latencies of files made by the plans, in units of the int8 file's. Least squares.
+    """
+    rows = [[*plan, *(left != right for left, right in itertools.pairwise(plan))] for plan in plans]
+    found = np.linalg.lstsq(np.asarray(rows, np.float64), np.asarray(times) - 1, rcond=None)[0]
+    return found[: len(plans[0])], np.maximum(found[len(plans[0]) :], 0)
+
+
+def cheapest_plans(noise: Floats, extra: Floats, changes: Floats) -> tuple[Plan, ...]:
+    """Return the plans that no other beats in both latency and noise, cheapest first, by a price on noise.
+
+    noise: power that each segment adds in int8, [segments]; extra, changes: by fit_times(). Noise of segments adds
+    up while it is small. Plans between two on the convex hull are left out (Lagrange relaxation).
+    """
+    scale = max(float(np.abs(extra).sum()), 1e-9) / max(float(noise.sum()), 1e-30)
+    prices = (0.0, *np.geomspace(1e-4, 1e4, 400) * scale)
+    return tuple(dict.fromkeys(_cheapest(price * noise, extra, changes) for price in prices))
+
+
+def _cheapest(stay: Floats, leave: Floats, changes: Floats) -> Plan:
+    """Find the cheapest plan by Viterbi's algorithm: each segment stays in int8 or leaves it."""
+    costs = [float(stay[0]), float(leave[0])]
+    paths: list[Plan] = [(False,), (True,)]
+    for number in range(1, len(stay)):
+        change = float(changes[number - 1])
+        steps = []
+        for state, cost in ((False, float(stay[number])), (True, float(leave[number]))):
+            before = min((False, True), key=lambda other: costs[other] + change * (other != state))
+            steps.append((costs[before] + change * (before != state) + cost, (*paths[before], state)))
+        costs, paths = [cost for cost, _ in steps], [path for _, path in steps]
+    return paths[int(costs[1] < costs[0])]
+
+
+def spans(plan: Plan, parts: Sequence[Span]) -> tuple[Span, ...]:
+    """Join neighbouring segments that leave int8 into spans of operations."""
+    joined = []
+    for leaves, group in itertools.groupby(zip(plan, parts), key=lambda pair: pair[0]):
+        members = [part for _, part in group]
+        if leaves:
+            joined.append((members[0][0], members[-1][1]))
+    return tuple(joined)

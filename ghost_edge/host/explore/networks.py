@@ -1,7 +1,8 @@
-"""Comparison of light networks: cost and latency, side by side on this machine."""
+"""Light networks without training: conversion of one for its cost, comparison of many on this machine."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,18 +10,26 @@ from typing import Any, NamedTuple
 from ghost_edge.core.errors import ConversionError, DataError, DeviceError, RecipeError
 from ghost_edge.core.latency import LatencyStats, doubts
 from ghost_edge.core.options import pick
-from ghost_edge.core.progress import Progress, timed
+from ghost_edge.core.progress import Progress, Reporter, timed
 from ghost_edge.core.tables import Column
 from ghost_edge.device.bench import alternate
 from ghost_edge.device.isolate import run_isolated
 from ghost_edge.device.runtimes.model import DelegateShare
 from ghost_edge.device.runtimes.open import open_model
-from ghost_edge.host.explore.untrained import Untrained, convert_untrained
+from ghost_edge.host.chain.run import run_chain
+from ghost_edge.host.chain.stages import STAGES
+from ghost_edge.host.datasets.places import Places
+from ghost_edge.host.datasets.synthetic import Synthetic
+from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.quantization import QUANTIZERS
+from ghost_edge.host.recipe.network import RANDOM
+from ghost_edge.host.recipe.output import layout
+from ghost_edge.host.recipe.schema import Calibration, NetworkTable, Recipe, parse_recipe, require
 from ghost_edge.host.tflite.cost import count_layers
 from ghost_edge.host.tflite.graph import read_model
 from ghost_edge.host.tflite.verify import check_dtypes
 
+_CONVERT = tuple(stage for stage in STAGES if stage.name in ("build", "float", "calibrate", "quantize"))
 PUBLISHED_SIZE = 224  # pixels; every top-1 below was published for it
 
 
@@ -63,6 +72,45 @@ COLUMNS = (
 )
 
 
+class Untrained(NamedTuple):
+    """Float and int8 files of one network."""
+
+    float_tflite: Path
+    int8_tflite: Path
+
+
+def convert_untrained(network: Mapping[str, Any], folder: Path, *, name: str = "untrained") -> Untrained:
+    """Convert a [network] table, with input_size and (default 3) input_channels, into the folder by run_chain().
+
+    Raises what the chain raises, RecipeError for a wrong table among it.
+    """
+    recipe = parse_recipe(recipe_tables(name, network), folder / f"{name}.toml")
+    return convert_for_cost(recipe, Places((folder,)), folder, Reporter())
+
+
+def recipe_tables(name: str, network: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe of a [network] table and a [preprocess] table for its inputs."""
+    channels = "GRAY" if network.get("input_channels", 3) == 1 else "RGB"
+    preprocess = {"size": network["input_size"], "channels": channels, "mean": [0.5], "std": [0.25]}
+    return {"name": name, "network": network, "preprocess": preprocess}
+
+
+def convert_for_cost(recipe: Recipe, places: Places, folder: Path, reporter: Progress) -> Untrained:
+    """Convert a recipe's network without its weights and images: they change no cost, and may still be missing."""
+    network: NetworkTable = require(recipe.network, "network", "inspect")
+    weights = "" if NETWORKS[network.kind].source else RANDOM
+    noise = Synthetic(count=8, size=network.options.input_size, channels=network.options.input_channels)
+    recipe = dataclasses.replace(
+        recipe,
+        network=dataclasses.replace(network, weights=weights, weights_sha256=""),
+        calibration=Calibration(kind="synthetic", source=noise, samples=8),
+        evaluation=None,
+    )
+    run_chain(recipe, places, folder, reporter, stages=_CONVERT)
+    names = layout(recipe)
+    return Untrained(folder / names.float_tflite, folder / names.quantized)
+
+
 def compare_networks(
     names: Sequence[str], folder: Path, *, size: int, rounds: int, threads: int, reporter: Progress
 ) -> list[dict[str, Any]]:
@@ -84,12 +132,7 @@ def compare_networks(
                 made = convert_untrained({**rival.network, "input_size": size}, folder / f"{name}_{size}", name=name)
                 row.update(read_costs(made))
                 files += made
-            except (
-                ConversionError,
-                DataError,
-                DeviceError,
-                RecipeError,
-            ) as error:  # say so and go on
+            except (ConversionError, DataError, DeviceError, RecipeError) as error:  # say so and go on
                 row["result"] = f"failed: {error}"
         rows.append(row)
     if not files:
