@@ -72,7 +72,7 @@ def render(runs: Sequence[Run]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(cut=_cut, limits=lambda limits: dataclasses.asdict(limits).items())
+    environment.filters.update(cut=_cut, limits=lambda limits: dataclasses.asdict(limits).items(), cells=accuracy_cells)
     page: str = environment.get_template("run.html" if len(runs) == 1 else "runs.html").render(
         version=__version__, **context
     )
@@ -85,23 +85,13 @@ def _one(run: Run) -> dict[str, Any]:
         "title": run.manifest.name,
         "run": run,
         "verdict": verdict(run.manifest),
-        "summary": list(_summary(run)),
+        "metric": TASKS[run.manifest.task].metric,
         "artifacts": table(summary_rows(run.manifest), columns(run.manifest.task)),
         "noise": plots.draw_noise(run.layers, next(numbers)),
         "weights": plots.draw_weights(run.weights, next(numbers)) if run.weights else None,
         "worst": table(layer_rows(run.layers, _WORST), LAYERS),
         "histograms": list(_histograms(run, numbers)),
         "images": list(_images(run)),
-        "changed": [
-            f"{model.artifact.file}: {round((1 - model.accuracy.agreement) * run.images)} of {run.images:,}"
-            for model in run.manifest.models
-            if model.accuracy and model.role != "float"
-        ],
-        "peaks": [
-            f"{name}: at most {max(alive):,} bytes, at operation {alive.index(max(alive))}"
-            for name, alive in run.alive.items()
-            if alive
-        ],
         "most": MOST,
         "benches": [_bench(bench, numbers) for bench in run.benches],
         "memory": plots.draw_memory(run.alive, next(numbers)),
@@ -164,26 +154,6 @@ def _sides(number: int, name: str, run: Run) -> Iterator[_Side]:
         yield _Side(label, {**row, **measured}, each.stats, point)
 
 
-def _summary(run: Run) -> Iterator[str]:
-    """Yield the sentences under the verdict: accuracy, size and latency."""
-    reference, model = run.model("float"), run.model("quantized")
-    if model.accuracy and reference.accuracy:
-        drop, metric = accuracy_cells(model.accuracy)["drop"], TASKS[run.manifest.task].metric
-        yield (
-            f"{model.artifact.file} answers {model.accuracy.agreement:.2%} of {run.images:,} evaluation images as "
-            f"the float model does (limit: at least {run.manifest.limits.min_agreement:.2%}). Its {metric} is "
-            f"{model.accuracy.main:.2%}, that of the float model {reference.accuracy.main:.2%}: a drop of "
-            f"{drop} points (limit: at most {run.manifest.limits.max_drop * 100:.2f})."
-        )
-    size = model.artifact.size_bytes / reference.artifact.size_bytes
-    yield f"It has {model.artifact.size_bytes:,} bytes, {size:.2f} times the float model's."
-    if model.median_ms and reference.median_ms:
-        yield (
-            f"One inference takes {model.median_ms:.3f} ms on the workstation ({run.benches[0].board}), "
-            f"{model.median_ms / reference.median_ms:.2f} times the float model's."
-        )
-
-
 def _histograms(run: Run, numbers: Iterator[int]) -> Iterator[dict[str, Any]]:
     """Yield histograms of the tensors with a calibrated range in which most noise enters."""
     held = dict(zip(run.observed.names, run.observed.histograms))
@@ -222,12 +192,8 @@ def _bench(bench: Bench, numbers: Iterator[int]) -> dict[str, Any]:
         }
         for name, stats in bench.named()
     ]
-    return {
-        "board": bench.board,
-        "plot": plots.draw_latency(bench.named(), next(numbers)),
-        "table": table(rows, _LATENCY),
-        "doubts": bench.doubts,
-    }
+    plot = plots.draw_latency(bench.named(), next(numbers))
+    return {"board": bench.board, "plot": plot, "table": table(rows, _LATENCY), "doubts": bench.doubts}
 
 
 def _parity(run: Run) -> dict[str, Any]:
