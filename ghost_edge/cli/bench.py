@@ -35,17 +35,12 @@ _PLAN = {
 }
 
 
-class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5 only
-    """Whole numbers with commas between them, such as 1,2,4."""
-
-    name = "N[,N...]"
-
-    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> tuple[int, ...]:
-        """Parse the text; click's usage error where it is something else."""
-        try:
-            return value if isinstance(value, tuple) else tuple(dict.fromkeys(map(int, value.split(","))))
-        except ValueError:
-            self.fail(f"{value!r} is not a whole number or several with commas between them", param, ctx)
+def _numbers(value: Any) -> tuple[int, ...]:
+    """Parse whole numbers with commas between them, such as 1,2,4; click's usage error where it is something else."""
+    try:
+        return value if isinstance(value, tuple) else tuple(dict.fromkeys(map(int, value.split(","))))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a whole number or several with commas between them") from error
 
 
 def _plan_options(command: Command) -> Command:
@@ -53,10 +48,11 @@ def _plan_options(command: Command) -> Command:
     for field, text in reversed(_PLAN.items()):
         default = getattr(BenchPlan, field)
         is_list = isinstance(default, tuple)
-        kind: Any = Numbers() if is_list else click.Choice(choices[field]) if field in choices else None
+        kind: Any = _numbers if is_list else click.Choice(choices[field]) if field in choices else None
         shown = (",".join(map(str, default)) or False) if is_list else True
-        option = click.option(option_of(field), field, default=default, show_default=shown, type=kind, help=text)
-        command = option(command)
+        metavar = "N[,N...]" if is_list else None
+        settings = {"default": default, "show_default": shown, "type": kind, "metavar": metavar, "help": text}
+        command = click.option(option_of(field), field, **settings)(command)
     return command
 
 

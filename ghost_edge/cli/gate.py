@@ -26,22 +26,19 @@ _LIMITS = {
 }
 
 
-class _Fraction(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5 only
-    name = "fraction"
-
-    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> float:
-        """Parse the text; click's usage error where it is something else."""
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"{value!r} is no fraction: write 0.01 for one per cent", param, ctx)
+def fraction(text: str) -> float:
+    """Parse a number; click's usage error where it is something else."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no fraction: write 0.01 for one per cent") from error
 
 
 def _limits(command: Command) -> Command:
     for name, text in reversed(_LIMITS.items()):
-        kind: Any = int if name == "max_size_bytes" else _Fraction() if "fraction" in text else float
-        option = click.option(f"--{name.replace('_', '-')}", name, type=kind, help=f"{text}  [default: the recipe's]")
-        command = option(command)
+        kind: Any = int if name == "max_size_bytes" else fraction if "fraction" in text else float
+        option = f"--{name.replace('_', '-')}"
+        command = click.option(option, name, type=kind, help=f"{text}  [default: the recipe's]")(command)
     return command
 
 
