@@ -13,7 +13,7 @@ from one_op import one_op
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.host.explore.networks import convert_untrained
 from ghost_edge.host.tflite.graph import read_model
-from ghost_edge.host.tflite.zynq7000 import HIGHEST_VERSION, check_old_interpreter
+from ghost_edge.host.tflite.verify import HIGHEST_VERSION, check_old_interpreter
 
 pytestmark = pytest.mark.board
 KERNELS = ("default", "reference")

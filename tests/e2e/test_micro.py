@@ -17,11 +17,10 @@ from ghost_edge.core.errors import ArtifactError, ConversionError, GhostEdgeErro
 from ghost_edge.core.metadata import metadata_text, read_metadata
 from ghost_edge.host.tflite.edit import pack, unpack
 from ghost_edge.host.tflite.graph import read_model
-from ghost_edge.host.tflite_micro import golden
 from ghost_edge.host.tflite_micro.kit import c_string, make_kit, write_kit
 from ghost_edge.host.tflite_micro.operations import add_method, check_deployable
 from ghost_edge.host.tflite_micro.options import default_prefix
-from ghost_edge.host.tflite_micro.verify import verify_kit
+from ghost_edge.host.tflite_micro.verify import Golden, noise, verify_kit
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-pedantic")
@@ -35,7 +34,7 @@ def int8(converted: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def files(int8: Path) -> dict[str, bytes]:
-    return make_kit(int8, "digits", golden.noise(int8, 2))
+    return make_kit(int8, "digits", noise(int8, 2))[0]
 
 
 @pytest.fixture
@@ -112,7 +111,7 @@ def test_the_program_says_pass_or_the_first_byte(kit: Path, steps: int, code: in
 
 @pytest.mark.slow
 def test_the_same_file_gives_the_same_bytes(int8: Path, files: dict[str, bytes]) -> None:
-    assert make_kit(int8, "digits", golden.noise(int8, 2)) == files
+    assert make_kit(int8, "digits", noise(int8, 2))[0] == files
 
 
 @pytest.mark.slow
@@ -185,7 +184,7 @@ def test_a_folder_without_a_kit_is_refused(tmp_path: Path) -> None:
 )
 def test_a_name_that_is_none_in_c_is_refused(prefix: str, int8: Path) -> None:
     with pytest.raises(RecipeError, match="cannot stand in front of C names; give at most 20"):
-        make_kit(int8, prefix, golden.noise(int8, 1))
+        make_kit(int8, prefix, noise(int8, 1))
 
 
 @pytest.mark.parametrize(
@@ -219,7 +218,7 @@ def test_labels_of_the_file_compile(int8: Path, repository: Path, tmp_path: Path
             model.buffers[entry.buffer].data = np.frombuffer(text.encode(), np.uint8)
     path = tmp_path / 'nasty "*.tflite'
     path.write_bytes(pack(model))
-    write_kit(make_kit(path, "nasty", golden.noise(path, 1)), tmp_path / "kit")
+    write_kit(make_kit(path, "nasty", noise(path, 1))[0], tmp_path / "kit")
     compile_kit(tmp_path / "kit", repository)
     assert '"; system(' not in (tmp_path / "kit" / "nasty_config.h").read_text()
 
@@ -230,8 +229,8 @@ def test_golden_vectors_are_what_tflite_micro_answered(data_folder: Path, reposi
     model = data_folder / "micro" / "ghost05_96.tflite"
     given = np.fromfile(model.with_name("ghost05_96.input.bin"), np.int8).reshape(-1, 96, 96, 3)
     expected = model.with_name("ghost05_96.tflm_output.bin").read_bytes()
-    vectors = golden.Golden([each[np.newaxis] for each in given], "recorded")
-    write_kit(make_kit(model, "ghost", vectors), tmp_path)
+    vectors = Golden([each[np.newaxis] for each in given], "recorded")
+    write_kit(make_kit(model, "ghost", vectors)[0], tmp_path)
     rows = re.findall(r"\{\n([^{}]*)\}", (tmp_path / "ghost_golden.c").read_text().partition("_golden_out[")[2])
     assert bytes(int(byte, 16) for row in rows for byte in re.findall("0x(..)", row)) == expected
     compile_kit(tmp_path, repository)
@@ -244,7 +243,7 @@ def test_a_model_of_three_outputs_proves_all_of_them(
     data_folder: Path, repository: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     model = data_folder / "models" / "mcunet_detection_int8.tflite"
-    write_kit(make_kit(model, "boxes", golden.noise(model, 1)), tmp_path)
+    write_kit(make_kit(model, "boxes", noise(model, 1))[0], tmp_path)
     assert "#define BOXES_OUTPUTS 3u" in (tmp_path / "boxes_config.h").read_text()
     compile_kit(tmp_path, repository)
     assert "the same bytes by tflite-micro" in verify_kit(tmp_path)[-1]

@@ -10,10 +10,10 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.testing import assert_allclose, assert_array_equal
 
 from ghost_edge.core.errors import ArtifactError, DataError
-from ghost_edge.host.calibration import ESTIMATORS
-from ghost_edge.host.calibration.histogram import histogram
+from ghost_edge.host.calibration import ESTIMATORS, scale_groups
 from ghost_edge.host.calibration.observe import (
     Observed,
+    histogram,
     load_observed,
     observe,
     observe_channels,
@@ -21,7 +21,6 @@ from ghost_edge.host.calibration.observe import (
     observe_means,
     save_observed,
 )
-from ghost_edge.host.calibration.shared_scales import scale_groups
 from ghost_edge.host.tflite.graph import Model, Operation, Tensor, read_model
 
 pytestmark = pytest.mark.slow

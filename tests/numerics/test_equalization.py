@@ -14,8 +14,8 @@ from numpy.testing import assert_array_equal
 
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.device.runtimes.open import open_model
+from ghost_edge.host.calibration import scale_groups
 from ghost_edge.host.calibration.observe import observe_channels
-from ghost_edge.host.calibration.shared_scales import scale_groups
 from ghost_edge.host.quantization.equalization import check_equalized, equalize
 from ghost_edge.host.tflite.edit import replace_values
 from ghost_edge.host.tflite.graph import WEIGHTED, Model, parse_model, read_model

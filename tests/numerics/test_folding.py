@@ -13,7 +13,7 @@ import tensorflow as tf
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.explore.networks import convert_untrained
 from ghost_edge.host.networks import ghostnet
-from ghost_edge.host.networks.fold_hard_sigmoid import fold_gates
+from ghost_edge.host.networks.frozen import fold_gates
 from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow

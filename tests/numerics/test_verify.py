@@ -14,8 +14,7 @@ from ghost_edge.core.progress import silent
 from ghost_edge.host.quantization import QUANTIZERS
 from ghost_edge.host.tflite import verify
 from ghost_edge.host.tflite.graph import Model, Operation, Tensor, read_model
-from ghost_edge.host.tflite.verify import check_close, check_dtypes, check_static
-from ghost_edge.host.tflite.zynq7000 import check_integer, check_old_interpreter
+from ghost_edge.host.tflite.verify import check_close, check_dtypes, check_integer, check_old_interpreter, check_static
 
 SOUND = Model(
     tensors=(

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from ghost_edge.host.calibration.estimators import divergence, entropy, minmax, mse, percentile, squared_errors
-from ghost_edge.host.calibration.histogram import HALF, MIDDLES, Histogram, histogram, merge
+from ghost_edge.host.calibration.observe import HALF, MIDDLES, Histogram, histogram, merge
 
 RNG = np.random.default_rng(0)
 PARTS = [RNG.normal(scale=scale, size=(50, 8)).astype(np.float32) for scale in (1e-3, 1, 40)]

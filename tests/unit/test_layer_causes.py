@@ -16,7 +16,7 @@ from ghost_edge.host.accuracy.layers import (
     widest_channel,
     widest_partner,
 )
-from ghost_edge.host.calibration.histogram import histogram
+from ghost_edge.host.calibration.observe import histogram
 
 NORMAL = np.random.default_rng(0).normal(size=(1000, 16)).astype(np.float32)
 FULL = float(np.abs(NORMAL).max())

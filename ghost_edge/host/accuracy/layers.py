@@ -19,9 +19,8 @@ from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.tables import Column
 from ghost_edge.core.tensor import TensorSpec, dequantize, quantize
 from ghost_edge.device.evaluate import stored_input
-from ghost_edge.host.calibration.histogram import HALF, Histogram
-from ghost_edge.host.calibration.observe import Observed
-from ghost_edge.host.calibration.shared_scales import scale_groups
+from ghost_edge.host.calibration import scale_groups
+from ghost_edge.host.calibration.observe import HALF, Histogram, Observed
 from ghost_edge.host.tflite.activations import activations, open_interpreter
 from ghost_edge.host.tflite.graph import Model, Operation
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.host.calibration.histogram import HALF, MIDDLES, Histogram
+from ghost_edge.host.calibration.observe import HALF, MIDDLES, Histogram
 
 Floats = NDArray[np.float64]
 _LEVELS = 255  # intervals between the 256 values of 8 bits

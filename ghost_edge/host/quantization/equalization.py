@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ghost_edge.core.dataset import spread
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.progress import Say, count
+from ghost_edge.host.calibration import UnionFind, scale_groups
 from ghost_edge.host.calibration.observe import enough, observe_channels
-from ghost_edge.host.calibration.shared_scales import UnionFind, scale_groups
 from ghost_edge.host.tflite.activations import Input, predict_content
 from ghost_edge.host.tflite.edit import replace_values
 from ghost_edge.host.tflite.graph import WEIGHTED, Model, Operation

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.latency import LatencyStats
 from ghost_edge.host.accuracy.layers import LayerLoss
-from ghost_edge.host.calibration.histogram import HALF, Histogram
+from ghost_edge.host.calibration.observe import HALF, Histogram
 
 _INK, _GRID = "#111213", "#a1a2a3"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
 import string
@@ -14,18 +15,16 @@ from typing import Any
 import numpy as np
 
 from ghost_edge import __version__
-from ghost_edge.core.files import sha256_file, write_bytes
-from ghost_edge.core.metadata import read_metadata
+from ghost_edge.core.files import write_bytes
+from ghost_edge.core.metadata import parse_metadata
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device.runtimes.open import check_model_file, open_model
 from ghost_edge.host.tflite.graph import Model, read_model
-from ghost_edge.host.tflite_micro.arena import ArenaPlan, plan_arena, shrink_advice
-from ghost_edge.host.tflite_micro.arena_chart import draw_arena
+from ghost_edge.host.tflite_micro.arena import ArenaPlan, draw_arena, plan_arena, shrink_advice
 from ghost_edge.host.tflite_micro.feed import feed_parts
-from ghost_edge.host.tflite_micro.golden import Golden, answer, noise
 from ghost_edge.host.tflite_micro.operations import REVISION, add_method, check_deployable
 from ghost_edge.host.tflite_micro.options import check_prefix, default_prefix
-from ghost_edge.host.tflite_micro.verify import verify_kit
+from ghost_edge.host.tflite_micro.verify import Golden, answer, noise, verify_kit
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _PER_LINE = 20
@@ -58,39 +57,37 @@ def to_tflite_micro(
     """
     with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
         path = tflite.save(Path(scratch) / tflite.name) if isinstance(tflite, Model) else Path(tflite)
-        return _write_verified(path, Path(folder), vectors or noise(path, 3), prefix or default_prefix(path.stem))
+        files, arenas, advice = make_kit(path, prefix or default_prefix(path.stem), vectors or noise(path, 3))
+        write_kit(files, Path(scratch) / "kit")
+        checks = verify_kit(Path(scratch) / "kit")
+    return Kit(Path(folder), tuple(write_kit(files, Path(folder))), arenas, advice, tuple(checks))
 
 
-def _write_verified(tflite: Path, folder: Path, vectors: Golden, prefix: str) -> Kit:
-    files = make_kit(tflite, prefix, vectors)
-    with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
-        write_kit(files, Path(scratch))
-        checks = verify_kit(Path(scratch))
-    graph = read_model(tflite)
-    arenas = {bits: plan_arena(graph, bits) for bits in (32, 64)}
-    advice = shrink_advice(arenas[32], graph)
-    return Kit(folder, tuple(write_kit(files, folder)), arenas, advice, tuple(checks))
+def make_kit(tflite: Path, prefix: str, golden: Golden) -> tuple[dict[str, bytes], dict[int, ArenaPlan], str]:
+    """Return the kit's files, name to content, and the arenas and the advice of a Kit; raises as to_tflite_micro().
 
-
-def make_kit(tflite: Path, prefix: str, golden: Golden) -> dict[str, bytes]:
-    """Return the kit's files, name to content: equal bytes for equal inputs; raises as to_tflite_micro()."""
+    Equal inputs give equal bytes.
+    """
     check_prefix(prefix)
     check_model_file(tflite)
-    graph, metadata = read_model(tflite), read_metadata(tflite)
+    graph = read_model(tflite)
     check_deployable(graph)
-    model = open_model(tflite, kernels="reference")
+    model, metadata = open_model(tflite, kernels="reference"), parse_metadata(graph.content, graph.name)
     plans = {bits: plan_arena(graph, bits) for bits in (32, 64)}
+    advice = shrink_advice(plans[32], graph)
     values = {
         "prefix": prefix,
         "PREFIX": prefix.upper(),
         "file": re.sub(r"[^A-Za-z0-9._-]", "_", tflite.name),  # for comments
         "version": __version__,
         "revision": REVISION,
-        "sha256": sha256_file(tflite),
-        "model_bytes": tflite.stat().st_size,
-        "model_array": _array(tflite.read_bytes()),
-        **_arena(plans),
-        "advice": shrink_advice(plans[32], graph),
+        "sha256": hashlib.sha256(graph.content).hexdigest(),
+        "model_bytes": len(graph.content),
+        "model_array": _array(graph.content),
+        **{f"arena_{bits}": plan.advised for bits, plan in plans.items()},
+        **{f"used_{bits}": plan.total for bits, plan in plans.items()},
+        **{f"head_{bits}": plan.head for bits, plan in plans.items()},
+        "advice": advice,
         **_operations(graph),
         **_input(model.inputs[0]),
         "outputs": _outputs(prefix.upper(), model.outputs),
@@ -102,7 +99,10 @@ def make_kit(tflite: Path, prefix: str, golden: Golden) -> dict[str, bytes]:
         "golden_out": _arrays(answer(model, given) for given in golden.inputs),
     }
     files = {_file_name(path, prefix): _filled(path, values) for path in sorted(_TEMPLATES.iterdir())}
-    return {**files, f"{prefix}_arena.json": _json(plans), f"{prefix}_arena.svg": draw_arena(plans[32], graph).encode()}
+    document = {"format": 1, **{f"bits_{bits}": dataclasses.asdict(plan) for bits, plan in plans.items()}}
+    files[f"{prefix}_arena.json"] = json.dumps(document, indent=1).encode() + b"\n"
+    files[f"{prefix}_arena.svg"] = draw_arena(plans[32], graph).encode()
+    return files, plans, advice
 
 
 def write_kit(files: Mapping[str, bytes], folder: Path) -> list[Path]:
@@ -129,18 +129,6 @@ def _array(content: bytes) -> str:
 
 def _arrays(contents: Iterable[bytes]) -> str:
     return ",\n".join(f"{{\n{_array(content)}\n}}" for content in contents)
-
-
-def _json(plans: Mapping[int, ArenaPlan]) -> bytes:
-    document = {f"bits_{bits}": dataclasses.asdict(plan) for bits, plan in plans.items()}
-    return json.dumps({"format": 1, **document}, indent=1).encode() + b"\n"
-
-
-def _arena(plans: Mapping[int, ArenaPlan]) -> dict[str, int]:
-    found = {}
-    for bits, plan in plans.items():
-        found.update({f"arena_{bits}": plan.advised, f"used_{bits}": plan.total, f"head_{bits}": plan.head})
-    return found
 
 
 def _operations(graph: Model) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Verification of a kit: the model in its array, its operations, its arena and its golden vectors."""
+"""Golden vectors, and the verification of a kit: its model, operations, arena and vectors."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 import tempfile
@@ -12,13 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ghost_edge.core.dataset import Image
 from ghost_edge.core.errors import ArtifactError, ConversionError
-from ghost_edge.device.evaluate import RunOptions
-from ghost_edge.device.runtimes.open import is_installed, open_model
+from ghost_edge.core.preprocess import Preprocess
+from ghost_edge.device.bench import random_input
+from ghost_edge.device.evaluate import RunOptions, stored_input
+from ghost_edge.device.runtimes.model import Model as Runner
+from ghost_edge.device.runtimes.open import check_model_file, is_installed, open_model
 from ghost_edge.host.tflite.edit import pack, unpack
 from ghost_edge.host.tflite.graph import Model, read_model
 from ghost_edge.host.tflite_micro.arena import bisect_arena, plan_arena
-from ghost_edge.host.tflite_micro.golden import answer
 from ghost_edge.host.tflite_micro.operations import add_method, check_deployable
 
 MICRO = "tflite-micro"
@@ -175,3 +179,32 @@ def _first_difference(found: bytes, wanted: bytes) -> str:
         return f"{len(found)} bytes, expected {len(wanted)}"
     index = next(index for index, pair in enumerate(zip(found, wanted, strict=True)) if pair[0] != pair[1])
     return f"byte {index} is {found[index]}, expected {wanted[index]}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Golden:
+    """inputs: one array a vector, dtype and shape of the model's input. source: a few words on their origin."""
+
+    inputs: Sequence[NDArray[Any]]
+    source: str
+
+
+def answer(model: Runner, values: NDArray[Any]) -> bytes:
+    """Run the model on one input and return the stored bytes of all outputs, one after the other."""
+    model.set_inputs([values])
+    model.invoke()
+    return b"".join(output.tobytes() for output in model.outputs_now())
+
+
+def noise(tflite: Path, count: int) -> Golden:
+    """Draw inputs from a fixed seed: they prove the arithmetic of a model whose images are not at hand."""
+    check_model_file(tflite)
+    (spec,), rng = open_model(tflite, kernels="reference").inputs, np.random.default_rng(0)
+    return Golden([random_input(spec, rng) for _ in range(count)], "noise")
+
+
+def from_images(tflite: Path, images: Sequence[Image], preprocess: Preprocess, source: str) -> Golden:
+    """Prepare images, uint8 [H, W, C], as the model takes them; ArtifactError where it takes others."""
+    check_model_file(tflite)
+    (spec,) = open_model(tflite, kernels="reference").inputs
+    return Golden([stored_input(image, preprocess, spec, tflite) for image in images], source)
