@@ -92,7 +92,8 @@ def make_files(folder: Path) -> dict[str, Path]:
 
 def run_tf2onnx(int8: Path, target: Path) -> None:
     """Run the command that tf2onnx's guide shows."""
-    from ghost_edge.host.tflite.edit import pack, unpack
+    from ghost_edge.host.tflite.edit import pack
+    from ghost_edge.host.tflite.graph import unpack
 
     source = target.with_suffix(".tflite")
     source.write_bytes(pack(unpack(int8.read_bytes())))  # it finds no constants behind the flatbuffer

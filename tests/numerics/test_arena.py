@@ -16,8 +16,8 @@ from ai_edge_litert import schema_py_generated as schema
 from operations import COMMON, convert, prelu, tensor
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack
+from ghost_edge.host.tflite.graph import read_model, unpack
 from ghost_edge.host.tflite_micro import arena
 from ghost_edge.host.tflite_micro.arena import ArenaPlan, bisect_arena, plan_arena
 from ghost_edge.host.tflite_micro.struct_sizes import OPS, STRUCTS

@@ -11,8 +11,8 @@ from ai_edge_litert import schema_py_generated as schema
 from operations import COMMON, Function, convert
 
 from ghost_edge.core.errors import ConversionError
-from ghost_edge.host.tflite.edit import pack, unpack
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.edit import pack
+from ghost_edge.host.tflite.graph import read_model, unpack
 from ghost_edge.host.tflite_micro.operations import check_deployable
 
 pytestmark = pytest.mark.slow

@@ -21,8 +21,8 @@ from ghost_edge.host.onnx.builder import as_inner
 from ghost_edge.host.onnx.compare import compare_ops, find_apart
 from ghost_edge.host.onnx.int8 import OnnxInt8, write_qdq
 from ghost_edge.host.onnx.operations import OPS
-from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack
+from ghost_edge.host.tflite.graph import read_model, unpack
 
 BAR = 0.99  # share of equal values
 

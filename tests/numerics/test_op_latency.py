@@ -11,8 +11,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from ghost_edge.host.calibration.observe import Ranges
 from ghost_edge.host.quantization import QUANTIZERS
-from ghost_edge.host.tflite.edit import pack, unpack
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.edit import pack
+from ghost_edge.host.tflite.graph import read_model, unpack
 from ghost_edge.host.tflite.op_latency import cut_out, time_operations
 
 pytestmark = pytest.mark.slow

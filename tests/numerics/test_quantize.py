@@ -18,8 +18,8 @@ from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.quantization import QUANTIZERS, quantize
 from ghost_edge.host.quantization.schemes import Int8, Uint8Io
 from ghost_edge.host.recipe.schema import load_recipe
-from ghost_edge.host.tflite.edit import pack, unpack
-from ghost_edge.host.tflite.graph import Model, read_model
+from ghost_edge.host.tflite.edit import pack
+from ghost_edge.host.tflite.graph import Model, read_model, unpack
 
 PREPROCESS = Preprocess(size=28, channels="GRAY")
 

@@ -14,8 +14,8 @@ from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.core.tensor import TensorSpec, quantize
 from ghost_edge.device.evaluate import RunOptions, raw_outputs
 from ghost_edge.host.quantization.io_dtypes import byte_ends, float_ends
-from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
-from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack
+from ghost_edge.host.tflite.graph import read_model, unpack
 
 REFERENCE = RunOptions(kernels="reference")
 IMAGENET = Preprocess(size=16, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))

@@ -91,13 +91,6 @@ class Draft:
             raise ConversionError(f"{self.file}: {tensor.name} is {tensor.dtype}, expected int8 or uint8 with a scale")
         return tensor.scale, tensor.zero_point
 
-    def end_scale(self, index: int) -> tuple[float, int]:
-        """Return scale and zero point of an input or output of the .tflite; 0 for a float one, as in TensorSpec."""
-        if self.graph.tensors[index].dtype == "float32":
-            return 0.0, 0
-        (scale,), (zero_point,) = self.scales(index)
-        return float(scale), int(zero_point)
-
     def scale(self, index: int) -> tuple[np.float32, np.uint8]:
         """Return scale and zero point of an activation inside the ONNX graph, which is uint8."""
         (scale,), (zero_point,) = self.scales(index)

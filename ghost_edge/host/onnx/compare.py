@@ -85,13 +85,13 @@ def compare_ops(graph: Model, onnx_content: bytes, inputs: Iterable[NDArray[Any]
             lsb[name].append(np.array([np.rint(apart).max(initial=0), np.sum(apart < 0.5), apart.size]))
     if not all(lsb.values()):
         raise DataError(f"{graph.name} cannot be compared without inputs; give one array at least")
-    return [_distance(*row, np.array(lsb[row[2]])) for row in _rows(graph) if row[2] in lsb]
-
-
-def _distance(index: int, operation: str, name: str, measured: NDArray[np.float64]) -> OpDistance:
-    """Sum up one operation; measured: [images, 3], largest difference, number of equal values, number of values."""
-    equal, values = measured[:, 1].sum(), measured[:, 2].sum()
-    return OpDistance(index, operation, name, int(measured[:, 0].max()), float(equal / values), int(values))
+    distances = []
+    for index, operation, name in _rows(graph):
+        if name in lsb:
+            largest, equal, values = np.transpose(lsb[name])
+            share = float(equal.sum() / values.sum())
+            distances.append(OpDistance(index, operation, name, int(largest.max()), share, int(values.sum())))
+    return distances
 
 
 def _run(session: Any, values: Values) -> list[NDArray[Any]]:

@@ -78,7 +78,9 @@ def _write(draft: Draft, opset: int) -> bytes:
     imports = [helper.make_opsetid("", opset)]
     version = helper.find_min_ir_version_for(imports)
     model = helper.make_model(graph, opset_imports=imports, ir_version=version, producer_name="ghost-edge")
-    scales = {draft.ends[index]: draft.end_scale(index) for index in (*draft.graph.inputs, *draft.graph.outputs)}
+    ends = (*draft.graph.inputs, *draft.graph.outputs)
+    specs = {draft.ends[index]: draft.graph.tensors[index].spec for index in ends}
+    scales = {name: (spec.scale, spec.zero_point) for name, spec in specs.items()}
     helper.set_model_props(model, {SCALES: json.dumps(scales)})
     try:
         onnx.checker.check_model(model, full_check=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.host.tflite.edit import pack, replace_values, set_constant, unpack
-from ghost_edge.host.tflite.graph import WEIGHTED, Model, Operation
+from ghost_edge.host.tflite.edit import pack, replace_values, set_constant
+from ghost_edge.host.tflite.graph import WEIGHTED, Model, Operation, unpack
 
 Floats = NDArray[np.float64]
 _LARGEST = 2.0**30  # of a bias: as much again is left for sums and for the correction

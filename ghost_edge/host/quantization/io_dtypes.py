@@ -8,7 +8,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
+from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack
+from ghost_edge.host.tflite.graph import unpack
 
 _PIXEL = 1 / 255  # the scale of an image's bytes; see TensorSpec.holds_bytes
 _SIGN = 128  # uint8 with zero point z + 128 is int8 with z

@@ -13,8 +13,8 @@ from litert_quantizer import recipe
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.host.calibration.observe import Ranges
 from ghost_edge.host.quantization.schemes import Int8, apply, free_scales
-from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack, unpack
-from ghost_edge.host.tflite.graph import Model, Operation
+from ghost_edge.host.tflite.edit import add_tensor, make_operation, pack
+from ghost_edge.host.tflite.graph import Model, Operation, unpack
 
 Span = tuple[int, int]
 PRECISIONS = ("float32", "int16")

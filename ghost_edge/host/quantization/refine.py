@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Union
 
 from ghost_edge.core.progress import Say, count, part
 from ghost_edge.core.tensor import sqnr_db
 from ghost_edge.host.calibration.observe import enough, observe_means
 from ghost_edge.host.quantization.adaptive_rounding import adapt_rounding, observe_covariances
 from ghost_edge.host.quantization.bias_correction import correct_biases
+from ghost_edge.host.quantization.schemes import FloatActivations, Int8
 from ghost_edge.host.tflite.activations import Input, predict_content
 from ghost_edge.host.tflite.graph import Model, parse_model
 
+Options = Union[Int8, FloatActivations]
 Refinement = tuple[str, Callable[[bytes], bytes]]  # a name for messages, and the quantized file to the refined one
 _HELD_BACK = 4  # every fourth calibration image
 _FITTED = 50  # means of more images gave the same biases within the noise: 29.1 dB with 50, 150 and 200
-
-
-class Options(Protocol):
-    """The refinements that a scheme asks for."""
-
-    @property
-    def adapt_rounding(self) -> bool:
-        """True: round weights with regard to each other."""
-
-    @property
-    def correct_bias(self) -> bool:
-        """True: add the mean error of rounded weights to the biases."""
 
 
 def refine(content: bytes, source: Model, inputs: Sequence[Input], options: Options, say: Say) -> bytes:
@@ -62,13 +52,7 @@ def find_refinements(source: Model, inputs: Sequence[Input], options: Options, s
     return steps
 
 
-def keep_better(
-    content: bytes,
-    source: Model,
-    steps: Sequence[Refinement],
-    held: Sequence[Input],
-    say: Say,
-) -> bytes:
+def keep_better(content: bytes, source: Model, steps: Sequence[Refinement], held: Sequence[Input], say: Say) -> bytes:
     """Apply refinements one by one and keep each that raises the SQNR of the logits on images held back."""
     if not steps:
         return content

@@ -15,8 +15,8 @@ from litert_quantizer.recipe_manager import AlgorithmName, RecipeManager
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.host.calibration.observe import Ranges
 from ghost_edge.host.quantization.bias_correction import fit_biases
-from ghost_edge.host.tflite.edit import pack, unpack
-from ghost_edge.host.tflite.graph import Model, parse_model
+from ghost_edge.host.tflite.edit import pack
+from ghost_edge.host.tflite.graph import Model, parse_model, unpack
 
 
 @dataclasses.dataclass(frozen=True)

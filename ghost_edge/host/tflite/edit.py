@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from ghost_edge.core.metadata import NAME
-from ghost_edge.host.tflite.graph import Model
+from ghost_edge.host.tflite.graph import Model, unpack
 
 _ALIGNED = 16  # force_align of Buffer.data in schema.fbs, which the Python made of it does not heed
 
@@ -21,16 +21,6 @@ class _Builder(flatbuffers.Builder):
         if x.dtype == np.uint8:
             self.Prep(_ALIGNED, x.size)
         return super().CreateNumpyVector(x)
-
-
-def unpack(content: bytes) -> Any:
-    """Return the file as a schema.ModelT with all constants, also those that litert-quantizer puts behind it."""
-    model = schema.ModelT.InitFromPackedBuf(content)
-    for buffer in model.buffers:
-        if buffer.offset > 1:
-            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
-            buffer.offset = buffer.size = 0
-    return model
 
 
 def pack(model: Any) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -151,15 +151,16 @@ def parse_model(content: bytes, name: str = "the model") -> Model:
     if content[4:8] != _MAGIC:
         raise ArtifactError(f"{name} is not a .tflite file (no TFL3 mark); it is empty or damaged")
     try:
-        return _model(schema.ModelT.InitFromPackedBuf(content), content, name)
+        return _model(unpack(content), content, name)
     except (struct.error, ValueError, TypeError, LookupError) as error:  # what reading cut or changed files raised
         reason = " ".join(str(error).split())
         raise ArtifactError(f"{name} is damaged ({reason}); copy or convert it again") from error
 
 
 def _model(model: schema.ModelT, content: bytes, name: str) -> Model:
-    main, packed = model.subgraphs[0], schema.Model.GetRootAs(content, 0)
-    tensors = tuple(_tensor(index, tensor, packed, content) for index, tensor in enumerate(main.tensors))
+    main = model.subgraphs[0]
+    buffers = [np.zeros(0, np.uint8) if each.data is None else each.data for each in model.buffers]
+    tensors = tuple(_tensor(*each, buffers, content) for each in enumerate(main.tensors))
     operations = tuple(_operation(model.operatorCodes[op.opcodeIndex], op) for op in main.operators)
     made = Model(
         tensors, operations, _numbers(main.inputs), _numbers(main.outputs), name, content, len(model.subgraphs)
@@ -170,12 +171,11 @@ def _model(model: schema.ModelT, content: bytes, name: str) -> Model:
     return made
 
 
-def _tensor(index: int, tensor: schema.TensorT, packed: Any, content: bytes) -> Tensor:
+def _tensor(index: int, tensor: schema.TensorT, buffers: Sequence[NDArray[np.uint8]], content: bytes) -> Tensor:
     stored, name = tensor.quantization, (tensor.name or b"").decode()
     scale = () if stored is None or stored.scale is None else stored.scale
     zero_point = () if stored is None or stored.zeroPoint is None else stored.zeroPoint
-    shape, dtype = _numbers(tensor.shape), _DTYPES[tensor.type]
-    raw = _raw(packed.Buffers(tensor.buffer), content)
+    shape, dtype, raw = _numbers(tensor.shape), _DTYPES[tensor.type], buffers[tensor.buffer]
     return Tensor(
         index=index,
         name=name,
@@ -190,13 +190,6 @@ def _tensor(index: int, tensor: schema.TensorT, packed: Any, content: bytes) -> 
         offset=raw.ctypes.data - np.frombuffer(content, np.uint8).ctypes.data if raw.size else 0,
         variable=bool(tensor.isVariable),
     )
-
-
-def _raw(buffer: Any, content: bytes) -> NDArray[np.uint8]:
-    """Return a view of a buffer's bytes, uint8 [bytes]; empty where the tensor is computed."""
-    if buffer.Offset() > 1:  # litert-quantizer keeps constants behind the flatbuffer
-        return np.frombuffer(content, np.uint8, buffer.Size(), buffer.Offset())
-    return buffer.DataAsNumpy() if buffer.DataLength() else np.zeros(0, np.uint8)
 
 
 def _typed(raw: NDArray[np.uint8], shape: tuple[int, ...], dtype: str, name: str) -> NDArray[Any]:
@@ -226,3 +219,13 @@ def _operation(code: schema.OperatorCodeT, operator: schema.OperatorT) -> Operat
 
 def _numbers(values: Iterable[int] | None) -> tuple[int, ...]:
     return () if values is None else tuple(map(int, values))
+
+
+def unpack(content: bytes) -> Any:
+    """Return the file as a schema.ModelT with all constants, also those that litert-quantizer puts behind it."""
+    model = schema.ModelT.InitFromPackedBuf(content)
+    for buffer in model.buffers:
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model

@@ -10,8 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from ghost_edge.core.files import write_bytes
 from ghost_edge.device.bench import alternate
-from ghost_edge.host.tflite.edit import pack, unpack
-from ghost_edge.host.tflite.graph import Model, Operation, read_model
+from ghost_edge.host.tflite.edit import pack
+from ghost_edge.host.tflite.graph import Model, Operation, read_model, unpack
 
 _ROUNDS, _RUNS = 9, 5  # of each operation, all in turn
 

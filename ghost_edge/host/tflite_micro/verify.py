@@ -20,8 +20,8 @@ from ghost_edge.device.bench import random_input
 from ghost_edge.device.evaluate import RunOptions, stored_input
 from ghost_edge.device.runtimes.model import Model as Runner
 from ghost_edge.device.runtimes.open import check_model_file, is_installed, open_model
-from ghost_edge.host.tflite.edit import pack, unpack
-from ghost_edge.host.tflite.graph import Model, read_model
+from ghost_edge.host.tflite.edit import pack
+from ghost_edge.host.tflite.graph import Model, read_model, unpack
 from ghost_edge.host.tflite_micro.arena import bisect_arena, plan_arena
 from ghost_edge.host.tflite_micro.operations import add_method, check_deployable
 

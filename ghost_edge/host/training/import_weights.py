@@ -57,7 +57,8 @@ def import_weights(
         assign_state(model, state, source=str(checkpoint), without=CLASSIFIER if drop_classifier else "")
     except ArtifactError as error:
         raise ArtifactError(f"{error}{_width_hint(options, state)}") from error
-    kept = {key: value for key, value in network_state(model).items() if not drop_classifier or not _is_head(key)}
+    state = network_state(model)
+    kept = {key: state[key] for key in state if not (drop_classifier and key.startswith(CLASSIFIER))}
     write_bytes(save(kept), out)
     return {"kind": network.kind, **dataclasses.asdict(options)}
 
@@ -82,10 +83,6 @@ def export_weights(source: Path, out: Path, places: Places) -> int:
         load_weights(model, weights)
     save_weights(model, out)
     return len(network_state(model))
-
-
-def _is_head(key: str) -> bool:
-    return key.startswith(CLASSIFIER)
 
 
 def _with_classes(options: Any, state: Mapping[str, Any]) -> Any:
