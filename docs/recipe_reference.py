@@ -21,7 +21,7 @@ from ghost_edge.host.networks.ghostnet import HARD_SIGMOIDS, PADDINGS
 from ghost_edge.host.onnx import EXPORTERS
 from ghost_edge.host.quantization import QUANTIZERS
 from ghost_edge.host.recipe.schema import Calibration, Evaluation, Training
-from ghost_edge.host.tflite_micro.options import Micro
+from ghost_edge.host.tflite_micro import Micro
 
 Row = tuple[str, str, str, str]  # key, type, default, what it is
 PAGE = Path(__file__).parent / "reference" / "recipe.md"

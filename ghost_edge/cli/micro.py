@@ -50,8 +50,8 @@ def micro(
     from ghost_edge.host.board.bundle import sample_images
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.schema import load_recipe
+    from ghost_edge.host.tflite_micro import default_prefix
     from ghost_edge.host.tflite_micro.kit import to_tflite_micro
-    from ghost_edge.host.tflite_micro.options import default_prefix
     from ghost_edge.host.tflite_micro.verify import from_images, noise
 
     assert tflite is not None

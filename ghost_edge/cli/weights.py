@@ -33,7 +33,7 @@ def import_(
     PyTorch is not needed, and no code in the file runs. The number of classes is that of the checkpoint.
     """
     from ghost_edge.core.files import sha256_file
-    from ghost_edge.host.training.import_weights import import_weights, network_table
+    from ghost_edge.host.training import import_weights, network_table
 
     given = (*settings, *([f"width={width}"] if width is not None else []))
     with open_progress() as progress:
@@ -56,7 +56,7 @@ def import_(
 def export(source: Path, data: Optional[Path], out: Path) -> None:
     """Write the weights of a recipe, or of a .keras file that convert made, with the authors' keys."""
     from ghost_edge.host.datasets.places import places_for
-    from ghost_edge.host.training.import_weights import export_weights
+    from ghost_edge.host.training import export_weights
 
     with open_progress() as progress:
         progress.started("export")

@@ -20,7 +20,7 @@ from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.init.write import ghostnet, make_recipe
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.recipe.schema import load_recipe
-from ghost_edge.host.training.import_weights import network_table
+from ghost_edge.host.training import network_table
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -17,9 +17,9 @@ from ghost_edge.core.errors import ArtifactError, ConversionError, GhostEdgeErro
 from ghost_edge.core.metadata import metadata_text, read_metadata
 from ghost_edge.host.tflite.edit import pack
 from ghost_edge.host.tflite.graph import read_model, unpack
+from ghost_edge.host.tflite_micro import default_prefix
 from ghost_edge.host.tflite_micro.kit import c_string, make_kit, write_kit
 from ghost_edge.host.tflite_micro.operations import add_method, check_deployable
-from ghost_edge.host.tflite_micro.options import default_prefix
 from ghost_edge.host.tflite_micro.verify import Golden, noise, verify_kit
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

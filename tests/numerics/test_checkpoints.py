@@ -23,7 +23,7 @@ from ghost_edge.host.networks.ghostnet import GhostNet
 from ghost_edge.host.networks.state_dict import load_weights, network_state, read_checkpoint, save_weights
 from ghost_edge.host.networks.torch_file import read_torch
 from ghost_edge.host.recipe.schema import NetworkTable
-from ghost_edge.host.training.import_weights import export_weights, import_weights, network_table
+from ghost_edge.host.training import export_weights, import_weights, network_table
 
 FILES = ("plain.pth", "before_1_6.pth", "trained.pth.tar")
 TINY = GhostNet(input_size=16, classes=3, width=0.25, stages=((3, 16, 16, 0, 1), (3, 48, 24, 0.25, 2)), head_channels=8)

@@ -21,7 +21,7 @@ from ghost_edge.host.datasets import DATASETS, DataTable
 from ghost_edge.host.networks import NETWORKS
 from ghost_edge.host.onnx import EXPORTERS
 from ghost_edge.host.quantization import QUANTIZERS
-from ghost_edge.host.tflite_micro.options import Micro
+from ghost_edge.host.tflite_micro import Micro
 
 
 @dataclasses.dataclass(frozen=True)

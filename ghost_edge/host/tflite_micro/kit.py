@@ -20,10 +20,10 @@ from ghost_edge.core.metadata import parse_metadata
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device.runtimes.open import check_model_file, open_model
 from ghost_edge.host.tflite.graph import Model, read_model
+from ghost_edge.host.tflite_micro import check_prefix, default_prefix
 from ghost_edge.host.tflite_micro.arena import ArenaPlan, draw_arena, plan_arena, shrink_advice
 from ghost_edge.host.tflite_micro.feed import feed_parts
 from ghost_edge.host.tflite_micro.operations import REVISION, add_method, check_deployable
-from ghost_edge.host.tflite_micro.options import check_prefix, default_prefix
 from ghost_edge.host.tflite_micro.verify import Golden, answer, noise, verify_kit
 
 _TEMPLATES = Path(__file__).parent / "templates"

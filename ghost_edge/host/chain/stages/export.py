@@ -16,8 +16,8 @@ from ghost_edge.host.datasets import Images
 from ghost_edge.host.onnx import EXPORTERS, add_metadata
 from ghost_edge.host.recipe.schema import Choice
 from ghost_edge.host.tflite.graph import read_model
+from ghost_edge.host.tflite_micro import Micro, default_prefix
 from ghost_edge.host.tflite_micro.kit import to_tflite_micro
-from ghost_edge.host.tflite_micro.options import Micro, default_prefix
 from ghost_edge.host.tflite_micro.verify import from_images
 
 
