@@ -91,6 +91,39 @@ def test_arrays_that_are_no_inputs_are_refused(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (
+            Path("photos"),
+            r"PosixPath\('photos'\) is no list of images; give arrays or files, or",
+        ),
+        ("photos", r"'photos' is no list of images"),
+        (None, r"None is no list of images"),
+        (np.zeros((28, 28, 3), np.uint8), r"the images are one array uint8 \[28, 28, 3\]; expected a list"),
+    ],
+)
+@pytest.mark.parametrize("preprocess", [PREPROCESS, None])
+def test_what_is_no_list_of_images_is_refused(
+    converted: Path, images: object, message: str, preprocess: Preprocess | None
+) -> None:
+    with pytest.raises(DataError, match=message):
+        quantize(converted / "ghostnet_mnist_float.tflite", images, preprocess)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_preprocess_that_is_none_is_refused(converted: Path) -> None:
+    with pytest.raises(RecipeError, match="preprocess must be a table, not 28"):
+        quantize(converted / "ghostnet_mnist_float.tflite", [], 28)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.5, "5"])
+def test_a_count_of_images_that_is_none_is_refused(count: object, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="it must be a whole number, 1 or more"):
+        load_images(tmp_path, count)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
 def test_large_images_do_not_stop_the_calibration_in_two_processes(converted: Path) -> None:
     # a fork beside a thread that multiplies matrices waited for ever: numpy's products of such a size use threads
     images = list(np.random.default_rng(0).integers(0, 256, (40, 640, 480, 1), np.uint8))

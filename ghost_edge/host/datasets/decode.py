@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 
 from ghost_edge.core.dataset import Image, Lazy, spread
-from ghost_edge.core.errors import DataError
+from ghost_edge.core.errors import DataError, RecipeError
 
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # others run code of other programs, or are no images of a camera
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -43,8 +43,11 @@ def read_image(path: Path) -> Image:
 def load_images(folder: Union[str, Path], count: Optional[int] = None) -> Sequence[Image]:
     """Return the images of a folder and its sub-folders, uint8 [H, W, 1 or 3], decoded when asked for.
 
-    count: at most so many, evenly spread over the sorted names; None: all. Raises DataError where there are none.
+    count: at most so many, evenly spread over the sorted names; None: all. Raises DataError where there are none,
+    RecipeError for a count that is none.
     """
+    if count is not None and (type(count) is not int or count < 1):
+        raise RecipeError(f"count is {count!r}; it must be a whole number, 1 or more")
     files = sorted(file for file in Path(folder).rglob("*") if file.suffix.lower() in SUFFIXES)
     if not files:
         raise DataError(f"{folder} holds no images ({', '.join(SUFFIXES)}); give a folder of images")
@@ -52,7 +55,15 @@ def load_images(folder: Union[str, Path], count: Optional[int] = None) -> Sequen
 
 
 def as_images(images: Iterable[Any]) -> Sequence[Image]:
-    """Return image files as lazily decoded images, and arrays or Pillow images as uint8 [H, W] or [H, W, C]."""
+    """Return image files as lazily decoded images, and arrays or Pillow images as uint8 [H, W] or [H, W, C].
+
+    Raises DataError for what is one image, or a folder, instead of a list.
+    """
+    array: Any = images if isinstance(images, np.ndarray) else np.empty(0)
+    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[-1] in (1, 3):  # its rows would pass for grey images
+        raise DataError(f"the images are one array uint8 {list(array.shape)}; expected a list: put the image into [ ]")
+    if isinstance(images, (str, Path)) or not isinstance(images, Iterable):
+        raise DataError(f"{images!r} is no list of images; give arrays or files, or ghost_edge.load_images(folder)")
     given = images if isinstance(images, Sequence) else list(images)
     return Lazy(lambda index: _as_image(given[index]), range(len(given)))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ghost_edge.core.errors import ArtifactError, DataError, RecipeError
 from ghost_edge.core.metadata import Metadata, metadata_text
-from ghost_edge.core.options import pick
+from ghost_edge.core.options import convert, pick
 from ghost_edge.core.preprocess import Preprocess, prepare_all
 from ghost_edge.core.progress import Say, count, part, silent
 from ghost_edge.device.evaluate import match_input
@@ -75,12 +75,13 @@ def quantize(
     activation ranges are made of what the images show: "mse", "minmax", "entropy" or "percentile". say: hears the share
     done, 0..1, and a few words. Save the result by .save(path); [preprocess] travels in its metadata.
 
-    Raises RecipeError for unknown ranges, DataError without images, for one that is none, or when an activation is NaN
-    or infinite, ArtifactError where the model does not take such images, ConversionError where the network has no
-    quantized form.
+    Raises RecipeError for unknown ranges or a preprocess that is none, DataError without images, for one that is none,
+    or when an activation is NaN or infinite, ArtifactError where the model does not take such images, ConversionError
+    where the network has no quantized form.
     """
     pick(ESTIMATORS, ranges, kind="ranges")
     kind, _ = _row(scheme)
+    preprocess = convert(preprocess, Optional[Preprocess], "preprocess")
     source = float_tflite if isinstance(float_tflite, Model) else read_model(float_tflite)
     inputs = _model_inputs(source, images, preprocess)
     if scheme.equalize:
@@ -102,7 +103,7 @@ def _model_inputs(source: Model, images: Iterable[Any], preprocess: Optional[Pre
         fed = match_input(Path(source.name), given[0].spec, preprocess)
         inputs: Sequence[Input] = prepare_all(as_images(images), fed)
     else:
-        inputs = [_as_input(array, given[0].shape) for array in images]
+        inputs = [_as_input(array, given[0].shape) for array in as_images(images)]
     if not len(inputs):
         raise DataError("there are no calibration images; give some hundred that look like those in use")
     return inputs
