@@ -11,7 +11,7 @@ import re
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Optional, TypeVar
 
@@ -28,6 +28,15 @@ _DAMAGED = (
     *(ValueError, TypeError, EOFError, OSError, AttributeError, NotImplementedError, RuntimeError, MemoryError),
     *(SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
+
+
+def as_paths(files: Any) -> list[Path]:
+    """Return one path, or several, as a list; raise ArtifactError where something is no path."""
+    given = [files] if isinstance(files, (str, Path)) or not isinstance(files, Iterable) else list(files)
+    for each in given:
+        if not isinstance(each, (str, Path)):
+            raise ArtifactError(f"a {type(each).__name__} is no path of a file; save it, and give its path")
+    return [Path(each) for each in given]
 
 
 @contextlib.contextmanager

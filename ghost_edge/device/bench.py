@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.files import sha256_file
+from ghost_edge.core.files import as_paths, sha256_file
 from ghost_edge.core.latency import LatencyStats, median_interval, summarise
 from ghost_edge.core.latency import doubts as timing_doubts
 from ghost_edge.core.metadata import describe as describe_input
@@ -313,7 +313,7 @@ def bench(
     say: gets each line of the table as soon as its model has run, with the board before and doubts behind. A model
     that fails is a result with its failure. Raises as find_models() and bench_models() do.
     """
-    files = [Path(each) for each in ([paths] if isinstance(paths, (str, Path)) else paths)]
+    files = as_paths(paths)
     board, models = read_board(cpu=min(plan.cpus, default=0)), find_models(files)
     columns = (Column("model", "model", "", max(len(path.name) for path in models)), *COLUMNS[1:])
     say(describe(board))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ghost_edge.core.dataset import Dataset
-from ghost_edge.core.errors import DataError, RecipeError
+from ghost_edge.core.errors import ArtifactError, DataError, RecipeError
+from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tasks import check_truth
+from ghost_edge.device.bench import bench
 from ghost_edge.device.evaluate import RunOptions
-from ghost_edge.host.accuracy.evaluate import accuracy_by_role, evaluate_files
+from ghost_edge.host.accuracy.evaluate import accuracy_by_role, evaluate, evaluate_files
 from ghost_edge.host.chain.stage import Models
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.output import layout
@@ -36,6 +39,39 @@ def test_labels_that_are_no_classes_are_refused(offset: int, classes: int, said:
         DataError, match=rf"some has labels {said}, the model answers {classes} classes; .*label_offset"
     ):
         check_truth(DATASET.labels + offset, [np.zeros((3, classes), np.float32)], "some")
+
+
+@pytest.mark.parametrize("labels", [np.zeros(3), np.array(["a", "b", "c"]), np.zeros((3, 10), np.int64)])
+def test_labels_that_are_no_class_indices_are_refused(labels: np.ndarray) -> None:
+    with pytest.raises(DataError, match=r"some has labels .*\[3.*\], expected class indices int64 \[N\]"):
+        check_truth(labels, [np.zeros((3, 10), np.float32)], "some")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (dataclasses.replace(DATASET, labels=[0, 5]), r"some has 3 images and labels \[2\]; give one an image"),  # type: ignore[arg-type]
+        (dataclasses.replace(DATASET, labels=None), r"some has 3 images and labels \[\]"),  # type: ignore[arg-type]
+        (dataclasses.replace(DATASET, images=Path("photos")), r"PosixPath\('photos'\) is no list of images"),  # type: ignore[arg-type]
+        (DATASET.images, r"a list has no labels; give ghost_edge.Dataset\(name, images, labels\)"),
+    ],
+)
+def test_a_dataset_that_is_none_is_refused_before_a_model_runs(dataset: Dataset, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        evaluate("float.tflite", dataset, Preprocess(size=1))
+
+
+@pytest.mark.parametrize("models", [3, [None], DATASET])
+def test_what_is_no_path_is_refused(models: Any) -> None:
+    with pytest.raises(ArtifactError, match="is no path of a file; save it, and give its path"):
+        evaluate(models, DATASET, Preprocess(size=1))
+    with pytest.raises(ArtifactError, match="is no path of a file; save it, and give its path"):
+        bench(models)
+
+
+def test_one_path_is_a_list_of_one() -> None:
+    with pytest.raises(ArtifactError, match=r"^no\.tflite cannot be read"):
+        evaluate("no.tflite", DATASET, Preprocess(size=1))
 
 
 def test_the_reference_loses_nothing_against_itself() -> None:

@@ -14,10 +14,11 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from ghost_edge.core.dataset import Dataset, Image
-from ghost_edge.core.errors import ArtifactError
-from ghost_edge.core.files import read_npz, save_npz, sha256_file
+from ghost_edge.core.errors import ArtifactError, DataError
+from ghost_edge.core.files import as_paths, read_npz, save_npz, sha256_file
 from ghost_edge.core.manifest import Accuracy
 from ghost_edge.core.metadata import read_metadata
+from ghost_edge.core.options import convert
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Progress, Reporter, timed
 from ghost_edge.core.tables import Column
@@ -25,6 +26,7 @@ from ghost_edge.core.tasks import CLASSIFICATION, TASKS, check_truth
 from ghost_edge.core.tensor import sqnr_db
 from ghost_edge.device.evaluate import RunOptions, raw_outputs_isolated, real_outputs
 from ghost_edge.host.datasets import open_dataset
+from ghost_edge.host.datasets.decode import as_images
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.schema import Evaluation, Recipe, require
 
@@ -68,7 +70,7 @@ def columns(task: str = CLASSIFICATION) -> tuple[Column, ...]:
 
 
 def evaluate(
-    models: Sequence[Union[str, Path]],
+    models: Union[str, Path, Sequence[Union[str, Path]]],
     dataset: Dataset,
     preprocess: Optional[Preprocess] = None,
     *,
@@ -80,11 +82,12 @@ def evaluate(
 
     preprocess: from an image to the models' input; None: what each file's metadata says. Raises ArtifactError for a
     file that does not take such images or says nothing of them, DataError where labels are none of its classes,
-    DeviceError where a model does not run here.
+    or not one an image, DeviceError where a model does not run here.
     """
     found, row = list[Evaluated](), TASKS[task]
     reference: Any = None
-    for file in map(Path, models):
+    preprocess, dataset = convert(preprocess, Optional[Preprocess], "preprocess"), _labelled(dataset)
+    for file in as_paths(models):
         with timed(progress, file.name):
             fed = preprocess or _own_preprocess(file)
             # in a child process: a damaged file, or a processor that the interpreter was not built for, ends only that
@@ -96,6 +99,16 @@ def evaluate(
         paired = (drop.drop, drop.margin, drop.agreement) if found else (None, None, None)
         found.append(Evaluated(file, sha256_file(file), drop.images, metrics, drop.reference, *paired))
     return found
+
+
+def _labelled(dataset: Dataset) -> Dataset:
+    """Return the dataset with its images decoded when asked for and its labels as an array, one for each image."""
+    if not isinstance(dataset, Dataset):
+        raise DataError(f"a {type(dataset).__name__} has no labels; give ghost_edge.Dataset(name, images, labels)")
+    images, labels = as_images(dataset.images), np.asarray(dataset.labels)
+    if labels.shape[:1] != (len(images),):
+        raise DataError(f"{dataset.name} has {len(images)} images and labels {list(labels.shape)}; give one an image")
+    return dataclasses.replace(dataset, images=images, labels=labels)
 
 
 def _own_preprocess(file: Path) -> Preprocess:
