@@ -13,7 +13,7 @@ from ghost_edge.cli.progress import open_progress
 _out = click.option("-o", "--out", required=True, type=PATH, help="A .safetensors file.")
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def weights() -> None:
     """Import and export weights in the authors' PyTorch layout."""
 

@@ -10,13 +10,14 @@ from typing import Any, Optional, Protocol, Union
 import numpy as np
 
 from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.files import as_paths
 from ghost_edge.core.gate.baseline import Baseline, Held, Latency, read_baseline
 from ghost_edge.core.gate.checks import check_number, check_regression, check_run, describe_changes, open_run
 from ghost_edge.core.gate.limits import Check, Limits
 from ghost_edge.core.gate.report import as_lines
 from ghost_edge.core.latency import block_medians
 from ghost_edge.core.manifest import Manifest, Model, Predictions
-from ghost_edge.core.options import from_table
+from ghost_edge.core.options import convert, from_table
 from ghost_edge.device.bench_results import BenchResult, circumstances, read_bench_json, results_from_document
 
 LATENCY = "latency.json"  # that convert leaves in the folder: measured on the workstation
@@ -61,7 +62,7 @@ def gate(
     run: Union[str, Path, HasFolder],
     *,
     baseline: Union[str, Path, None] = None,
-    limits: Optional[Mapping[str, Any]] = None,
+    limits: Union[Mapping[str, Any], Limits, None] = None,
     bench: Union[str, Path, None] = None,
     allow_few: bool = False,
 ) -> GateResult:
@@ -73,10 +74,11 @@ def gate(
     result and raises nothing. Raises ArtifactError for a missing or damaged file, DataError where the two saw other
     images, RecipeError for a limit that is none.
     """
-    path = Path(run) if isinstance(run, (str, Path)) else run.folder
+    (path,) = as_paths([getattr(run, "folder", run)])
     earlier, timed = (None if each is None else Path(each) for each in (baseline, bench))
     manifest, predictions = open_run(path)
-    kept = from_table(Limits, {**vars(manifest.limits), **(limits or {})}, "limits")
+    given = vars(limits) if isinstance(limits, Limits) else convert(limits or {}, dict, "limits")
+    kept = from_table(Limits, {**vars(manifest.limits), **given}, "limits")
     held = hold_run(path, manifest, predictions, timed)
     checks, changes = check_run(held.models, predictions, kept, task=held.task, allow_few=allow_few), list[str]()
     if earlier:

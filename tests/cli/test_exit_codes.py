@@ -102,6 +102,7 @@ def test_evaluate_says_one_line_about_a_model_that_is_not_there(folder: Path, gh
             ["bench", "x.tflite", "--threds", "2"],
             "No such option '--threds'. (Did you mean one of: '--rounds', '--threads'?)",
         ),
+        (["weights"], "ghost-edge: Missing command; `ghost-edge weights --help` shows what it takes"),
         (["evaluate", "x.tflite"], "needs --recipe FILE, or --images FILE on a board"),
         (["gate", ".", "--max-drop", "little"], "'little' is no fraction: write 0.01 for one per cent"),
         (["--wrong"], "`ghost-edge --help` shows what it takes"),

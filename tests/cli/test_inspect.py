@@ -90,6 +90,7 @@ def test_a_file_that_the_interpreter_refuses_is_shown_without_its_share(models: 
     ("name", "content", "said"),
     [
         ("gone.tflite", None, "cannot be read (No such file or directory)"),
+        ("gone", None, "gone does not exist; give a .tflite file, or a recipe (.toml) to build"),
         ("m.tflite", b"", "is empty; copy or convert it again"),
         ("m.tflite", b"\x1c\x00\x00\x00TFL3" + b"\xff" * 200, "m.tflite is damaged ("),
         ("m.onnx", b"\x08\x09", "cannot be inspected; give a .tflite file, or a recipe (.toml) to build"),

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.errors import ArtifactError
+from ghost_edge.core.errors import ArtifactError, RecipeError
 from ghost_edge.core.files import describe
 from ghost_edge.core.gate.checks import check_run, open_run
-from ghost_edge.core.gate.limits import Check
+from ghost_edge.core.gate.limits import Check, Limits
 from ghost_edge.core.manifest import (
     Manifest,
     Predictions,
@@ -22,7 +22,7 @@ from ghost_edge.core.manifest import (
     save_predictions,
     write_manifest,
 )
-from ghost_edge.device.gate import hold_run
+from ghost_edge.device.gate import gate, hold_run
 
 Make = Callable[..., Manifest]
 
@@ -85,6 +85,20 @@ def test_file_and_folder_mean_the_same(make_manifest: Make, tmp_path: Path) -> N
 def test_a_limit_given_here_replaces_the_recipes(make_manifest: Make, tmp_path: Path) -> None:
     make_manifest(tmp_path, wrong=5)
     assert reasons(tmp_path, min_agreement=0.999) == ["only 99.50% of the answers agree; the limit is 99.90%"]
+
+
+def test_limits_may_be_a_table_or_an_object(make_manifest: Make, tmp_path: Path) -> None:
+    make_manifest(tmp_path, wrong=15)
+    assert gate(tmp_path, limits=Limits(max_drop=0.5)).passed
+    assert gate(tmp_path, limits={"max_drop": 0.5}).passed
+    with pytest.raises(RecipeError, match=r"limits must be a table, not 0\.01"):
+        gate(tmp_path, limits=0.01)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("run", [None, 3, []])
+def test_what_is_no_run_is_refused(run: object) -> None:
+    with pytest.raises(ArtifactError, match="is no path of a file; save it, and give its path"):
+        gate(run)  # type: ignore[arg-type]
 
 
 def test_a_limit_of_nothing_is_a_limit(make_manifest: Make, tmp_path: Path) -> None:

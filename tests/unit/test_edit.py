@@ -54,3 +54,10 @@ def test_values_of_another_size_are_refused(model: Model) -> None:
 def test_a_computed_tensor_is_refused_by_its_name(model: Model) -> None:
     with pytest.raises(ArtifactError, match=r"given is computed, expected a constant"):
         replace_values(model, {3: np.ones((1, 3))})
+
+
+def test_a_file_of_another_format_is_refused() -> None:
+    with pytest.raises(
+        ArtifactError, match=r"m\.onnx is not a \.tflite file .*; it is empty, damaged or of another format"
+    ):
+        parse_model(b"hello, world", "m.onnx")

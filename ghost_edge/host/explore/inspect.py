@@ -92,7 +92,8 @@ def inspect(
     if path.suffix == ".toml":
         return _inspect_recipe(path, Path(data) if data else None, progress)
     if path.suffix != ".tflite":
-        raise ArtifactError(f"{path} cannot be inspected; give a .tflite file, or a recipe (.toml) to build")
+        found = "cannot be inspected" if path.exists() else "does not exist"
+        raise ArtifactError(f"{path} {found}; give a .tflite file, or a recipe (.toml) to build")
     check_model_file(path)
     graph = read_model(path)
     layers = count_layers(graph)

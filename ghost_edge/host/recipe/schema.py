@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 import tomllib
 
@@ -142,8 +142,9 @@ _KITS = {"micro": Kit(Micro)}
 _DEFAULT_EXPORTS = ("onnx_float", "onnx_int8")
 
 
-def load_recipe(path: Path) -> Recipe:
+def load_recipe(path: Union[str, Path]) -> Recipe:
     """Read a recipe. Raises RecipeError: no such file, no TOML, or a key that is unknown, missing or mistyped."""
+    path = Path(path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

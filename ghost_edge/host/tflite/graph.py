@@ -149,7 +149,7 @@ def read_model(path: Union[str, Path]) -> Model:
 def parse_model(content: bytes, name: str = "the model") -> Model:
     """Make a Model from the bytes of a .tflite file; name: for messages. Raises ArtifactError where it is damaged."""
     if content[4:8] != _MAGIC:
-        raise ArtifactError(f"{name} is not a .tflite file (no TFL3 mark); it is empty or damaged")
+        raise ArtifactError(f"{name} is not a .tflite file (no TFL3 mark); it is empty, damaged or of another format")
     try:
         return _model(unpack(content), content, name)
     except (struct.error, ValueError, TypeError, LookupError) as error:  # what reading cut or changed files raised
