@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -74,3 +79,19 @@ def test_an_opset_that_tf2onnx_does_not_write_is_refused(opset: int) -> None:
 def test_every_exporter_has_a_suffix_of_its_own() -> None:
     suffixes = [exporter.suffix for exporter in EXPORTERS.values()]
     assert len(set(suffixes)) == len(suffixes)
+
+
+@pytest.mark.slow
+def test_the_bytes_depend_neither_on_the_hash_seed_nor_on_earlier_exports(converted: Path) -> None:
+    code = (
+        "import hashlib, pathlib, sys; from ghost_edge.host.onnx.float import export; "
+        "from ghost_edge.host.tflite.graph import read_model; model = read_model(pathlib.Path(sys.argv[1])); "
+        "print(*[hashlib.sha256(export(model)).hexdigest() for _ in range(2)])"
+    )
+    digests = set()
+    for seed in "01":
+        command = [sys.executable, "-c", code, str(converted / "ghostnet_mnist_float.tflite")]
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        digests |= {*run.stdout.split()}
+    assert len(digests) == 1

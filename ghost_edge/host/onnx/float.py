@@ -7,6 +7,7 @@ import re
 import tempfile
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,14 +75,29 @@ def _read(source: Model, opset: int) -> Any:
 def _mend_tf2onnx() -> None:
     """Mend what makes tf2onnx 1.17 lose a bias, or make another graph of the same file now and then.
 
-    Its passes walk over sets of nodes, in the order of their addresses: let nodes hash by name. And they sort by
-    made-up names, whose numbers go on counting from one conversion to the next: start anew.
+    Its passes walk over sets of nodes, in the order of their addresses: let nodes hash by name. They walk over sets of
+    names, in an order that changes with PYTHONHASHSEED: let them be sorted. And they sort by made-up names, whose
+    numbers go on counting from one conversion to the next: start anew.
     """
-    from tf2onnx import graph, handler, utils
+    from tf2onnx import graph, handler, tfonnx, utils
+    from tf2onnx.optimizer import back_to_back_optimizer
 
-    utils.INTERNAL_NAME = 1
+    assert tfonnx  # imported before the next line: its import makes up a name too
+    utils.INTERNAL_NAME = 2
     handler.tf_op.register_handler(_keep_bias, 0, ["TFL_FULLY_CONNECTED"], "com.google.tensorflow", {})
     graph.Node.__hash__ = lambda node: zlib.crc32(node.name.encode())
+    for module in (graph, back_to_back_optimizer):
+        module.set = _SortedSet
+
+
+class _SortedSet(set):  # type: ignore[type-arg]  # of names or nodes
+    """A set that is walked over in the order of its members' names."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(sorted(super().__iter__(), key=lambda each: each if isinstance(each, str) else each.name))
+
+    def __sub__(self, other: Any) -> _SortedSet:
+        return _SortedSet(super().__sub__(other))
 
 
 def _keep_bias(context: Any, node: Any, **options: Any) -> None:
