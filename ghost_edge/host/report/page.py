@@ -72,7 +72,12 @@ def render(runs: Sequence[Run]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(cut=_cut, limits=lambda limits: dataclasses.asdict(limits).items(), cells=accuracy_cells)
+    environment.filters.update(
+        base64=lambda png: base64.b64encode(png).decode(),
+        cells=accuracy_cells,
+        cut=_cut,
+        limits=lambda limits: dataclasses.asdict(limits).items(),
+    )
     page: str = environment.get_template("run.html" if len(runs) == 1 else "runs.html").render(
         version=__version__, **context
     )
@@ -91,11 +96,9 @@ def _one(run: Run) -> dict[str, Any]:
         "weights": plots.draw_weights(run.weights, next(numbers)) if run.weights else None,
         "worst": table(layer_rows(run.layers, _WORST), LAYERS),
         "histograms": list(_histograms(run, numbers)),
-        "images": list(_images(run)),
         "most": MOST,
         "benches": [_bench(bench, numbers) for bench in run.benches],
         "memory": plots.draw_memory(run.alive, next(numbers)),
-        "parity": _parity(run),
         "recipe": as_toml(run.manifest.recipe),
     }
 
@@ -165,24 +168,6 @@ def _histograms(run: Run, numbers: Iterator[int]) -> Iterator[dict[str, Any]]:
         yield {"plot": plot, "name": name, "clipped": row.clipped, "bits": row.bits}
 
 
-def _images(run: Run) -> Iterator[dict[str, Any]]:
-    names = run.manifest.class_names
-
-    def said(answer: int) -> str:
-        return names[answer] if 0 <= answer < len(names) else f"class {answer}"
-
-    for each in run.disagreements:
-        yield {
-            "data": base64.b64encode(each.png).decode(),
-            "position": each.position,
-            "label": said(each.label),
-            "answers": [
-                {"model": model, "said": said(answer), "sure": sure, "right": answer == each.label}
-                for model, answer, sure in zip(("float", "quantized"), each.answers, each.confidence)
-            ],
-        }
-
-
 def _bench(bench: Bench, numbers: Iterator[int]) -> dict[str, Any]:
     rows = [
         {
@@ -194,27 +179,6 @@ def _bench(bench: Bench, numbers: Iterator[int]) -> dict[str, Any]:
     ]
     plot = plots.draw_latency(bench.named(), next(numbers))
     return {"board": bench.board, "plot": plot, "table": table(rows, _LATENCY), "doubts": bench.doubts}
-
-
-def _parity(run: Run) -> dict[str, Any]:
-    """Return the lower half of the matrix; shade: 0 to 4, darker where more outputs differ."""
-    parity, rows = run.parity, []
-    for number, first in enumerate(parity.runs[1:], 1):
-        pairs = [parity.pair(first, second) for second in parity.runs[:number]]
-        cells = [
-            {"text": f"{pair.max_lsb} / {pair.differ:.0%} / {pair.agreement:.0%}", "shade": round(4 * pair.differ)}
-            for pair in pairs
-            if pair
-        ]
-        rows.append({"name": first, "cells": cells, "empty": len(parity.runs) - 1 - number})
-    lines = [*parity.refused]
-    if parity.operations:
-        lsb, equal = max(each.max_lsb for each in parity.operations), min(each.equal for each in parity.operations)
-        lines.append(
-            f"The int8 ONNX model, op by op on identical inputs: {len(parity.operations)} ops match within {lsb} LSB, "
-            f"with {equal:.1%} or more of the values equal."
-        )
-    return {"columns": parity.runs[:-1], "rows": rows, "images": parity.images, "lines": lines}
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> dict[str, Any]:
