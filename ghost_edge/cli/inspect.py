@@ -30,17 +30,14 @@ def inspect(
     model: Path, measure: bool, rounds: int, json_file: Optional[Path], chart: Optional[Path], data: Optional[Path]
 ) -> None:
     """Show parameters, multiply-accumulates, bytes and ghost modules of a .tflite file or a recipe's network."""
+    from ghost_edge.host.explore.ghost_modules import check_chart, draw_ghosts, measure_ghosts
     from ghost_edge.host.explore.inspect import inspect as inspect_model
 
     if chart is not None:
-        from ghost_edge.host.explore.ghost_modules import check_chart, draw_ghosts
-
         check_chart(chart)  # a conversion and a measurement may lie before the drawing
     with open_progress() as progress:
         found = inspect_model(model, data=data, progress=progress)
         if measure and found.ghosts:
-            from ghost_edge.host.explore.ghost_modules import measure_ghosts
-
             ghosts = measure_ghosts(found.ghosts, rounds=rounds, reporter=progress)
             found = dataclasses.replace(found, ghosts=ghosts)
     if chart is not None:

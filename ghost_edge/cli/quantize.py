@@ -25,14 +25,7 @@ _SHARE = click.FloatRange(0, 1)
 )
 @click.option("--target-drop", "max_drop", type=_SHARE, help="Largest drop of top-1, as a fraction such as 0.003.")
 @click.option("--target-sqnr", "min_sqnr_db", type=float, help="SQNR of the logits to reach, in dB, such as 35.")
-def quantize(
-    recipe: Optional[Path],
-    out: Optional[Path],
-    data: Optional[Path],
-    min_agreement: Optional[float],
-    max_drop: Optional[float],
-    min_sqnr_db: Optional[float],
-) -> None:
+def quantize(recipe: Optional[Path], out: Optional[Path], data: Optional[Path], **limits: Optional[float]) -> None:
     """Quantize the model of RECIPE and show the noise of each layer.
 
     With a target, search the cheapest mixed precision that meets it.
@@ -41,7 +34,7 @@ def quantize(
     from ghost_edge.host.chain.convert import convert_until, open_job
     from ghost_edge.host.explore.mixed_precision import REPORT, Target, describe_mix, mix_stage
 
-    job, target = open_job(recipe, out, data), Target(min_agreement, max_drop, min_sqnr_db)
+    job, target = open_job(recipe, out, data), Target(**limits)
     search = (mix_stage(job.recipe, target),) if target != Target() else ()
     with open_progress(job.log) as progress:
         convert_until(job, "layers", progress, search)

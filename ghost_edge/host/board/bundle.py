@@ -67,7 +67,9 @@ def make_bundle(
     with tempfile.TemporaryDirectory(prefix="ghost-edge-") as folder:
         work = Path(folder)
         if used:
-            comparable = [models[each.artifact.file] for each in manifest.models if _is_comparable(each, models)]
+            quantized = [each for each in manifest.models if each.role == "quantized" and each.artifact.file in models]
+            # sums of float kernels are not equal on every machine
+            comparable = [models[each.artifact.file] for each in quantized if not each.output.dtype.startswith("float")]
             sample = sample_images(load_recipe(used), places_for(used.parent, data), images, comparable)
             save_evaluation_set(sample, work / "images.npz")
         download_wheels(row, pythons, work / "wheels")
@@ -98,12 +100,6 @@ def _choose_models(manifest: Manifest, source: Path, row: Target, say: Callable[
         else:
             models[model.artifact.file] = open_artifact(model.artifact, source)
     return models
-
-
-def _is_comparable(model: Model, packed: Mapping[str, Path]) -> bool:
-    """Return True for the packed integer model: sums of float kernels are not equal on every machine."""
-    quantized = model.role == "quantized" and model.artifact.file in packed
-    return quantized and not model.output.dtype.startswith("float")
 
 
 def _why_left_out(model: Model, source: Path, row: Target) -> str:
