@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -296,18 +296,13 @@ def _price(bench: _Bench) -> tuple[Floats, Floats, Floats]:
         int8, *others = alternate([bench.make(plan) for plan in ((False,) * count, *some)], rounds=_ROUNDS)
         times += [other.median_ms / int8.median_ms for other in others]
         bench.say(_SEARCH / 2 * len(times) / len(steps), f"{len(times)} of {len(steps)} plans timed")
-    noise = np.array(list(_noises(bench)))
-    return np.maximum(noise[1:] - noise[0], 0), *fit_times(steps, times)
-
-
-def _noises(bench: _Bench) -> Iterator[float]:
-    """Yield the power of the logits' noise with no segment in int8, then with each alone."""
-    count, inputs = len(bench.parts), bench.held[:_IMAGES]
+    inputs, powers = bench.held[:_IMAGES], []
     reference = predict_content(bench.source.content, inputs)
-    for alone in range(-1, count):
+    for alone in range(-1, count):  # first with no segment in int8
         logits = predict_inputs(bench.make(tuple(number != alone for number in range(count))), inputs)
         bench.say(_SEARCH / 2 * (1 + (alone + 2) / (count + 1)), f"noise of segment {alone + 1} of {count}")
-        yield float(np.square(logits.astype(np.float64) - reference).mean())
+        powers.append(np.square(logits.astype(np.float64) - reference).mean())
+    return np.maximum(np.array(powers[1:]) - powers[0], 0), *fit_times(steps, times)
 
 
 def _first_that_meets(bench: _Bench, plans: Sequence[Plan], target: Target, measure: Measure) -> Plan:

@@ -249,8 +249,8 @@ class Dealt:
     """Images dealt into lists: digests by list, in the order of the tables.
 
     names, classes: names and number of the classes. copies: how many images are in no list. unread: kinds and numbers
-    of files that are not read as images. side: median of the shorter sides, in pixels; size: the input that suits it.
-    mean, std: of pixel / 255 by channel.
+    of files that are not read as images. side: median of the shorter sides, in pixels. mean, std: of pixel / 255 by
+    channel.
     """
 
     images: Images
@@ -260,7 +260,6 @@ class Dealt:
     copies: int
     unread: str
     side: int
-    size: int
     channels: str
     mean: list[float]
     std: list[float]
@@ -282,7 +281,6 @@ def deal_images(images: Images, *, learns: bool, say: Callable[[float, str], Non
     chosen = zip(PARTS, (first, first, surveys[-1]), positions_of)
     lists = {part: tuple(survey.digests[index] for index in positions) for part, survey, positions in chosen}
     grey = all(survey.grey for survey in surveys)
-    side = int(np.median(first.sides))
     mean, std = _moments(first, positions_of[0], channels=1 if grey else 3)
     if learns and 0.0 in std:
         raise DataError(f"every pixel of a channel is the same in all images of {sets[0].name}; take real images")
@@ -293,8 +291,7 @@ def deal_images(images: Images, *, learns: bool, say: Callable[[float, str], Non
         classes=max(len(sets[0].class_names), int(first.labels.max()) + 1),
         copies=sum(len(one) for one in sets) - sum(map(len, kept)),
         unread=", ".join(filter(None, unread)),
-        side=side,
-        size=best_size(side),
+        side=int(np.median(first.sides)),
         channels="GRAY" if grey else "RGB",
         mean=mean,
         std=std,

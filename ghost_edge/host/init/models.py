@@ -18,15 +18,10 @@ CHECKPOINTS = (".pth", ".pt", ".tar", ".safetensors")
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A trained model: the kind and keys of [network] without those that name files, and its input and classes.
-
-    size: of the input, in pixels.
-    """
+    """A trained model: the kind and keys of [network] without those that name files, and the number of its classes."""
 
     kind: str
     keys: Mapping[str, Any]
-    size: int
-    channels: int
     classes: int
 
 
@@ -47,7 +42,7 @@ def _keras(path: Path, size: int | None) -> Model:
         raise RecipeError(f"{path} takes {shape}; the chain needs one input [batch, size, size, channels]: try --size")
     options = user_model.OwnModel(str(path), pixels, given[2] or 3)
     classes = int(user_model.build(options, Places((Path(),))).output_shape[-1])
-    return Model("keras", {"input_size": pixels, "input_channels": given[2] or 3}, pixels, given[2] or 3, classes)
+    return Model("keras", {"input_size": pixels, "input_channels": options.input_channels}, classes)
 
 
 def _checkpoint(path: Path, size: int) -> Model:
@@ -63,7 +58,7 @@ def _checkpoint(path: Path, size: int) -> Model:
             f"{path} holds {len(state)} tensors, first {', '.join(list(state)[:3])}, and is no GhostNet of the paper's "
             f"table; `ghost-edge weights import {path} --network RECIPE.toml` takes other stages and names"
         ) from error
-    return Model(kind, {"input_size": size, **keys}, size, keys["input_channels"], keys["classes"])
+    return Model(kind, {"input_size": size, **keys}, keys["classes"])
 
 
 def recognise(shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, dict[str, Any]]:

@@ -21,6 +21,7 @@ from ghost_edge.host.init.images import (
     PARTS,
     Dealt,
     Images,
+    best_size,
     check_encodable,
     check_source,
     deal_images,
@@ -165,10 +166,10 @@ def _compose(
     folder = recipe.resolve().parent
     if model:
         text += _of_model(model, source, folder)
-        size = model.size
+        size = model.keys["input_size"]
     else:
         assert dealt is not None
-        size = size or dealt.size
+        size = size or best_size(dealt.side)
         text += ghostnet(size, dealt.channels, dealt.classes, f"weights/{name}.safetensors")
         keys = {"size": size, "channels": dealt.channels, "mean": dealt.mean, "std": dealt.std}
         text += _table("[preprocess]", "of every image, here and on the board", keys)
@@ -184,16 +185,17 @@ def _compose(
 def _of_model(model: Model, source: Path, folder: Path) -> str:
     """Return [network] and [preprocess] of a trained model."""
     path = _seen_from(folder, source)
-    channels = {1: "GRAY", 3: "RGB"}.get(model.channels)
+    size, count = model.keys["input_size"], model.keys["input_channels"]
+    channels = {1: "GRAY", 3: "RGB"}.get(count)
     if channels is None:
-        raise RecipeError(f"{source} takes {model.channels} channels; the chain feeds 1 (grey) or 3 (RGB)")
-    preprocess: dict[str, Any] = {"size": model.size, "channels": channels}
+        raise RecipeError(f"{source} takes {count} channels; the chain feeds 1 (grey) or 3 (RGB)")
+    preprocess: dict[str, Any] = {"size": size, "channels": channels}
     if model.kind == "keras":
         files = {"path": path}
         preprocess |= {"mean": [0.0], "std": [1.0], "divide_by": 255.0}
     else:
         files = {"weights": path, "weights_sha256": sha256_file(source)}
-        preprocess |= {"resize": round(model.size / 0.875), **(_IMAGENET if model.channels == 3 else {})}
+        preprocess |= {"resize": round(size / 0.875), **(_IMAGENET if count == 3 else {})}
     network = _table("[network]", "what was trained", {"kind": model.kind, **files, **model.keys}, weights="", width="")
     return network + _table("[preprocess]", _MUST_FIT, preprocess, divide_by="1.0 where the model rescales itself")
 
