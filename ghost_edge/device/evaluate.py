@@ -252,7 +252,7 @@ def evaluate_set(
 def read_preprocess(file: Path, manifest: Optional[Path] = None) -> Preprocess:
     """Read the preprocessing of a model file from the manifest beside it, or from the file's own metadata.
 
-    Raises ArtifactError where there is neither, or the manifest promises another file under this name.
+    Raises ArtifactError if neither exists, or if the manifest lists this name with another SHA-256.
     """
     if manifest is None and not (file.parent / FILE_NAME).exists() and (metadata := read_metadata(file)):
         return metadata.preprocess

@@ -50,7 +50,7 @@ def test_labels_that_are_no_class_indices_are_refused(labels: np.ndarray) -> Non
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [
-        (dataclasses.replace(DATASET, labels=[0, 5]), r"some has 3 images and labels \[2\]; give one an image"),  # type: ignore[arg-type]
+        (dataclasses.replace(DATASET, labels=[0, 5]), r"some has 3 images and labels \[2\]; give a label for each"),  # type: ignore[arg-type]
         (dataclasses.replace(DATASET, labels=None), r"some has 3 images and labels \[\]"),  # type: ignore[arg-type]
         (dataclasses.replace(DATASET, images=Path("photos")), r"PosixPath\('photos'\) is no list of images"),  # type: ignore[arg-type]
         (DATASET.images, r"a list has no labels; give ghost_edge.Dataset\(name, images, labels\)"),

@@ -24,7 +24,7 @@ def decode(outputs: Outputs) -> NDArray[np.int32]:
 
 
 def misfit(labels: Truth, outputs: Outputs) -> str:
-    """Return the range of the labels and the number of classes where a label is none of them, else nothing."""
+    """Return why the labels cannot belong to these outputs, empty where they can."""
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         return f"labels {labels.dtype} {list(labels.shape)}, expected class indices int64 [N]"
     low, high, classes = int(labels.min()), int(labels.max()), outputs[0].shape[1]

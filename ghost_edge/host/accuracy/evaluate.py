@@ -81,8 +81,8 @@ def evaluate(
     """Return the accuracy of model files (.tflite, .onnx), each compared with the first one, image by image.
 
     preprocess: from an image to the models' input; None: what each file's metadata says. Raises ArtifactError for a
-    file that does not take such images or says nothing of them, DataError where labels are none of its classes,
-    or not one an image, DeviceError where a model does not run here.
+    file that does not take such images or has no metadata, DataError where a label is none of its classes or an image
+    has no label, DeviceError where a model does not run here.
     """
     found, row = list[Evaluated](), TASKS[task]
     reference: Any = None
@@ -107,7 +107,9 @@ def _labelled(dataset: Dataset) -> Dataset:
         raise DataError(f"a {type(dataset).__name__} has no labels; give ghost_edge.Dataset(name, images, labels)")
     images, labels = as_images(dataset.images), np.asarray(dataset.labels)
     if labels.shape[:1] != (len(images),):
-        raise DataError(f"{dataset.name} has {len(images)} images and labels {list(labels.shape)}; give one an image")
+        raise DataError(
+            f"{dataset.name} has {len(images)} images and labels {list(labels.shape)}; give a label for each"
+        )
     return dataclasses.replace(dataset, images=images, labels=labels)
 
 

@@ -78,7 +78,7 @@ class Observed:
 class Ranges:
     """Activation ranges by tensor name: the lowest and highest value that int8 shall hold, float32 [tensors].
 
-    lowest, highest: the extremes of all tensors that share the scale; 16 bits hold them all without loss.
+    lowest, highest: the extremes of all tensors that share the scale; int16 covers them without clipping.
     """
 
     names: tuple[str, ...]

@@ -41,7 +41,7 @@ DATASETS: dict[str, Source] = {
 
 @dataclasses.dataclass(frozen=True)
 class DataTable:
-    """A dataset as a recipe names it: the source's own options, and which of its images.
+    """A dataset table of a recipe: the options of its source, and the list that selects images.
 
     list: a file of image digests, one a line, in the order to use; empty: all images.
     list_sha256: SHA-256 of that file.

@@ -44,7 +44,7 @@ def load_images(folder: Union[str, Path], count: Optional[int] = None) -> Sequen
     """Return the images of a folder and its sub-folders, uint8 [H, W, 1 or 3], decoded when asked for.
 
     count: at most so many, evenly spread over the sorted names; None: all. Raises DataError where there are none,
-    RecipeError for a count that is none.
+    RecipeError for a count under 1.
     """
     if count is not None and (type(count) is not int or count < 1):
         raise RecipeError(f"count is {count!r}; it must be a whole number, 1 or more")

@@ -219,8 +219,9 @@ def convert_int8(model: keras.Model, path: Path) -> None:
 
 
 def draw_ghosts(path: Path, ghosts: Sequence[Ghost], *, title: str) -> None:
-    """Draw theory, counted multiply-accumulates and, where measured, time with its quartiles, into an .svg or .png.
+    """Draw what ghost modules save into an .svg or .png.
 
+    The bars are theory, counted multiply-accumulates and, if measured, the latency with its quartiles.
     Raises RecipeError for another suffix, ArtifactError without a ghost module.
     """
     import matplotlib  # here: inspect of a file without a chart needs none

@@ -182,8 +182,9 @@ class OnnxModel:
 def to_onnx(tflite: str | Path | Model, options: OnnxInt8 = OnnxInt8()) -> OnnxModel:  # noqa: B008  # frozen
     """Export an int8 or uint8 .tflite, whoever made it, as ONNX with the same scales.
 
-    Every op of the two is run on the same random inputs. Raises ArtifactError for a damaged file or one with several
-    inputs, ConversionError where an op has no form in ONNX or differs by more than rounding explains.
+    Each op of the .tflite and of the ONNX model runs on the same random inputs. Raises ArtifactError for a damaged file
+    or one with several inputs, ConversionError where an op has no form in ONNX or differs by more than rounding
+    explains.
     """
     model, rng = tflite if isinstance(tflite, Model) else read_model(tflite), np.random.default_rng(0)
     specs = [model.tensors[index].spec for index in model.inputs]

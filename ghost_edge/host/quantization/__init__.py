@@ -75,7 +75,7 @@ def quantize(
     activation ranges are made of what the images show: "mse", "minmax", "entropy" or "percentile". say: hears the share
     done, 0..1, and a few words. Save the result by .save(path); [preprocess] travels in its metadata.
 
-    Raises RecipeError for unknown ranges or a preprocess that is none, DataError without images, for one that is none,
+    Raises RecipeError for unknown ranges or what is no Preprocess, DataError without images, for one that is none,
     or when an activation is NaN or infinite, ArtifactError where the model does not take such images, ConversionError
     where the network has no quantized form.
     """

@@ -18,10 +18,10 @@ _LARGEST = 2.0**30  # of a bias: as much again is left for sums and for the corr
 def correct_biases(source: Model, quantized: Model, means: Mapping[str, Floats]) -> bytes:
     """Return the quantized file with biases such that rounded weights shift no channel's mean, given float inputs.
 
-    source: the float model; means: of each of its activations over images, float64 [1, ...] by name. Nagel et al. (ICCV
-    2019, section 4.2, arXiv 1906.04721), each layer for itself. Against what the int8 file really computes before it,
-    all layers at once diverge (each repairs the same shift again) and one after the other, twenty times slower, gained
-    less: 28.4 dB against 29.1 on ghostnet_cifar10.
+    source: the float model; means: the mean of each activation over images, float64 [1, ...] by name. The method is
+    that of Nagel et al. (ICCV 2019, section 4.2, arXiv 1906.04721), each layer with float inputs. With the inputs that
+    the int8 file computes, all layers corrected at once diverge, because each repairs the same shift again; corrected
+    one after the other they take twenty times as long and reach 28.4 dB, not 29.1, on ghostnet_cifar10.
     """
     stored = {quantized.tensors[op.output].name: op for op in quantized.operations}
     biases: dict[int, NDArray[Any]] = {}  # by place in the file: layers may share one

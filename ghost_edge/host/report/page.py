@@ -132,7 +132,7 @@ def _several(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 class _Side(NamedTuple):
-    """The quantized model of a run on one machine with a number of threads: a row, and its place in the plots."""
+    """Row of the page, and its place in the plots: the quantized model of a run, on a machine with so many threads."""
 
     label: str
     row: dict[str, Any]
