@@ -106,9 +106,8 @@ def read_document(
     with damage(str(path), written_by):
         if sealed and table.get("sha256") != seal(table)["sha256"]:
             raise ValueError("its content does not have the SHA-256 it names; was it edited or merged?")
-        extra = {"format", "sha256"} - {*_field_names(cls)} if format is not None or sealed else set()
-        if isinstance(table, dict):
-            table = {key: value for key, value in table.items() if key not in extra}
+        if format is not None or sealed:
+            table = {key: value for key, value in table.items() if key not in ("format", "sha256")}
         made: T = convert(change(table), cls, path.name)
         return made
 
@@ -133,10 +132,6 @@ def seal(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the table with the SHA-256 of its content under "sha256": a flipped bit in a scale or a limit is seen."""
     content = {key: value for key, value in table.items() if key != "sha256"}
     return {**content, "sha256": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}
-
-
-def _field_names(cls: Any) -> list[str]:
-    return [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []
 
 
 def sha256_file(path: Path) -> str:

@@ -69,12 +69,11 @@ class Model:
 class Manifest:
     """Contents of manifest.json; predictions: the answers, image by image (None: not evaluated).
 
-    format: number of this layout. gate: reasons why the gate failed when the model was made. tools: package name to
+    gate: reasons why the gate failed when the model was made. tools: package name to
     version, ghost-edge's too. recipe: its tables; recipe_file: its name. trained: from the model card of the weights
     (empty: there is none). task: a name in TASKS.
     """
 
-    format: int
     name: str
     preprocess: Preprocess
     class_names: tuple[str, ...]
@@ -94,7 +93,7 @@ class Manifest:
 def write_manifest(manifest: Manifest, folder: Path) -> Path:
     """Write manifest.json into the folder, whole or not at all."""
     path = folder / FILE_NAME
-    table = without_default_task(dataclasses.asdict(manifest))
+    table = {"format": FORMAT, **without_default_task(dataclasses.asdict(manifest))}
     for row, model in zip(table["models"], manifest.models):
         row["accuracy"] = model.accuracy and accuracy_table(model.accuracy)
     write_json(seal(table), path)

@@ -10,7 +10,7 @@ import pytest
 
 from ghost_edge.core.files import describe
 from ghost_edge.core.gate.limits import Limits
-from ghost_edge.core.manifest import FORMAT, Accuracy, Manifest, Model, Predictions, save_predictions, write_manifest
+from ghost_edge.core.manifest import Accuracy, Manifest, Model, Predictions, save_predictions, write_manifest
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tensor import TensorSpec
 
@@ -27,7 +27,6 @@ def make(folder: Path, *, wrong: int = 0, digests: tuple[str, ...] = DIGESTS) ->
     roles = {"float": LABELS.astype(np.int32), "quantized": answers.astype(np.int32)}
     save_predictions(Predictions(digests, LABELS, roles), folder / "predictions.npz")
     manifest = Manifest(
-        format=FORMAT,
         name="m",
         preprocess=Preprocess(size=8, mean=(0.5,), std=(0.25,)),
         class_names=("a", "b"),

@@ -23,7 +23,6 @@ class Row:
 @dataclasses.dataclass(frozen=True)
 class Document:
     rows: tuple[Row, ...]
-    format: int = 1
 
 
 def names(folder: Path) -> list[str]:
@@ -139,7 +138,7 @@ def test_a_pipe_is_written_into_and_stays_a_pipe(tmp_path: Path) -> None:
 
 def test_a_document_is_read_into_its_dataclass(tmp_path: Path) -> None:
     document = Document((Row("a", 1.0), Row("b")))
-    write_json(dataclasses.asdict(document), tmp_path / "a.json")
+    write_json({"format": 1, **dataclasses.asdict(document)}, tmp_path / "a.json")
     assert read_document(tmp_path / "a.json", Document, format=1) == document
 
 

@@ -13,7 +13,7 @@ import pytest
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import open_artifact, seal
 from ghost_edge.core.gate.checks import open_run
-from ghost_edge.core.manifest import Manifest, load_predictions, read_manifest, write_manifest
+from ghost_edge.core.manifest import FORMAT, Manifest, load_predictions, read_manifest, write_manifest
 
 Make = Callable[..., Manifest]
 
@@ -34,7 +34,7 @@ def test_a_missing_manifest_says_what_writes_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [{"format": 2}, {"models": 3}, {"models": [{"role": 1}]}, {"unknown": 1}])
 def test_a_manifest_of_another_make_is_refused(make_manifest: Make, tmp_path: Path, change: dict[str, object]) -> None:
-    table = {**dataclasses.asdict(make_manifest(tmp_path)), **change}
+    table = {"format": FORMAT, **dataclasses.asdict(make_manifest(tmp_path)), **change}
     (tmp_path / "manifest.json").write_text(json.dumps(seal(table)))
     with pytest.raises(ArtifactError, match="run ghost-edge convert again"):
         read_manifest(tmp_path)
@@ -83,7 +83,7 @@ def test_a_damaged_predictions_file_is_refused(tmp_path: Path) -> None:
 def test_a_manifest_with_a_value_of_another_kind_is_refused(
     make_manifest: Make, tmp_path: Path, change: dict[str, Any]
 ) -> None:
-    table = {**dataclasses.asdict(make_manifest(tmp_path)), **change}
+    table = {"format": FORMAT, **dataclasses.asdict(make_manifest(tmp_path)), **change}
     (tmp_path / "manifest.json").write_text(json.dumps(seal(table)))
     with pytest.raises(ArtifactError, match=r"manifest\.json (is damaged|has format)"):
         read_manifest(tmp_path)
@@ -91,7 +91,7 @@ def test_a_manifest_with_a_value_of_another_kind_is_refused(
 
 @pytest.mark.parametrize("key", ["format", "name", "preprocess", "models", "limits", "predictions", "tools"])
 def test_a_manifest_that_lacks_a_key_is_refused(make_manifest: Make, tmp_path: Path, key: str) -> None:
-    table = dataclasses.asdict(make_manifest(tmp_path))
+    table = {"format": FORMAT, **dataclasses.asdict(make_manifest(tmp_path))}
     del table[key]
     (tmp_path / "manifest.json").write_text(json.dumps(seal(table)))
     with pytest.raises(ArtifactError, match="run ghost-edge convert again"):

@@ -11,7 +11,7 @@ import tomllib
 from ghost_edge import __version__
 from ghost_edge.core.files import describe, read_document, write_bytes
 from ghost_edge.core.gate.limits import Limits
-from ghost_edge.core.manifest import FORMAT, Accuracy, Manifest, Model, write_manifest
+from ghost_edge.core.manifest import Accuracy, Manifest, Model, write_manifest
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Say
 from ghost_edge.device.bench_results import read_bench_json, results_from_document
@@ -76,7 +76,6 @@ def make_manifest(inputs: ReportInputs, settings: ReportSettings) -> Manifest:
     timed = results_from_document(read_bench_json(inputs.latency), str(inputs.latency))
     medians = {result.path.name: result.stats.median_ms for result in timed if result.stats}
     return Manifest(
-        format=FORMAT,
         name=settings.name,
         preprocess=settings.preprocess,
         class_names=settings.class_names,
