@@ -158,8 +158,7 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     # two matrix products, columns first
     across = columns @ image.astype(np.float32)
     values = (rows @ across.reshape(len(across), -1)).reshape(height, width, -1)
-    pixels: NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return pixels
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
 def _crop(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
@@ -175,14 +174,12 @@ def _triangle(source: int, target: int) -> NDArray[np.float32]:
     centres = (np.arange(target) + 0.5) * scale
     distance = np.abs(np.arange(source) + 0.5 - centres[:, np.newaxis]) / support
     weights = np.maximum(0.0, 1.0 - distance)
-    normalised: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return normalised
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 def _order_channels(image: NDArray[np.uint8], channels: str) -> NDArray[np.uint8]:
     if CHANNELS[channels] == image.shape[-1]:
         return image[..., ::-1] if channels == "BGR" else image
     if channels == "GRAY":
-        grey: NDArray[np.uint8] = np.rint(image @ np.asarray(_LUMA)).astype(np.uint8)
-        return grey[..., np.newaxis]
+        return np.asarray(np.rint(image @ np.asarray(_LUMA)), np.uint8)[..., np.newaxis]
     return np.repeat(image, 3, axis=-1)

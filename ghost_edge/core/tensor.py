@@ -44,8 +44,7 @@ def quantize(values: NDArray[np.float32], spec: TensorSpec) -> NDArray[Any]:
         return values.astype(dtype)
     limits = np.iinfo(dtype)
     stored = np.rint(values / np.float32(spec.scale)) + spec.zero_point if spec.is_quantized else np.rint(values)
-    clipped: NDArray[Any] = np.clip(stored, limits.min, limits.max).astype(dtype)
-    return clipped
+    return np.asarray(np.clip(stored, limits.min, limits.max).astype(dtype))
 
 
 def dequantize(stored: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ from ghost_edge.device.runtimes.model import DelegateShare
 
 FORMAT = 2  # of the JSON document; raise it when a key changes its meaning or goes
 WRITTEN_BY = "ghost-edge bench --json"
+_WHOLE = ("threads", "sha256", "size_bytes", "import_ms", "load_ms", "first_inference_ms", "cold_start_ms")
 _STATS = (
     *("runs", "min_ms", "mean_ms", "median_ms", "low_ms", "high_ms", "mad_ms", "p90_ms", "p99_ms"),
     "frames_per_second",
@@ -105,12 +106,9 @@ class Change:
 def as_row(result: BenchResult) -> dict[str, Any]:
     """Return a result as a row of the table and of the CSV; None for what a failed model does not have."""
     share, stats = result.delegate, result.stats
-    whole = {name: getattr(result, name) for name in ("threads", "sha256", "size_bytes", "import_ms", "load_ms")}
     return {
-        **whole,
         "model": result.path.name,
-        "cold_start_ms": result.cold_start_ms,
-        "first_inference_ms": result.first_inference_ms,
+        **{name: getattr(result, name) for name in _WHOLE},
         **{name: getattr(stats, name) if stats else None for name in _STATS},
         "precision": stats.precision if stats and stats.low_ms else None,
         "peak_rss_mib": result.peak_rss_bytes / 2**20 if result.peak_rss_bytes else None,

@@ -61,7 +61,7 @@ def _run(
 ) -> tuple[list[NDArray[Any]], tuple[TensorSpec, ...]]:
     if len(images) == 0:
         raise DataError("there are no images to evaluate; check the evaluation list or its limit")
-    model = open_model(path, runtime=how.runtime, kernels=how.kernels, threads=how.threads)
+    model = open_model(path, **vars(how))
     if len(model.inputs) != 1:
         raise ArtifactError(
             f"{path} has {len(model.inputs)} inputs; only a model with one image as input can be evaluated"
@@ -190,15 +190,9 @@ def save_evaluation_set(images: EvaluationSet, path: Path) -> None:
 def load_evaluation_set(path: Path) -> EvaluationSet:
     """Read what save_evaluation_set() wrote; raises DataError where it is missing, damaged or not such a file."""
     arrays = read_npz(path, error=DataError)
-    images, labels = arrays.get("images"), arrays.get("labels")
+    images, labels = (arrays.get(key, np.empty(0)) for key in ("images", "labels"))
     outputs = {key[len(_OUTPUTS) :]: values for key, values in arrays.items() if key.startswith(_OUTPUTS)}
-    if (
-        images is None
-        or labels is None
-        or images.dtype != np.uint8
-        or images.ndim != 4
-        or labels.dtype.kind not in "iu"
-    ):
+    if images.dtype != np.uint8 or images.ndim != 4 or labels.dtype.kind not in "iu":
         raise DataError(
             f"{path} must hold images, uint8 [N, H, W, C], labels, integers [N], and outputs [N, classes]; it holds "
             + ", ".join(f"{key} {values.dtype} {list(values.shape)}" for key, values in arrays.items())

@@ -88,7 +88,9 @@ def isolated(function: Callable[..., Any], *arguments: Any, timeout_s: float) ->
         finally:
             os.close(read_end)
             if status is None:
-                _kill(child)
+                with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                    os.kill(child, signal.SIGKILL)
+                    os.waitpid(child, 0)
 
 
 def explain_signal(number: int, cpu_part: str | None) -> str:
@@ -137,12 +139,6 @@ def _read_all(pipe: int, timeout_s: float) -> bytes | None:
             return bytes(content)
         content += block
     return None
-
-
-def _kill(child: int) -> None:
-    with contextlib.suppress(ProcessLookupError, ChildProcessError):
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
 
 
 def _explain(status: int, last_line: str) -> str:

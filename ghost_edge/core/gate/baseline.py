@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import hashlib
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,11 +58,6 @@ class Baseline:
     tools: dict[str, str]
     bench: dict[str, Any]
     task: str = CLASSIFICATION
-
-    @property
-    def images_sha256(self) -> str:
-        """SHA-256 of the images' digests, in order."""
-        return hashlib.sha256("\n".join(self.predictions.digests).encode()).hexdigest()
 
 
 def say_sqnr(sqnr_db: Optional[float]) -> str:

@@ -92,7 +92,7 @@ def check_regression(now: Baseline, then: Baseline, limits: Limits, *, allow_few
     """
     if now.task != then.task:
         raise DataError(f"{now.name} is of the task {now.task}, the baseline of {then.task}; --update writes a new one")
-    if now.images_sha256 != then.images_sha256:
+    if now.predictions.digests != then.predictions.digests:
         raise DataError(
             f"{now.name} ({len(now.predictions.digests)} images) and the baseline, {then.name} "
             f"({len(then.predictions.digests)}), were not evaluated on the same images; a paired comparison needs "
