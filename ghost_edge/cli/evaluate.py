@@ -12,7 +12,7 @@ from ghost_edge.cli.options import PATH, data_option, threads_option
 from ghost_edge.cli.progress import open_progress
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import save_npz, write_json
-from ghost_edge.core.metadata import check_fed
+from ghost_edge.core.manifest import check_fed
 from ghost_edge.core.tables import Column, as_text
 from ghost_edge.device.evaluate import RunOptions, check_outputs, evaluate_set, load_evaluation_set, read_preprocess
 from ghost_edge.device.runtimes.open import INTERPRETERS, KERNELS, check_model_file

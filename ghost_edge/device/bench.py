@@ -20,8 +20,7 @@ from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.files import as_paths, sha256_file
 from ghost_edge.core.latency import LatencyStats, median_interval, summarise
 from ghost_edge.core.latency import doubts as timing_doubts
-from ghost_edge.core.metadata import describe as describe_input
-from ghost_edge.core.metadata import read_metadata
+from ghost_edge.core.manifest import describe_input, read_metadata
 from ghost_edge.core.tables import Column, as_csv, as_markdown, as_text
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device.bench_results import COLUMNS, CSV_ONLY, FORMAT, BenchResult, as_row, doubt_lines

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ArtifactError, DataError, DeviceError, GateError
 from ghost_edge.core.files import open_artifact, read_npz, save_npz, sha256_file
-from ghost_edge.core.manifest import FILE_NAME, read_manifest
-from ghost_edge.core.metadata import read_metadata
+from ghost_edge.core.manifest import FILE_NAME, read_manifest, read_metadata
 from ghost_edge.core.preprocess import CHANNELS, Preprocess, prepare
 from ghost_edge.core.tables import Column
 from ghost_edge.core.tasks import CLASSIFICATION, TASKS

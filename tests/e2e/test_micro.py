@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.errors import ArtifactError, ConversionError, GhostEdgeError, RecipeError
-from ghost_edge.core.metadata import metadata_text, read_metadata
+from ghost_edge.core.manifest import metadata_text, read_metadata
 from ghost_edge.host.tflite.edit import pack
 from ghost_edge.host.tflite.graph import read_model, unpack
 from ghost_edge.host.tflite_micro import default_prefix

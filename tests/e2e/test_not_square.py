@@ -14,7 +14,7 @@ import pytest
 import tomllib
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.metadata import read_metadata
+from ghost_edge.core.manifest import read_metadata
 from ghost_edge.core.preprocess import fit_image
 from ghost_edge.device.evaluate import RunOptions, evaluate_set, load_evaluation_set, save_evaluation_set, stored_input
 from ghost_edge.device.runtimes.open import open_model

@@ -18,8 +18,7 @@ from onnx import numpy_helper
 
 from ghost_edge.core.errors import ArtifactError, ConversionError
 from ghost_edge.core.files import read_npz, sha256_file
-from ghost_edge.core.manifest import read_manifest
-from ghost_edge.core.metadata import NAME, read_metadata
+from ghost_edge.core.manifest import METADATA_NAME, read_manifest, read_metadata
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.evaluate import RunOptions, raw_outputs
 from ghost_edge.device.runtimes import onnx as onnx_model
@@ -134,7 +133,7 @@ def test_each_twin_names_the_other_by_sha256(twins: dict[str, Path]) -> None:
     assert found["int8_onnx"] is not None
     assert found["int8_onnx"].twin_sha256 == sha256_file(twins["quantized"])
     model = onnx.load(twins["int8_onnx"])
-    kept = [each for each in model.metadata_props if each.key != NAME]
+    kept = [each for each in model.metadata_props if each.key != METADATA_NAME]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
     assert found["quantized"] is not None

@@ -15,7 +15,7 @@ from keras import layers
 from numpy.testing import assert_allclose
 from one_stage import run_stage
 
-from ghost_edge.core.metadata import read_metadata
+from ghost_edge.core.manifest import read_metadata
 from ghost_edge.core.progress import Say, silent
 from ghost_edge.device.evaluate import RunOptions, predict_inputs
 from ghost_edge.host.calibration.observe import observe_means

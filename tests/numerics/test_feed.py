@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghost_edge.core.metadata import Metadata
+from ghost_edge.core.manifest import Metadata
 from ghost_edge.core.preprocess import Preprocess, normalise
 from ghost_edge.core.tensor import TensorSpec, quantize
 from ghost_edge.host.tflite_micro.feed import fed_values, feed_parts, fixed_point

@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 
 from ghost_edge.core.errors import DataError, RecipeError
-from ghost_edge.core.metadata import read_metadata
+from ghost_edge.core.manifest import read_metadata
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.host.chain.stage import Outside
 from ghost_edge.host.datasets.decode import load_images

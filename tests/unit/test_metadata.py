@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ghost_edge.core.errors import ArtifactError
-from ghost_edge.core.metadata import Metadata, check_fed, describe, metadata_text, read_metadata
+from ghost_edge.core.manifest import Metadata, check_fed, describe_input, metadata_text, read_metadata
 from ghost_edge.core.preprocess import Preprocess
 
 METADATA = Metadata(Preprocess(32, mean=(0.5,), std=(0.25,)), ("chat", "éléphant", "Löwe", "dog"), "ab" * 32)
@@ -41,7 +41,7 @@ def test_a_damaged_card_is_refused(tmp_path: Path, old: str, new: str) -> None:
 
 def test_the_line_says_how_to_feed_the_file() -> None:
     expected = "RGB 32 x 32, (pixel / 255 - [0.5]) / [0.25]; 4 classes: chat, éléphant, Löwe, ..."
-    assert describe(METADATA) == expected
+    assert describe_input(METADATA) == expected
 
 
 def test_a_recipe_that_feeds_the_file_otherwise_is_doubted(tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from ghost_edge.core.dataset import Dataset, Image
 from ghost_edge.core.errors import ArtifactError, DataError
 from ghost_edge.core.files import as_paths, read_npz, save_npz, sha256_file
-from ghost_edge.core.manifest import Accuracy
-from ghost_edge.core.metadata import read_metadata
+from ghost_edge.core.manifest import Accuracy, read_metadata
 from ghost_edge.core.options import convert
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Progress, Reporter, timed

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ghost_edge.core.dataset import Image
 from ghost_edge.core.errors import ArtifactError, ConversionError, DeviceError
 from ghost_edge.core.files import read_document, read_npz, save_npz, sha256_file
-from ghost_edge.core.metadata import read_metadata
+from ghost_edge.core.manifest import read_metadata
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Count, run_in_threads, silent
 from ghost_edge.core.tables import Column

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ghost_edge.core.metadata import NAME
+from ghost_edge.core.manifest import METADATA_NAME
 from ghost_edge.host.onnx import int8
 from ghost_edge.host.onnx.float import OnnxFloat
 from ghost_edge.host.onnx.float import export as export_float
@@ -35,6 +35,6 @@ def add_metadata(content: bytes, text: str) -> bytes:
     import onnx  # here, because a recipe without exports should not wait for it
 
     model = onnx.load_from_string(content)
-    model.metadata_props.add(key=NAME, value=text)
+    model.metadata_props.add(key=METADATA_NAME, value=text)
     made: bytes = model.SerializeToString(deterministic=True)
     return made

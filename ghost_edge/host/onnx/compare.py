@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ghost_edge.core.errors import ArtifactError, ConversionError, DataError
 from ghost_edge.core.files import write_bytes
-from ghost_edge.core.metadata import metadata_text, parse_metadata
+from ghost_edge.core.manifest import metadata_text, parse_metadata
 from ghost_edge.device.bench import random_input
 from ghost_edge.device.runtimes.model import one_line
 from ghost_edge.device.runtimes.onnx import PRECISE, refusals

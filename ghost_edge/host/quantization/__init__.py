@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Optional, Union
 import numpy as np
 
 from ghost_edge.core.errors import ArtifactError, DataError, RecipeError
-from ghost_edge.core.metadata import Metadata, metadata_text
+from ghost_edge.core.manifest import Metadata, metadata_text
 from ghost_edge.core.options import convert, pick
 from ghost_edge.core.preprocess import Preprocess, prepare_all
 from ghost_edge.core.progress import Say, count, part, silent

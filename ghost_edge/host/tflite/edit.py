@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from ghost_edge.core.metadata import NAME
+from ghost_edge.core.manifest import METADATA_NAME
 from ghost_edge.host.tflite.graph import Model, unpack
 
 _ALIGNED = 16  # force_align of Buffer.data in schema.fbs, which the Python made of it does not heed
@@ -70,7 +70,7 @@ def add_metadata(content: bytes, text: str) -> bytes:
     """Return the file with the text as an entry in its metadata, where no interpreter looks."""
     model = unpack(content)
     entry = schema.MetadataT()
-    entry.name, entry.buffer = NAME, len(model.buffers)
+    entry.name, entry.buffer = METADATA_NAME, len(model.buffers)
     model.buffers.append(schema.BufferT(data=np.frombuffer(text.encode(), np.uint8)))
     model.metadata = [*(model.metadata or ()), entry]
     return pack(model)

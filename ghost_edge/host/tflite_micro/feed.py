@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ghost_edge.core.metadata import Metadata
+from ghost_edge.core.manifest import Metadata
 from ghost_edge.core.preprocess import CHANNELS, Preprocess, normalise
 from ghost_edge.core.tensor import TensorSpec, quantize
 from ghost_edge.device.evaluate import match_input

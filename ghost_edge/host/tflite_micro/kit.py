@@ -16,7 +16,7 @@ import numpy as np
 
 from ghost_edge import __version__
 from ghost_edge.core.files import write_bytes
-from ghost_edge.core.metadata import parse_metadata
+from ghost_edge.core.manifest import parse_metadata
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device.runtimes.open import check_model_file, open_model
 from ghost_edge.host.tflite.graph import Model, read_model

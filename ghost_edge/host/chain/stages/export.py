@@ -8,7 +8,7 @@ from pathlib import Path
 from ghost_edge.core.dataset import Image, spread
 from ghost_edge.core.errors import ConversionError, DataError
 from ghost_edge.core.files import read_document, sha256_file, write_bytes, write_json
-from ghost_edge.core.metadata import Metadata, metadata_text
+from ghost_edge.core.manifest import Metadata, metadata_text
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Say
 from ghost_edge.host.chain.stage import Representative

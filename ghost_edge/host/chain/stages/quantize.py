@@ -9,7 +9,7 @@ from pathlib import Path
 from ghost_edge.core.dataset import spread
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.files import write_bytes, write_json
-from ghost_edge.core.metadata import Metadata, metadata_text
+from ghost_edge.core.manifest import Metadata, metadata_text
 from ghost_edge.core.preprocess import prepare, prepare_all
 from ghost_edge.core.progress import Say
 from ghost_edge.host.accuracy.layers import examine, measure
