@@ -151,7 +151,7 @@ def judge_files(recipe_file: Path, data: Path | None, files: Mapping[str, Path],
     """Return a row of COLUMNS for each file, without latency, compared with the float .tflite's answers."""
     from ghost_edge.core.tasks.classification import compare
     from ghost_edge.core.tensor import sqnr_db
-    from ghost_edge.device.evaluate import predict
+    from ghost_edge.device.evaluate import predict_all
     from ghost_edge.host.datasets import open_dataset
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.schema import load_recipe, require
@@ -161,7 +161,7 @@ def judge_files(recipe_file: Path, data: Path | None, files: Mapping[str, Path],
     dataset = open_dataset(table, places_for(recipe_file.parent, data))
     images = list(dataset.images[:count])
     labels = dataset.labels[:count] + table.label_offset
-    logits = {by: predict(path, images, recipe.preprocess) for by, path in files.items()}
+    logits = {by: predict_all(path, images, recipe.preprocess)[0] for by, path in files.items()}
     reference, rows = logits[REFERENCE], []
     for by, values in logits.items():
         drop = compare(reference.argmax(axis=1), values.argmax(axis=1), labels)

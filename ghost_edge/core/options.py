@@ -43,7 +43,7 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     for key in table:
         if key not in fields:
             raise RecipeError(f"{where} has no key {key!r}; {suggest(key, fields)}")
-    hints = _hints(typing.cast("Any", cls))
+    hints = _hints(cls)
     values = {}
     for name, field in fields.items():
         if name in table:
@@ -68,11 +68,6 @@ def check_lowest(table: Any, where: str, lowest: Mapping[str, float]) -> None:
     for name, limit in lowest.items():
         if getattr(table, name) < limit:
             raise RecipeError(f"{where} {name} is {getattr(table, name)}; it must be {limit} or more")
-
-
-@functools.cache
-def _hints(cls: Any) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
 
 
 def convert(value: Any, hint: Any, where: str) -> Any:
@@ -126,6 +121,7 @@ def _cut(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
+_hints: typing.Callable[[Any], dict[str, Any]] = functools.cache(typing.get_type_hints)
 _LONGEST = 100  # characters of a value in a message
 _UNIONS = (typing.Union, getattr(types, "UnionType", typing.Union))  # Python 3.9 has the first alone
 _TYPE_NAMES = {

@@ -82,13 +82,10 @@ def run_in_threads(jobs: Mapping[str, Callable[[Count], Result]], say: Say) -> d
 
         return jobs[name](count)
 
-    with concurrent.futures.ThreadPoolExecutor(_cores()) as threads:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    with concurrent.futures.ThreadPoolExecutor(cores) as threads:
         try:
             return dict(zip(jobs, threads.map(run, jobs)))
         except BaseException:
             stop.set()
             raise
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

@@ -96,7 +96,7 @@ def option_of(field: str) -> str:
 
 
 def bench_models(
-    paths: Sequence[Path], plan: BenchPlan, say: Optional[Callable[[BenchResult], None]] = None
+    paths: Sequence[Path], plan: BenchPlan, say: Callable[[BenchResult], None] = lambda result: None
 ) -> list[BenchResult]:
     """Time every model that find_models() finds with every number of threads; say() gets each result as it is made.
 
@@ -111,8 +111,7 @@ def bench_models(
     results = {}
     for job, result in _run_in_turn(jobs, plan):
         results[job] = result
-        if say is not None:
-            say(result)
+        say(result)
     return [results[job] for job in jobs]
 
 

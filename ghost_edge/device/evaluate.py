@@ -15,6 +15,7 @@ from ghost_edge.core.errors import ArtifactError, DataError, DeviceError, GateEr
 from ghost_edge.core.files import open_artifact, read_npz, save_npz, sha256_file
 from ghost_edge.core.manifest import FILE_NAME, read_manifest, read_metadata
 from ghost_edge.core.preprocess import CHANNELS, Preprocess, prepare
+from ghost_edge.core.progress import Count
 from ghost_edge.core.tables import Column
 from ghost_edge.core.tasks import CLASSIFICATION, TASKS
 from ghost_edge.core.tensor import TensorSpec, dequantize, quantize
@@ -23,8 +24,6 @@ from ghost_edge.device.runtimes.model import one_line
 from ghost_edge.device.runtimes.open import open_model
 
 _OUTPUTS = "outputs_"
-
-Progress = Callable[[int, int], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +40,7 @@ def raw_outputs(
     images: Sequence[NDArray[np.uint8]],
     preprocess: Preprocess,
     how: RunOptions = RunOptions(),
-    say: Optional[Progress] = None,
+    say: Optional[Count] = None,
 ) -> tuple[list[NDArray[Any]], tuple[TensorSpec, ...]]:
     """Return the outputs of a model for N images, uint8 [H, W, C], each [N, values] as stored, and their specs.
 
@@ -56,7 +55,7 @@ def _run(
     images: Sequence[NDArray[Any]],
     store: Callable[[NDArray[Any], TensorSpec], NDArray[Any]],
     how: RunOptions,
-    say: Optional[Progress] = None,
+    say: Optional[Count] = None,
 ) -> tuple[list[NDArray[Any]], tuple[TensorSpec, ...]]:
     if len(images) == 0:
         raise DataError("there are no images to evaluate; check the evaluation list or its limit")
@@ -99,23 +98,12 @@ def real_outputs(path: Path, outputs: Sequence[NDArray[Any]], specs: Sequence[Te
     return found
 
 
-def predict(
-    path: Path,
-    images: Sequence[NDArray[np.uint8]],
-    preprocess: Preprocess,
-    how: RunOptions = RunOptions(),
-    say: Optional[Progress] = None,
-) -> NDArray[np.float32]:
-    """Return the first output of raw_outputs() as real numbers, float32 [N, values]; raises as it does."""
-    return predict_all(path, images, preprocess, how, say)[0]
-
-
 def predict_all(
     path: Path,
     images: Sequence[NDArray[np.uint8]],
     preprocess: Preprocess,
     how: RunOptions = RunOptions(),
-    say: Optional[Progress] = None,
+    say: Optional[Count] = None,
 ) -> list[NDArray[np.float32]]:
     """Return all outputs of raw_outputs() as real numbers, each float32 [N, values]; raises as it does."""
     return real_outputs(path, *raw_outputs(path, images, preprocess, how, say))

@@ -20,7 +20,7 @@ from ghost_edge.core.manifest import Predictions, accuracy_table, load_predictio
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tasks.classification import compare
 from ghost_edge.core.tensor import sqnr_db
-from ghost_edge.device.evaluate import RunOptions, predict, raw_outputs_isolated
+from ghost_edge.device.evaluate import RunOptions, predict_all, raw_outputs_isolated
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.schema import load_recipe, parse_recipe
@@ -100,13 +100,13 @@ def same(model: schema.ModelT) -> None:
 def test_the_answers_on_file_are_those_of_the_model(
     int8: Path, images: list[np.ndarray], seen: Predictions, preprocess: Preprocess
 ) -> None:
-    np.testing.assert_array_equal(predict(int8, images, preprocess).argmax(axis=1), seen.answers["quantized"])
+    np.testing.assert_array_equal(predict_all(int8, images, preprocess)[0].argmax(axis=1), seen.answers["quantized"])
 
 
 def test_the_gate_says_yes_to_a_model_that_was_only_copied(
     int8: Path, images: list[np.ndarray], seen: Predictions, preprocess: Preprocess, converted: Path, tmp_path: Path
 ) -> None:
-    answers = predict(harmed(int8, tmp_path / "m.tflite", same), images, preprocess).argmax(axis=1)
+    answers = predict_all(harmed(int8, tmp_path / "m.tflite", same), images, preprocess)[0].argmax(axis=1)
     assert passes(seen, answers, converted)
 
 
@@ -120,7 +120,7 @@ def test_the_gate_says_no_to_a_harmed_model(
     tmp_path: Path,
     harm: Harm,
 ) -> None:
-    answers = predict(harmed(int8, tmp_path / "m.tflite", harm), images, preprocess).argmax(axis=1)
+    answers = predict_all(harmed(int8, tmp_path / "m.tflite", harm), images, preprocess)[0].argmax(axis=1)
     assert not passes(seen, answers, converted)
 
 
@@ -136,7 +136,7 @@ def test_the_gate_says_no_to_wrong_preprocessing(
     wrong: dict[str, object],
 ) -> None:
     options = dataclasses.replace(preprocess, **wrong)  # type: ignore[arg-type]
-    assert not passes(seen, predict(int8, images, options).argmax(axis=1), converted)
+    assert not passes(seen, predict_all(int8, images, options)[0].argmax(axis=1), converted)
 
 
 def test_the_gate_says_no_to_images_in_another_order(seen: Predictions, converted: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_halved_output_scale_is_seen_by_the_sqnr_where_no_answer_changes(
     int8: Path, converted: Path, images: list[np.ndarray], preprocess: Preprocess
 ) -> None:
     reference, quantized = (
-        predict(path, images[:200], preprocess) for path in (converted / "ghostnet_mnist_float.tflite", int8)
+        predict_all(path, images[:200], preprocess)[0] for path in (converted / "ghostnet_mnist_float.tflite", int8)
     )
     assert sqnr_db(reference, quantized) > 15
     assert sqnr_db(reference, quantized / 2) == pytest.approx(6.0, abs=0.5)  # 20 log10 2, and the noise there was
@@ -169,11 +169,11 @@ def test_the_gate_says_no_to_swapped_channels(data_folder: Path) -> None:
     dataset = open_dataset(loaded.evaluation, Places((data_folder,)))
     images, labels = list(dataset.images[:500]), dataset.labels[:500]
     float_file, int8_file = (models / f"mlperf_tiny_ic_resnet8_cifar10_{kind}.tflite" for kind in ("float", "int8"))
-    reference = predict(float_file, images, loaded.preprocess).argmax(axis=1)
+    reference = predict_all(float_file, images, loaded.preprocess)[0].argmax(axis=1)
     passed = []
     for channels in ("RGB", "BGR"):
         options = dataclasses.replace(loaded.preprocess, channels=channels)
-        drop = compare(reference, predict(int8_file, images, options).argmax(axis=1), labels)
+        drop = compare(reference, predict_all(int8_file, images, options)[0].argmax(axis=1), labels)
         checks = check_accuracy(drop, Limits(max_drop=0.02, min_agreement=0.9), allow_few=True)
         passed.append(not any(check.reason for check in checks))
     assert passed == [True, False]

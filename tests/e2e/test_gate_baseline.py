@@ -20,7 +20,7 @@ from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.files import describe
 from ghost_edge.core.manifest import Predictions, load_predictions, read_manifest, save_predictions, write_manifest
 from ghost_edge.core.preprocess import Preprocess, prepare
-from ghost_edge.device.evaluate import predict
+from ghost_edge.device.evaluate import predict_all
 from ghost_edge.host.accuracy.evaluate import accuracy_by_role
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import observe
@@ -66,7 +66,7 @@ def promise(folder: Path, **answers: np.ndarray) -> None:
 def evaluate_again(folder: Path, dataset: Dataset, preprocess: Preprocess) -> None:
     """Answers and noise of both .tflite files as they are now; times of a replaced file are measured by nobody."""
     images = list(dataset.images)
-    logits = {role: predict(folder / name, images, preprocess) for role, name in NAMES.items()}
+    logits = {role: predict_all(folder / name, images, preprocess)[0] for role, name in NAMES.items()}
     outputs = {role: [values] for role, values in logits.items()}
     accuracy, manifest = accuracy_by_role(outputs, dataset.labels), read_manifest(folder)
     models = tuple(

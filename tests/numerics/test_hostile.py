@@ -8,7 +8,7 @@ import pytest
 from hostile import TABLE, draw_images, quantize_hostile, write_hostile
 
 from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.device.evaluate import predict
+from ghost_edge.device.evaluate import predict_all
 from ghost_edge.host.tflite.graph import read_model
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,7 @@ def agreement(folder: Path, ranges: str, **options: bool) -> float:
     quantize_hostile(folder, ranges, **options)
     images = draw_images(500, seed=3)[0]
     logits = [
-        predict(folder / f"hostile_{kind}.tflite", images, Preprocess(**TABLE["preprocess"]))
+        predict_all(folder / f"hostile_{kind}.tflite", images, Preprocess(**TABLE["preprocess"]))[0]
         for kind in ("float", "int8")
     ]
     return float((logits[0].argmax(1) == logits[1].argmax(1)).mean())

@@ -20,7 +20,7 @@ from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Count, run_in_threads, silent
 from ghost_edge.core.tables import Column
 from ghost_edge.core.tasks import CLASSIFICATION, TASKS
-from ghost_edge.device.evaluate import RunOptions, predict, stored_input
+from ghost_edge.device.evaluate import RunOptions, predict_all, stored_input
 from ghost_edge.device.runtimes.onnx import PRECISE
 from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
 from ghost_edge.host.onnx.compare import OpDistance, check_operations, compare_ops
@@ -82,7 +82,7 @@ def measure_parity(
     """Let every runtime that is installed answer images, uint8 [H, W, C], and compare each with each.
 
     files: by role, as RUNS names them. keras: answers of the network before conversion, float32 [N, classes], which
-    convert takes from its frozen graph; None leaves them out. Raises what predict() and compare_ops() raise.
+    convert takes from its frozen graph; None leaves them out. Raises what predict_all() and compare_ops() raise.
     """
     quantized = read_model(files["quantized"])
     runs = {label: run for label, run in RUNS.items() if run[0] in files and is_installed(run[1])}
@@ -90,7 +90,7 @@ def measure_parity(
     def answer(label: str, count: Count) -> NDArray[np.float32] | DeviceError:
         role, runtime, kernels = runs[label]
         try:
-            return predict(files[role], images, preprocess, RunOptions(runtime, kernels), count)
+            return predict_all(files[role], images, preprocess, RunOptions(runtime, kernels), count)[0]
         except DeviceError as error:
             if not INTERPRETERS[runtime].only_if_asked:
                 raise

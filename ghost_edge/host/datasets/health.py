@@ -15,7 +15,7 @@ from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import read_document
 from ghost_edge.core.preprocess import CHANNELS, Preprocess, fit_image
 from ghost_edge.core.tasks import classification
-from ghost_edge.device.evaluate import predict
+from ghost_edge.device.evaluate import predict_all
 from ghost_edge.host.datasets import Images
 
 _ASKED = 200  # images that the float model answers
@@ -65,7 +65,7 @@ def health(
     """Return what is wrong with calibration images, and with what a float .tflite answers to them; None: not asked.
 
     label_offset is added to the labels. model_card_top1, trained: accuracy and preprocessing in the model card, None
-    where there is none. Raises DataError where there are no images, and what predict() raises.
+    where there is none. Raises DataError where there are no images, and what predict_all() raises.
     """
     found = list(examine_images(calibration, evaluation))
     if float_tflite is None:
@@ -75,7 +75,7 @@ def health(
     images, labels = list(dataset.images[::every]), dataset.labels[::every] + label_offset
 
     def top1(preprocess: Preprocess) -> float:
-        logits = predict(float_tflite, images, preprocess)
+        logits = predict_all(float_tflite, images, preprocess)[0]
         return classification.score(classification.decode([logits]), labels)["top1"]
 
     return [*found, *examine_preprocess(preprocess, top1, model_card_top1, images, trained)]
