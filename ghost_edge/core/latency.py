@@ -129,9 +129,10 @@ def doubts(stats: LatencyStats) -> tuple[str, ...]:
 
     Of several processes: what half of them have, and medians that differ.
     """
+    values = np.asarray(stats.samples_ns, np.float64) / 1e6
     if len(stats.processes) == 1:
-        return _doubts_of_one(np.asarray(stats.samples_ns, np.float64) / 1e6)
-    parts = np.array_split(np.asarray(stats.samples_ns, np.float64) / 1e6, np.cumsum(stats.processes)[:-1])
+        return _doubts_of_one(values)
+    parts = np.array_split(values, np.cumsum(stats.processes)[:-1])
     found: dict[str, list[str]] = {}
     for part in parts:
         for sentence in _doubts_of_one(part):
@@ -139,9 +140,7 @@ def doubts(stats: LatencyStats) -> tuple[str, ...]:
     often = [
         f"in {len(each)} of {len(parts)} processes: {each[0]}" for each in found.values() if 2 * len(each) >= len(parts)
     ]
-    return tuple(
-        filter(None, (_between_processes(block_medians(np.asarray(stats.samples_ns), stats.processes) / 1e6), *often))
-    )
+    return tuple(filter(None, (_between_processes(block_medians(values, stats.processes)), *often)))
 
 
 def _doubts_of_one(values: Values) -> tuple[str, ...]:

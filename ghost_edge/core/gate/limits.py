@@ -11,8 +11,6 @@ from ghost_edge.core.options import check_lowest
 from ghost_edge.core.tables import Column
 from ghost_edge.core.tasks.task import Comparison
 
-_LOWEST = {"max_loss": 0, "max_sqnr_loss_db": 0, "max_size_ratio": 0, "max_latency_ratio": 0}
-
 COLUMNS = tuple(Column(key, key) for key in ("compared", "metric", "before", "now", "change", "limit", "verdict"))
 
 
@@ -42,7 +40,7 @@ class Limits:
                 raise RecipeError(
                     f"[gate] {field} is {getattr(self, field)}; it is a fraction: write 0.01 for one per cent"
                 )
-        check_lowest(self, "[gate]", _LOWEST)
+        check_lowest(self, "[gate]", dict.fromkeys(("max_sqnr_loss_db", "max_size_ratio", "max_latency_ratio"), 0))
         for field, value in vars(self).items():
             if value is not None and not math.isfinite(value):  # no comparison with NaN is true: it would pass anything
                 raise RecipeError(f"[gate] {field} is {value}; it must be a finite number")
