@@ -12,8 +12,8 @@ from typing import Any
 
 from ghost_edge.core.gate.limits import Limits
 from ghost_edge.core.preprocess import CHANNELS, FITS, LAYOUTS, Preprocess, Size
-from ghost_edge.core.targets import TARGETS
 from ghost_edge.core.tasks import TASKS
+from ghost_edge.device.board import TARGETS
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.datasets import DATASETS, DataTable
 from ghost_edge.host.networks import NETWORKS

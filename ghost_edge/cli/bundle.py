@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ghost_edge.cli.options import PATH, data_option
-from ghost_edge.core.targets import TARGETS
+from ghost_edge.device.board import TARGETS
 
 
 @click.command()

@@ -29,7 +29,7 @@ arm64) triplet=aarch64-linux-gnu qemu=qemu-aarch64 cpu=cortex-a53 target=zynqmp 
 *) stop 2 "there is no board for '$arch'; expected armhf or arm64" ;;
 esac
 # whatever says what is in it has changed: another folder
-key="$(cat "${BASH_SOURCE[0]}" "$repository/ghost_edge/core/targets.py" | sha256sum | cut -c 1-12)"
+key="$(cat "${BASH_SOURCE[0]}" "$repository/ghost_edge/device/board.py" | sha256sum | cut -c 1-12)"
 folder="$kept/$arch-$key"
 
 find_qemu() { # Debian 12 says qemu-arm-static, later ones qemu-arm
@@ -92,7 +92,7 @@ install_interpreter() {
   local wheels
   wheels="$(PYTHONPATH="$repository" "$python" -c '
 import sys
-from ghost_edge.core.targets import TARGETS
+from ghost_edge.device.board import TARGETS
 target = TARGETS[sys.argv[1]]
 print(*(f"--platform={tag}" for tag in target.platforms), *(p for p in target.packages if not p.startswith("numpy")))
 ' "$target")"

@@ -22,7 +22,7 @@ from ghost_edge.core.errors import ArtifactError, DataError, DeviceError, Missin
 from ghost_edge.core.files import describe
 from ghost_edge.core.manifest import Manifest, read_manifest, write_manifest
 from ghost_edge.core.preprocess import Preprocess, prepare
-from ghost_edge.core.targets import TARGETS, target_for
+from ghost_edge.device.board import TARGETS, target_for
 from ghost_edge.host.board import bundle
 from ghost_edge.host.board.bundle import download_wheels, make_bundle, sample_images, store_image, write_own_wheel
 from ghost_edge.host.datasets.places import places_for

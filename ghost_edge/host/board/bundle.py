@@ -25,7 +25,7 @@ from ghost_edge.core.files import open_artifact, sha256_file, whole_file
 from ghost_edge.core.manifest import FILE_NAME, Manifest, Model, read_manifest
 from ghost_edge.core.options import pick
 from ghost_edge.core.preprocess import Preprocess, fit_image
-from ghost_edge.core.targets import TARGETS, Target
+from ghost_edge.device.board import TARGETS, Target
 from ghost_edge.device.evaluate import EvaluationSet, RunOptions, raw_outputs_isolated, save_evaluation_set
 from ghost_edge.host.datasets import open_dataset
 from ghost_edge.host.datasets.places import Places, places_for

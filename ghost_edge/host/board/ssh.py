@@ -15,9 +15,9 @@ from typing import IO, Any, NamedTuple
 
 from ghost_edge.core.errors import DeviceError, GhostEdgeError, MissingPackageError, RecipeError
 from ghost_edge.core.files import sha256_file
-from ghost_edge.core.targets import TARGETS, target_for
 from ghost_edge.device.bench import Bench, BenchPlan
 from ghost_edge.device.bench_results import results_from_document
+from ghost_edge.device.board import TARGETS, target_for
 from ghost_edge.host.board.bundle import make_bundle
 
 Say = Callable[[str], None]

@@ -14,8 +14,8 @@ from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.gate.limits import Limits
 from ghost_edge.core.options import check_lowest, from_table, pick, split_table, suggest
 from ghost_edge.core.preprocess import CHANNELS, Preprocess, say_size
-from ghost_edge.core.targets import TARGETS
 from ghost_edge.core.tasks import CLASSIFICATION, TASKS
+from ghost_edge.device.board import TARGETS
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.datasets import DATASETS, DataTable
 from ghost_edge.host.networks import NETWORKS

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.files import read_document
 from ghost_edge.core.progress import Say
-from ghost_edge.core.targets import TARGETS
+from ghost_edge.device.board import TARGETS
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.tflite.graph import Model, Operation, read_model
 
