@@ -24,29 +24,22 @@ def parity(folder: Path, json_file: Optional[Path]) -> None:
 
     Exit 6 where two differ by more than rounding explains.
     """
-    from ghost_edge.host.accuracy.parity import (
-        check_parity,
-        columns,
-        load_images,
-        measure_parity,
-        rows,
-        saturation_doubts,
-    )
+    from ghost_edge.host.accuracy import parity as runtimes
 
     if folder.is_file():
         raise ArtifactError(f"{folder} is a file; give the folder that ghost-edge convert wrote")
     manifest = read_manifest(folder)
     files = {model.role: open_artifact(model.artifact, folder) for model in manifest.models}
-    images, keras = load_images(folder / "parity.npz", files["float"])
+    images, keras = runtimes.load_images(folder / "parity.npz", files["float"])
     with open_progress():
-        found = measure_parity(files, images, manifest.preprocess, keras)
+        found = runtimes.measure_parity(files, images, manifest.preprocess, keras)
     click.echo(f"{found.images} images: largest difference in LSB of the output / outputs that differ / agreement")
-    click.echo(as_text(rows(found), columns(found)))
-    for doubt in (*found.refused, *saturation_doubts(found)):
+    click.echo(as_text(runtimes.rows(found), runtimes.columns(found)))
+    for doubt in (*found.refused, *runtimes.saturation_doubts(found)):
         click.echo(doubt)
     if json_file is not None:
         write_json({"format": 1, **dataclasses.asdict(found)}, json_file)
-    check_parity(found, files)
+    runtimes.check_parity(found, files)
     if found.operations:
         count, lsb = len(found.operations), max(each.max_lsb for each in found.operations)
         click.echo(f"op by op on identical inputs: {count} of {count} ops match within {lsb} LSB")

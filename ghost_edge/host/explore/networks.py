@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ghost_edge.core.errors import ConversionError, DataError, DeviceError, RecipeError
-from ghost_edge.core.latency import LatencyStats, doubts
+from ghost_edge.core.latency import doubts
 from ghost_edge.core.options import pick
 from ghost_edge.core.progress import Progress, Reporter, timed
 from ghost_edge.core.tables import Column
@@ -140,7 +140,12 @@ def compare_networks(
     timeout_s = 300 + 2.0 * rounds * len(files)  # only against a hang: a turn is a few runs of milliseconds
     with timed(reporter, "timing"):
         stats = iter(alternate(files, rounds=rounds, threads=threads, timeout_s=timeout_s))
-    return [row if row["int8_bytes"] is None else {**row, **_times(next(stats), next(stats))} for row in rows]
+    for row in rows:
+        for kind in ("float", "int8") if row["int8_bytes"] is not None else ():
+            found = next(stats)
+            row[f"{kind}_ms"], row["samples_ns"][kind] = found.median_ms, found.samples_ns
+            row.setdefault("doubts", {})[kind] = doubts(found)
+    return rows
 
 
 def read_costs(made: Untrained) -> dict[str, Any]:
@@ -161,15 +166,6 @@ def read_costs(made: Untrained) -> dict[str, Any]:
         "parameters_millions": sum(layer.parameters for layer in layers) / 1e6,
         "int8_bytes": made.int8_tflite.stat().st_size,
         "result": result,
-    }
-
-
-def _times(float_stats: LatencyStats, int8_stats: LatencyStats) -> dict[str, Any]:
-    return {
-        "float_ms": float_stats.median_ms,
-        "int8_ms": int8_stats.median_ms,
-        "samples_ns": {"float": float_stats.samples_ns, "int8": int8_stats.samples_ns},
-        "doubts": {"float": doubts(float_stats), "int8": doubts(int8_stats)},
     }
 
 
