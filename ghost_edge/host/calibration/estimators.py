@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -90,7 +88,11 @@ def divergence(seen: Histogram, low: float, high: float) -> float:
     levels = np.clip(places, 0, _LEVELS - 1).astype(np.intp)
     sums, filled = np.bincount(levels, kept, _LEVELS), np.bincount(levels, kept > 0, _LEVELS)
     coarse = np.where(kept > 0, sums[levels] / np.maximum(filled[levels], 1), 0)
-    return _divergence(clipped, coarse)
+    if not clipped.any() or not coarse.any():
+        return 0.0
+    there = clipped > 0
+    true, made = clipped[there] / clipped.sum(), np.maximum(coarse[there] / coarse.sum(), 1e-12)
+    return float((true * np.log(true / made)).sum())
 
 
 def _without_zeros(seen: Histogram) -> Floats:
@@ -98,11 +100,3 @@ def _without_zeros(seen: Histogram) -> Floats:
     counts = seen.counts.astype(np.float64)
     counts[HALF] = 0
     return counts
-
-
-def _divergence(observed: NDArray[Any], coarse: NDArray[Any]) -> float:
-    there = observed > 0
-    if not there.any() or not coarse.any():
-        return 0.0
-    true, made = observed[there] / observed.sum(), np.maximum(coarse[there] / coarse.sum(), 1e-12)
-    return float((true * np.log(true / made)).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,6 @@ def _is_constant(model: Model, operation: Operation) -> bool:
 
 
 def _copy(table: Any, **changes: Any) -> Any:
-    copied = type(table)()
-    for key, value in {**vars(table), **changes}.items():
-        setattr(copied, key, value)
+    copied = copy.copy(table)
+    vars(copied).update(changes)
     return copied

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import re
 import tempfile
@@ -17,17 +18,19 @@ from ghost_edge.core.dataset import Image
 from ghost_edge.core.errors import ArtifactError, ConversionError
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.device.bench import random_input
-from ghost_edge.device.evaluate import RunOptions, stored_input
+from ghost_edge.device.evaluate import stored_input
 from ghost_edge.device.runtimes.model import Model as Runner
-from ghost_edge.device.runtimes.open import check_model_file, is_installed, open_model
+from ghost_edge.device.runtimes.open import is_installed, open_model
 from ghost_edge.host.tflite.edit import pack
 from ghost_edge.host.tflite.graph import Model, read_model, unpack
 from ghost_edge.host.tflite_micro.arena import bisect_arena, plan_arena
 from ghost_edge.host.tflite_micro.operations import add_method, check_deployable
 
 MICRO = "tflite-micro"
-_REFERENCE = "reference kernels", RunOptions(kernels="reference")
-_MICRO = MICRO, RunOptions(runtime=MICRO)
+_OPENERS = {
+    "reference kernels": functools.partial(open_model, kernels="reference"),
+    MICRO: functools.partial(open_model, runtime=MICRO),
+}
 _BYTE, _ROW = re.compile(r"0x([0-9a-f]{2})"), re.compile(r"\{\n([^{}]*)\}")
 
 
@@ -112,28 +115,23 @@ def _check_vectors(tflite: Path, text: str, path: Path) -> list[str]:
     given, expected = (_rows(part) for part in text.split("_golden_out[", 1))
     if not given or len(given) != len(expected):
         raise ArtifactError(f"{path} has {len(given)} inputs and {len(expected)} answers; write the kit again")
-    lines = [_run_vectors(tflite, given, expected, path, _REFERENCE)]
-    if is_installed(MICRO):
-        lines.append(_run_vectors(tflite, given, expected, path, _MICRO))
-    return lines
+    runs = [label for label in _OPENERS if label != MICRO or is_installed(MICRO)]
+    return [_run_vectors(tflite, given, expected, path, label) for label in runs]
 
 
-def _run_vectors(
-    tflite: Path, given: Sequence[bytes], expected: Sequence[bytes], path: Path, run: tuple[str, RunOptions]
-) -> str:
+def _run_vectors(tflite: Path, given: Sequence[bytes], expected: Sequence[bytes], path: Path, label: str) -> str:
     """Run the vectors on one runtime and return a line; ConversionError where an answer differs.
 
     TFLite Micro may differ from the reference kernels by 1 LSB: the line then names the first operation that does.
     """
-    label, how = run
-    model = open_model(tflite, runtime=how.runtime, kernels=how.kernels)
+    model = _OPENERS[label](tflite)
     for number, (content, wanted) in enumerate(zip(given, expected, strict=True)):
         values = np.frombuffer(content, model.inputs[0].dtype).reshape(model.inputs[0].shape)
         found = answer(model, values)
         if found == wanted:
             continue
         reason = f"{path.name}: vector {number} by {label}: {_first_difference(found, wanted)}"
-        if run is _MICRO and _lsb(found, wanted) <= 1:
+        if label == MICRO and _lsb(found, wanted) <= 1:
             return f"{reason}; 1 LSB, from operation {first_other_operation(tflite, values)}: no mistake of the kit"
         raise ConversionError(f"{reason}; write the kit again")
     return f"{path.name}: PASS, {len(given)} vectors, the same bytes by {label}"
@@ -145,12 +143,8 @@ def first_other_operation(tflite: Path, values: NDArray[Any]) -> str:
     with tempfile.TemporaryDirectory(prefix="ghost-edge-") as scratch:
         part = Path(scratch) / "part.tflite"
         for number, op in enumerate(graph.operations):
-            part.write_bytes(_cut(tflite.read_bytes(), number))
-            answers = [
-                answer(open_model(part, runtime=how.runtime, kernels=how.kernels), values)
-                for _, how in (_REFERENCE, _MICRO)
-            ]
-            if answers[0] != answers[1]:
+            part.write_bytes(_cut(graph.content, number))
+            if len({answer(opened(part), values) for opened in _OPENERS.values()}) > 1:
                 return f"{number}, {op.name} {graph.tensors[op.outputs[0]].name}"
     return "none of them alone"
 
@@ -198,13 +192,11 @@ def answer(model: Runner, values: NDArray[Any]) -> bytes:
 
 def noise(tflite: Path, count: int) -> Golden:
     """Draw inputs from a fixed seed: they prove the arithmetic of a model whose images are not at hand."""
-    check_model_file(tflite)
     (spec,), rng = open_model(tflite, kernels="reference").inputs, np.random.default_rng(0)
     return Golden([random_input(spec, rng) for _ in range(count)], "noise")
 
 
 def from_images(tflite: Path, images: Sequence[Image], preprocess: Preprocess, source: str) -> Golden:
     """Prepare images, uint8 [H, W, C], as the model takes them; ArtifactError where it takes others."""
-    check_model_file(tflite)
     (spec,) = open_model(tflite, kernels="reference").inputs
     return Golden([stored_input(image, preprocess, spec, tflite) for image in images], source)

@@ -48,25 +48,26 @@ def train(
     one that is finished, with the same recipe and images, is not repeated. Raises as fit() does.
     """
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(Path(recipe))
+    options: Training = require(loaded.training, "training", "train")
+    loaded = dataclasses.replace(loaded, training=dataclasses.replace(options, epochs=epochs or options.epochs))
     places = places_for(loaded.path.parent, Path(data) if data else None)
     path = Path(weights) if weights else loaded.path.parent / "weights" / f"{loaded.name}.safetensors"
-    model_card = finished_card(loaded, places, path, epochs=epochs)
-    if model_card is not None:
+    model_card = read_model_card(path)
+    if model_card and model_card.made_of == _made_of(loaded, places):
         progress.finished("train", None)
         return model_card
     with timed(progress, "train") as say:
-        return fit(loaded, places, path, epochs=epochs, say=say)
+        return fit(loaded, places, path, say=say)
 
 
-def fit(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None, say: Say) -> ModelCard:
+def fit(recipe: Recipe, places: Places, weights: Path, *, say: Say) -> ModelCard:
     """Train the recipe's network; write the weights (.safetensors) and the model card beside them.
 
-    epochs: in place of the recipe's number. say: called with the share that is done (0..1) and a few words. A run that
-    was stopped resumes after its last whole epoch, which <weights>.checkpoint keeps. AdamW: arXiv 1711.05101.
-    Raises RecipeError for missing tables and a loss that is not finite, DataError for labels that the network has no
-    class for.
+    say: called with the share that is done (0..1) and a few words. A run that was stopped resumes after its last whole
+    epoch, which <weights>.checkpoint keeps. AdamW: arXiv 1711.05101. Raises RecipeError for missing tables and a loss
+    that is not finite, DataError for labels that the network has no class for.
     """
-    recipe, options = _with_epochs(recipe, epochs)
+    options: Training = require(recipe.training, "training", "train")
     network: NetworkTable = require(recipe.network, "network", "train")
     made_of, train_set = _made_of(recipe, places), open_dataset(options, places)
     evaluation = open_dataset(require(recipe.evaluation, "evaluation", "train"), places)
@@ -97,20 +98,6 @@ def fit(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = N
     write_model_card(model_card, weights)
     shutil.rmtree(checkpoint)  # now that nothing can be lost any more
     return model_card
-
-
-def finished_card(recipe: Recipe, places: Places, weights: Path, *, epochs: int | None = None) -> ModelCard | None:
-    """Return the model card of weights that this very training made, from the same images; None where it did not."""
-    recipe, _ = _with_epochs(recipe, epochs)
-    model_card = read_model_card(weights)
-    return model_card if model_card and model_card.made_of == _made_of(recipe, places) else None
-
-
-def _with_epochs(recipe: Recipe, epochs: int | None) -> tuple[Recipe, Training]:
-    """Return the recipe and its [training] with the number of epochs that was asked for."""
-    options: Training = require(recipe.training, "training", "train")
-    options = dataclasses.replace(options, epochs=epochs or options.epochs)
-    return dataclasses.replace(recipe, training=options), options
 
 
 def _fit(model: keras.Model, batches: Batches, options: Training, checkpoint: Path, report: Report) -> int:
