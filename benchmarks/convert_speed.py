@@ -22,7 +22,7 @@ SIDES = ("ours", "theirs")
 TOOLS = (
     *("tensorflow", "keras", "tf2onnx", "tf2onnx.tfonnx", "tf2onnx.optimizer", "onnx.checker"),
     *("tensorflow.python.framework.convert_to_constants", "litert_quantizer.quantizer", "ai_edge_litert.interpreter"),
-    *("ghost_edge.host.chain.run", "ghost_edge.host.networks.state_dict"),
+    *("ghost_edge.host.chain.stages", "ghost_edge.host.networks.state_dict"),
 )
 Steps = dict[str, float]  # name of a step to its seconds; "total": wall time of them all, "cpu": of all threads
 
@@ -143,7 +143,7 @@ class _Stopwatch:
 
 def _ours(recipe: Any, folder: Path) -> Steps:
     from ghost_edge.host.chain import stages as chain
-    from ghost_edge.host.chain.run import run_chain
+    from ghost_edge.host.chain.stages import run_chain
     from ghost_edge.host.datasets.places import Places
 
     watch = _Stopwatch()

@@ -83,8 +83,8 @@ def make_files(recipe_file: Path, data: Path | None, folder: Path) -> dict[str, 
     """Make the float .tflite and three int8 ones from the same weights and calibration images."""
     from ghost_edge.core.preprocess import prepare
     from ghost_edge.host.chain import stages as chain
-    from ghost_edge.host.chain.run import run_chain
     from ghost_edge.host.chain.stage import Outside
+    from ghost_edge.host.chain.stages import run_chain
     from ghost_edge.host.datasets.places import places_for
     from ghost_edge.host.recipe.output import layout
     from ghost_edge.host.recipe.schema import load_recipe

@@ -17,8 +17,7 @@ from safetensors.numpy import save_file
 
 from ghost_edge.core.progress import Reporter
 from ghost_edge.device.runtimes.open import open_model
-from ghost_edge.host.chain.run import run_chain
-from ghost_edge.host.chain.stages import STAGES
+from ghost_edge.host.chain.stages import STAGES, run_chain
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.schema import load_recipe
 

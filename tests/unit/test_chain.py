@@ -14,9 +14,8 @@ from ghost_edge.core.errors import ConversionError, DataError, GhostEdgeError
 from ghost_edge.core.files import write_bytes
 from ghost_edge.core.progress import Reporter, Say
 from ghost_edge.host.chain import stage as stage_module
-from ghost_edge.host.chain.run import run_chain
 from ghost_edge.host.chain.stage import Nothing, Outside, Stage, paths_of, stage_key
-from ghost_edge.host.chain.stages import STAGES
+from ghost_edge.host.chain.stages import STAGES, run_chain
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.output import layout
 from ghost_edge.host.recipe.schema import Recipe, parse_recipe

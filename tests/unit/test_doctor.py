@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ghost_edge.core.dataset import Dataset
+from ghost_edge.core.dataset import Dataset, Lazy, image_digest
 from ghost_edge.core.files import read_npz
 from ghost_edge.core.preprocess import Preprocess
-from ghost_edge.host.datasets import opened
+from ghost_edge.host import datasets
 from ghost_edge.host.datasets.health import Finding, examine_images, examine_preprocess
 
 RIGHT = Preprocess(size=28, mean=(0.5,), std=(0.25,), channels="RGB")
@@ -24,6 +24,11 @@ def digits(repository: object) -> tuple[Images, NDArray[np.int64]]:
     """The shipped digits: uint8 [5000, 28, 28, 1], int64 [5000]."""
     held = read_npz(repository / "calibration" / "mnist" / "mnist.npz")  # type: ignore[operator]
     return held["images"][..., np.newaxis], held["labels"].astype(np.int64)
+
+
+def opened(dataset: Dataset) -> datasets.Images:
+    digests = Lazy(lambda index: image_digest(dataset.images[index]), range(len(dataset)))
+    return datasets.Images({}, lambda: datasets.Opened(dataset, digests))
 
 
 def look(images: Images, judges: Images, labels: NDArray[np.int64] | None = None) -> list[Finding]:

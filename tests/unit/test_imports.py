@@ -178,11 +178,11 @@ def test_every_room_of_host_has_a_floor(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("room", "source", "wrong"),
     [
-        ("report", "from ghost_edge.host.chain.run import run_chain", ["chain.run"]),
+        ("report", "from ghost_edge.host.chain.convert import convert", ["chain.convert"]),
         ("report", "def f():\n    from ghost_edge.host.explore.planner import plan", ["explore.planner"]),
         ("training", "from ghost_edge.host.accuracy.evaluate import check_labels", ["accuracy.evaluate"]),  # beside
         ("tflite", "import ghost_edge.host.recipe.schema", ["recipe.schema"]),
-        ("chain", "from ghost_edge.host.report.read import read\nfrom ghost_edge.host.chain import run", []),
+        ("chain", "from ghost_edge.host.report.read import read\nfrom ghost_edge.host.chain import stages", []),
         ("quantization", "from ghost_edge.core.files import write\nimport numpy", []),
     ],
 )

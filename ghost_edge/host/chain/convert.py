@@ -11,9 +11,8 @@ from ghost_edge.core.progress import Progress, Reporter
 from ghost_edge.core.tables import as_text
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.host.accuracy.parity import load_parity, saturation_doubts
-from ghost_edge.host.chain.run import run_chain
 from ghost_edge.host.chain.stage import Outside, Stage
-from ghost_edge.host.chain.stages import STAGES
+from ghost_edge.host.chain.stages import STAGES, run_chain
 from ghost_edge.host.chain.stages.export import read_skipped
 from ghost_edge.host.datasets.health import Finding, health, read_findings, refuse_fatal
 from ghost_edge.host.datasets.places import Places, places_for

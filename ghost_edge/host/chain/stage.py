@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghost_edge import __version__
+from ghost_edge.core.dataset import Image, spread
 from ghost_edge.core.files import sha256_file
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.progress import Say
@@ -56,6 +57,11 @@ class Representative:
 
     calibration: Images
     preprocess: Preprocess
+
+    def few(self, least: int, most: int, *, pixels: int) -> list[Image]:
+        """Return some of the images, about `pixels` in all: reference kernels are slow."""
+        count = pixels // (self.preprocess.height * self.preprocess.width)
+        return spread(self.calibration.dataset.images, max(least, min(most, count)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,12 +87,6 @@ class Images:
         return tuple(self._opened.digests)
 
 
-def opened(dataset: Dataset) -> Images:
-    """Return a data set that is open already as Images."""
-    digests = Lazy(lambda index: image_digest(dataset.images[index]), range(len(dataset)))
-    return Images({}, lambda: Opened(dataset, digests))
-
-
 class Library:
     """The data sets of a run: each file is read once, each image is decoded and hashed once a table."""
 

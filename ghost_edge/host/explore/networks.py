@@ -16,8 +16,7 @@ from ghost_edge.device.bench import alternate
 from ghost_edge.device.isolate import run_isolated
 from ghost_edge.device.runtimes.model import DelegateShare
 from ghost_edge.device.runtimes.open import open_model
-from ghost_edge.host.chain.run import run_chain
-from ghost_edge.host.chain.stages import STAGES
+from ghost_edge.host.chain.stages import STAGES, run_chain
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.datasets.synthetic import Synthetic
 from ghost_edge.host.networks import NETWORKS

@@ -15,49 +15,45 @@ from ghost_edge.host.recipe.schema import Recipe
 
 RECORDS = "chain.json"
 
-# names that every recipe has
-DISAGREEMENTS, DOCTOR, LAYERS, PARITY = "disagreements.npz", "doctor.json", "layers.json", "parity.json"
-RANGES, VERIFIED, PAGE = "ranges.npz", "verify.json", "report.html"
 EQUALIZED = ".equalized.tflite"
-NODES_SQNR, NODES_LATENCY = "nodes_sqnr.json", "nodes_latency.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """File names inside the output folder, in the order in which the chain makes them.
+    """File names inside the output folder; those with a default are the same for every recipe.
 
     source: the float file that is quantized, equalized (hidden: not to be deployed) or the float one itself.
     plain_onnx: the int8 ONNX model without metadata (hidden). micro: a folder.
     """
 
     keras: str
-    frozen: str
-    probe: str
     float_tflite: str
     source: str
-    ranges: str
     quantized: str
-    plain_onnx: str
     mixed: str
     exports: tuple[str, ...]
     micro: str
-    doctor: str = DOCTOR
-    layers: str = LAYERS
+    frozen: str = "frozen.pb"
+    probe: str = "probe.npz"
+    ranges: str = "ranges.npz"
+    plain_onnx: str = ".int8.onnx"
+    doctor: str = "doctor.json"
+    layers: str = "layers.json"
     left_out: str = "left_out.json"
-    verified: str = VERIFIED
-    parity: str = PARITY
+    verified: str = "verify.json"
+    parity: str = "parity.json"
     parity_images: str = "parity.npz"
     predictions: str = "predictions.npz"
     accuracy: str = "accuracy.json"
     verdict: str = "gate.json"
-    disagreements: str = DISAGREEMENTS
+    disagreements: str = "disagreements.npz"
     latency: str = LATENCY
     manifest: str = FILE_NAME
     report: str = "report.md"
-    page: str = PAGE
+    page: str = "report.html"
     mix_report: str = "mixed.json"
-    nodes_sqnr: str = NODES_SQNR
-    nodes_latency: str = NODES_LATENCY
+    nodes_sqnr: str = "nodes_sqnr.json"
+    nodes_latency: str = "nodes_latency.json"
 
 
 def layout(recipe: Recipe) -> Layout:
@@ -65,13 +61,9 @@ def layout(recipe: Recipe) -> Layout:
     name = recipe.name
     return Layout(
         keras=f"{name}.keras",
-        frozen="frozen.pb",
-        probe="probe.npz",
         float_tflite=f"{name}_float.tflite",
         source=EQUALIZED if recipe.quantization.options.equalize else f"{name}_float.tflite",
-        ranges=RANGES,
         quantized=f"{name}_{recipe.quantization.kind}.tflite",
-        plain_onnx=".int8.onnx",
         mixed=f"{name}_mixed.tflite",
         exports=tuple(f"{name}{EXPORTERS[export.kind].suffix}" for export in recipe.exports),
         micro=f"{name}_micro",

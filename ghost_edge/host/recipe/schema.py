@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Union
+from typing import Any, Union
 
 import tomllib
 
@@ -92,11 +92,10 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """A model from network to gate; require() asks for a table that is absent. target: a name in TARGETS.
+    """A model from network to gate; require() asks for a table that is absent.
 
-    task: a name in TASKS.
-
-    has_default_exports: nobody asked for them, so one that cannot be made is left out.
+    target, task: names in TARGETS and TASKS. has_default_exports: nobody asked for exports, so one that cannot be made
+    is left out.
     """
 
     name: str
@@ -116,29 +115,8 @@ class Recipe:
     task: str = CLASSIFICATION
 
 
-TABLES = (
-    "name",
-    "seed",
-    "target",
-    "task",
-    "network",
-    "preprocess",
-    "training",
-    "calibration",
-    "quantization",
-    "export",
-    "evaluation",
-    "gate",
-)
-
-
-class Kit(NamedTuple):
-    """The schema of an [[export]] table that makes a folder, which is no model itself."""
-
-    options: type[Any]
-
-
-_KITS = {"micro": Kit(Micro)}
+_TYPES = {"name": str, "seed": int, "target": str, "task": str, "export": list}  # of keys that are no table
+TABLES = (*_TYPES, "network", "preprocess", "training", "calibration", "quantization", "evaluation", "gate")
 _DEFAULT_EXPORTS = ("onnx_float", "onnx_int8")
 
 
@@ -164,7 +142,7 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
     for key, value in table.items():
         if key not in TABLES:
             raise RecipeError(f"the recipe has no table or key {key!r}; {suggest(key, TABLES)}")
-        expected = {"name": str, "seed": int, "target": str, "task": str, "export": list}.get(key, dict)
+        expected = _TYPES.get(key, dict)
         if not isinstance(value, expected):
             way_out = ": write [[export]], one for each" if key == "export" else ""
             raise RecipeError(f"{key} must be a {expected.__name__}, not {value!r}{way_out}")
@@ -179,8 +157,10 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
     task = pick(TASKS, table.get("task", CLASSIFICATION), kind="task")
     if "target" in table:
         pick(TARGETS, table["target"], kind="target")
-    quantization = _choice(QUANTIZERS, table.get("quantization", {"kind": "int8"}), "[quantization]")
-    chosen = [_choice({**EXPORTERS, **_KITS}, export, "[[export]]") for export in table.get("export", ())]
+    schemes = {kind: row.options for kind, row in QUANTIZERS.items()}
+    quantization = _choice(schemes, table.get("quantization", {"kind": "int8"}), "[quantization]")
+    kinds = {**{kind: row.options for kind, row in EXPORTERS.items()}, "micro": Micro}
+    chosen = [_choice(kinds, export, "[[export]]") for export in table.get("export", ())]
     recipe = Recipe(
         name=name,
         path=path,
@@ -192,7 +172,7 @@ def parse_recipe(table: Mapping[str, Any], path: Path) -> Recipe:
         quantization=quantization,
         exports=_exports(chosen, quantization, is_given="export" in table),
         has_default_exports=not any(each.kind in EXPORTERS for each in chosen),
-        micro=next((each.options for each in chosen if each.kind in _KITS), None),
+        micro=next((each.options for each in chosen if each.kind == "micro"), None),
         evaluation=_data(Evaluation, table.get("evaluation"), "[evaluation]"),
         gate=from_table(Limits, {**task.limits, **table.get("gate", {})}, "[gate]"),
         target=table.get("target"),
@@ -255,9 +235,9 @@ def _kind(table: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
     return str(rest.pop("kind")), rest
 
 
-def _choice(rows: Mapping[str, Any], table: Mapping[str, Any], where: str) -> Choice:
+def _choice(kinds: Mapping[str, type[Any]], table: Mapping[str, Any], where: str) -> Choice:
     kind, rest = _kind(table, where)
-    return Choice(kind, from_table(pick(rows, kind, kind=f"{where} kind").options, rest, where))
+    return Choice(kind, from_table(pick(kinds, kind, kind=f"{where} kind"), rest, where))
 
 
 def _network(table: Mapping[str, Any]) -> NetworkTable:

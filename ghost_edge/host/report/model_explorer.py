@@ -9,7 +9,7 @@ from ghost_edge.core.errors import ArtifactError, MissingPackageError
 from ghost_edge.core.files import open_artifact, write_json
 from ghost_edge.core.manifest import read_manifest
 from ghost_edge.device.environment import optional_version
-from ghost_edge.host.recipe.output import NODES_LATENCY, NODES_SQNR
+from ghost_edge.host.recipe.output import Layout
 
 _GRAPH = "main"  # what Model Explorer calls the one graph of a .tflite file
 _BEST, _WORST = "#ffffff", "#d62728"
@@ -30,7 +30,7 @@ def view(folder: Path) -> None:
     """
     manifest = read_manifest(folder)
     model = next(model for model in manifest.models if model.role == "quantized")
-    files = [open_artifact(model.artifact, folder), folder / NODES_SQNR, folder / NODES_LATENCY]
+    files = [open_artifact(model.artifact, folder), folder / Layout.nodes_sqnr, folder / Layout.nodes_latency]
     for file in files:
         if not file.is_file():
             raise ArtifactError(f"{file} does not exist; run ghost-edge convert again, which writes it")

@@ -22,7 +22,7 @@ from ghost_edge.core.tasks import TASKS
 from ghost_edge.host.accuracy.evaluate import MOST
 from ghost_edge.host.accuracy.layers import COLUMNS as LAYERS
 from ghost_edge.host.accuracy.layers import label, layer_rows
-from ghost_edge.host.recipe.output import PAGE
+from ghost_edge.host.recipe.output import Layout
 from ghost_edge.host.recipe.toml import as_toml
 from ghost_edge.host.report import plots
 from ghost_edge.host.report.read import Bench, Run, read_run
@@ -57,7 +57,7 @@ def write_report(groups: Sequence[Sequence[Path]], out: Path | None) -> Path:
     if len(groups) > 1 and out is None:
         raise RecipeError("several folders make one page that belongs to none of them; name it with -o comparison.html")
     first = groups[0][0]
-    page = out or (first if first.is_dir() else first.parent) / PAGE
+    page = out or (first if first.is_dir() else first.parent) / Layout.page
     write_bytes(render([read_run(folder, benches) for folder, *benches in groups]).encode(), page)
     return page
 

@@ -20,17 +20,7 @@ from ghost_edge.host.accuracy.layers import LayerLoss, read_layers
 from ghost_edge.host.accuracy.parity import Parity, load_parity, saturation_doubts
 from ghost_edge.host.calibration.observe import Observed, load_observed
 from ghost_edge.host.datasets.health import read_findings
-from ghost_edge.host.recipe.output import (
-    DISAGREEMENTS,
-    DOCTOR,
-    EQUALIZED,
-    LAYERS,
-    PARITY,
-    RANGES,
-    VERIFIED,
-    open_recorded,
-    recorded_files,
-)
+from ghost_edge.host.recipe.output import EQUALIZED, Layout, open_recorded, recorded_files
 from ghost_edge.host.tflite.cost import activation_bytes
 from ghost_edge.host.tflite.graph import Model as TfliteModel
 from ghost_edge.host.tflite.graph import read_model
@@ -108,12 +98,12 @@ def read_run(
         is_equalized = EQUALIZED in recorded_files(folder) and (folder / EQUALIZED).is_file()
     if is_equalized:
         graphs["equalized"] = read_model(open_file(folder, EQUALIZED))
-    layers = read_layers(open_file(folder, LAYERS))
-    parity, findings = (open_file(folder, name) for name in (PARITY, DOCTOR))
+    layers = read_layers(open_file(folder, Layout.layers))
+    parity, findings = (open_file(folder, name) for name in (Layout.parity, Layout.doctor))
     try:
         loaded = load_parity(parity)
         doubts = [finding.sentence for finding in read_findings(findings)]
-        doubts += delegate_doubts(read_verified(open_file(folder, VERIFIED)))
+        doubts += delegate_doubts(read_verified(open_file(folder, Layout.verified)))
     except (ValueError, KeyError, TypeError) as error:  # as an older convert has made it
         raise ArtifactError(f"{folder} is not what convert of this version leaves ({error}); convert again") from error
     predictions = load_predictions(open_file(folder, manifest.predictions.file)) if manifest.predictions else None
@@ -121,9 +111,9 @@ def read_run(
         folder=folder,
         manifest=manifest,
         layers=layers,
-        observed=load_observed(open_file(folder, RANGES)),
+        observed=load_observed(open_file(folder, Layout.ranges)),
         images=len(predictions.labels) if predictions else 0,
-        disagreements=load_disagreements(open_file(folder, DISAGREEMENTS)) if predictions else (),
+        disagreements=load_disagreements(open_file(folder, Layout.disagreements)) if predictions else (),
         parity=loaded,
         benches=tuple(read_bench(path, manifest) for path in (open_file(folder, LATENCY), *benches)),
         alive={paths[role].name: activation_bytes(graphs[role]) for role in paths if role in graphs},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from ghost_edge.core.dataset import spread
 from ghost_edge.core.files import read_npz, write_json
 from ghost_edge.core.preprocess import prepare
 from ghost_edge.core.progress import Say
@@ -16,8 +15,6 @@ from ghost_edge.host.networks.frozen import answer, import_frozen
 from ghost_edge.host.quantization import QUANTIZERS
 from ghost_edge.host.recipe.schema import Choice
 from ghost_edge.host.tflite.verify import verify_models
-
-_LEAST, _MOST, _PIXELS = 4, 50, 400_000  # images, and pixels of them all: reference kernels are slow
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +82,7 @@ def parity(inputs: ParityInputs, settings: ParitySettings, outputs: ParityOutput
     The frozen graph answers for Keras: build() has proved on probes what verify() checks, that both are one.
     """
     preprocess, models = settings.preprocess, inputs.by_role
-    count = max(_LEAST, min(_MOST, _PIXELS // (preprocess.height * preprocess.width)))
-    images = [store_image(each, preprocess) for each in spread(settings.calibration.dataset.images, count)]
+    images = [store_image(each, preprocess) for each in settings.few(4, 50, pixels=400_000)]
     keras = answer(import_frozen(inputs.frozen), (prepare(image, preprocess) for image in images))
     keras = keras.reshape(len(images), -1)
     say(0.3, "answers of Keras")
