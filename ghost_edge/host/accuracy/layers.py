@@ -135,9 +135,10 @@ def examine(
             bits, clipped, _ = use_of_range(held[name], each.spec)
             causes = find_causes(each, held[name], *ratios)
             healed = find_healed(_ratios(name, groups[name], old), ratios) if old else ()
-            low, high = _reach(each.spec)
-            row = dataclasses.replace(row, own_db=_db(own), bits=bits, clipped=clipped, causes=causes, healed=healed)
-            row = dataclasses.replace(row, low=low, high=high)
+            limits = np.iinfo(each.spec.dtype)
+            low, high = dequantize(np.array([limits.min, limits.max], each.spec.dtype), each.spec).tolist()
+            found = {"bits": bits, "clipped": clipped, "low": low, "high": high, "causes": causes, "healed": healed}
+            row = dataclasses.replace(row, own_db=_db(own), **found)
         rows.append(row)
     return tuple(rows)
 
@@ -145,12 +146,6 @@ def examine(
 def _ratios(name: str, group: Sequence[str], peaks: Mapping[str, NDArray[Any]]) -> tuple[Found, Found]:
     reach = {other: float(peaks[other].max()) for other in group if other in peaks}
     return widest_channel(peaks[name]), widest_partner(name, reach)
-
-
-def _reach(spec: TensorSpec) -> tuple[float, float]:
-    limits = np.iinfo(spec.dtype)
-    low, high = dequantize(np.array([limits.min, limits.max], spec.dtype), spec)
-    return float(low), float(high)
 
 
 def _db(noise: float) -> Optional[float]:

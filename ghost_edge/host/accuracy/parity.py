@@ -24,7 +24,7 @@ from ghost_edge.device.evaluate import RunOptions, predict_all, stored_input
 from ghost_edge.device.runtimes.onnx import PRECISE
 from ghost_edge.device.runtimes.open import INTERPRETERS, is_installed
 from ghost_edge.host.onnx.compare import OpDistance, check_operations, compare_ops
-from ghost_edge.host.tflite.graph import Model, read_model
+from ghost_edge.host.tflite.graph import read_model
 
 KERAS, REFERENCE, UNASKED = "Keras", "int8 reference", "int8 .onnx unasked"
 RUNS = {  # label to role of the file in manifest.json, runtime, kernels
@@ -97,21 +97,15 @@ def measure_parity(
             return error
 
     answers = run_in_threads({label: functools.partial(answer, label) for label in runs}, silent)
-    operations, logits = _compare_ops(files, quantized, images, preprocess), {KERAS: keras} if keras is not None else {}
+    operations, logits = list[OpDistance](), {KERAS: keras} if keras is not None else {}
+    if "int8_onnx" in files:
+        spec = quantized.tensors[quantized.inputs[0]].spec
+        given = (stored_input(image, preprocess, spec, files["quantized"]) for image in images)
+        operations = compare_ops(quantized, files["int8_onnx"].read_bytes(), given)
     logits.update({label: found for label, found in answers.items() if not isinstance(found, DeviceError)})
     refused = [str(found) for found in answers.values() if isinstance(found, DeviceError)]
     pairs = compare_runs(logits, quantized.output_scale)
     return Parity(len(images), tuple(logits), pairs, tuple(operations), tuple(refused))
-
-
-def _compare_ops(
-    files: Mapping[str, Path], quantized: Model, images: Sequence[Image], preprocess: Preprocess
-) -> Sequence[OpDistance]:
-    if "int8_onnx" not in files:
-        return ()
-    spec = quantized.tensors[quantized.inputs[0]].spec
-    given = (stored_input(image, preprocess, spec, files["quantized"]) for image in images)
-    return compare_ops(quantized, files["int8_onnx"].read_bytes(), given)
 
 
 def compare_runs(logits: Mapping[str, NDArray[np.float32]], step: float) -> tuple[Pair, ...]:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -115,7 +115,13 @@ class Library:
             digests: Sequence[str] = read_list(path)
             used = [digests[index] for index in choose(len(digests))] if choose else digests
             known = source.find(used)
-            check_listed(digests, known, source.dataset.name, path)
+            missing = [digest for digest in digests if digest not in known]
+            if missing:
+                raise DataError(
+                    f"{path} lists {len(missing)} images that {source.dataset.name} does not hold, "
+                    f"first {missing[0]}; list and data do not belong together: restore them, "
+                    "or make the lists anew (init --force) and train"
+                )
             positions = [known[digest] for digest in used]
         else:
             count = len(source.dataset)
@@ -174,16 +180,6 @@ class _Source:
             self._room -= image.nbytes
             self._kept[index] = image
         return image
-
-
-def check_listed(wanted: Sequence[str], known: Collection[str], name: str, path: Path) -> None:
-    """Raise DataError where the list `path` holds digests of images that the data set `name` has not."""
-    missing = [digest for digest in wanted if digest not in known]
-    if missing:
-        raise DataError(
-            f"{path} lists {len(missing)} images that {name} does not hold, first {missing[0]}; "
-            "list and data do not belong together: restore them, or make the lists anew (init --force) and train"
-        )
 
 
 def read_list(path: Path) -> list[str]:

@@ -14,13 +14,9 @@ from ghost_edge.host.recipe.schema import Recipe, load_recipe
 
 COLUMNS = (
     Column("recipe", "name"),
-    Column("network", "network"),
-    Column("pixels", "pixels"),
-    Column("classes", "classes"),
+    *(Column(key, key) for key in ("network", "pixels", "classes")),
     Column("top-1", "top1", ".2%"),
-    Column("images", "images"),
-    Column("here", "here"),
-    Column("path", "path"),
+    *(Column(key, key) for key in ("images", "here", "path")),
 )
 
 _PACKAGE = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 from ghost_edge.core.errors import ConversionError
 from ghost_edge.core.files import write_bytes, write_json
 from ghost_edge.core.manifest import Metadata, metadata_text
-from ghost_edge.core.preprocess import Preprocess, prepare, prepare_all
+from ghost_edge.core.preprocess import prepare, prepare_all
 from ghost_edge.core.progress import Say, count, part
 from ghost_edge.host.accuracy.layers import examine, measure
 from ghost_edge.host.calibration.observe import load_observed, observe_channels, observe_halves, save_observed
@@ -34,13 +34,11 @@ class FloatModel:
 
 
 @dataclasses.dataclass(frozen=True)
-class DoctorSettings:
+class DoctorSettings(Representative):
     """The images and their use; model_card: of the weights, None without one."""
 
-    calibration: Images
     evaluation: Images | None
     label_offset: int
-    preprocess: Preprocess
     model_card: ModelCard | None
 
 
@@ -157,12 +155,10 @@ def _to_onnx(content: bytes, choice: Choice, name: str) -> bytes | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class LayersInputs:
+class LayersInputs(QuantizeInputs):
     """The float .tflite, what was quantized of it, its histograms, and the quantized .tflite."""
 
     float_tflite: Path
-    source: Path
-    ranges: Path
     quantized: Path
 
 

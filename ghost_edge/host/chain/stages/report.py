@@ -19,7 +19,7 @@ from ghost_edge.device.environment import tool_versions
 from ghost_edge.device.runtimes.open import open_model
 from ghost_edge.host.accuracy.layers import read_layers
 from ghost_edge.host.chain.stage import Models, Nothing
-from ghost_edge.host.chain.stages.judge import Machine, Verdict, read_accuracy
+from ghost_edge.host.chain.stages.judge import GateInputs, Machine, Verdict, read_accuracy
 from ghost_edge.host.recipe.network import ModelCard
 from ghost_edge.host.report.model_explorer import write_nodes
 from ghost_edge.host.report.read import read_run
@@ -28,11 +28,9 @@ from ghost_edge.host.tflite.op_latency import time_operations
 
 
 @dataclasses.dataclass(frozen=True)
-class ReportInputs(Models):
+class ReportInputs(GateInputs):
     """The models and what was measured of them; None: not evaluated."""
 
-    predictions: Path | None
-    accuracy: Path | None
     verdict: Path | None
     latency: Path
     layers: Path
