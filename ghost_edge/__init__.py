@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ghost_edge.host.accuracy.evaluate import evaluate as evaluate
     from ghost_edge.host.chain.convert import Run as Run
     from ghost_edge.host.chain.convert import convert as convert
-    from ghost_edge.host.datasets.decode import load_images as load_images
+    from ghost_edge.host.datasets.folder import load_images
     from ghost_edge.host.explore.inspect import Inspection as Inspection
     from ghost_edge.host.explore.inspect import inspect as inspect
     from ghost_edge.host.onnx.compare import OnnxModel, to_onnx
@@ -61,7 +61,7 @@ _HOMES = {
     "evaluate": "host.accuracy.evaluate",
     "gate": "device.gate",
     "inspect": "host.explore.inspect",
-    "load_images": "host.datasets.decode",
+    "load_images": "host.datasets.folder",
     "load_recipe": "host.recipe.schema",
     "quantize": "host.quantization",
     "to_onnx": "host.onnx.compare",

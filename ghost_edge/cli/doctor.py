@@ -27,13 +27,15 @@ def doctor(recipe: Optional[Path], out: Optional[Path], env: bool, data: Optiona
             raise RecipeError("--env looks at what is installed and takes no recipe, --out or --data; leave them out")
         _check_installation()
         return
-    from ghost_edge.host.chain.convert import check_images, check_images_untrained, open_job
+    from ghost_edge.host.chain.convert import check_images_untrained, convert_until, open_job
+    from ghost_edge.host.datasets.health import read_findings
     from ghost_edge.host.recipe.network import is_trained
 
     job = open_job(recipe, out, data)
     if is_trained(job.recipe, job.places):
         with open_progress(job.log) as progress:
-            findings = check_images(job, progress)
+            convert_until(job, "doctor", progress)
+        findings = read_findings(job.path("doctor"))
     else:
         findings = check_images_untrained(job)
         click.echo("not trained yet: what the float model says of the images is looked at once it is")

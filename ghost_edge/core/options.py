@@ -53,16 +53,6 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     return cls(**values)
 
 
-def split_table(table: Mapping[str, Any], *classes: type) -> list[dict[str, Any]]:
-    """Give each dataclass the keys that are its fields; keys that nobody knows go to the first, which names them."""
-    parts: list[dict[str, Any]] = [{} for _ in classes]
-    names = [{field.name for field in dataclasses.fields(cls)} for cls in classes]
-    for key, value in table.items():
-        owner = next((index for index, known in enumerate(names) if key in known), 0)
-        parts[owner][key] = value
-    return parts
-
-
 def check_lowest(table: Any, where: str, lowest: Mapping[str, float]) -> None:
     """Raise RecipeError where a field of the dataclass is under its limit."""
     for name, limit in lowest.items():

@@ -20,8 +20,8 @@ from ghost_edge.core.files import save_npz
 from ghost_edge.core.progress import Reporter
 from ghost_edge.host.chain.stage import paths_of
 from ghost_edge.host.chain.stages import STAGES, run_chain
-from ghost_edge.host.datasets import arrays, decode
-from ghost_edge.host.datasets.decode import decode_image
+from ghost_edge.host.datasets import arrays, folder
+from ghost_edge.host.datasets.folder import decode_image
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.onnx import EXPORTERS
 from ghost_edge.host.recipe.schema import Recipe, load_recipe, parse_recipe
@@ -115,7 +115,7 @@ def test_each_file_of_a_folder_is_decoded_at_most_once_a_table(tmp_path: Path, m
         PIL.Image.fromarray(image).save(path)
     paths = sorted((tmp_path / "photos").rglob("*.png"))
     write_lists(tmp_path, [decode_image(path.read_bytes(), path.name) for path in paths])
-    monkeypatch.setattr(decode, "decode_image", count(decode_image))
+    monkeypatch.setattr(folder, "decode_image", count(decode_image))
     convert(tmp_path, kind="folder", path="photos")
     assert len(decoded) == 2 * IMAGES
     assert max(decoded.values()) <= 2  # calibration and evaluation

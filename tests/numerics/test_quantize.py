@@ -13,7 +13,7 @@ from ghost_edge.core.errors import DataError, RecipeError
 from ghost_edge.core.manifest import read_metadata
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.host.chain.stage import Outside
-from ghost_edge.host.datasets.decode import load_images
+from ghost_edge.host.datasets.folder import load_images
 from ghost_edge.host.datasets.places import places_for
 from ghost_edge.host.quantization import QUANTIZERS, quantize
 from ghost_edge.host.quantization.schemes import Int8, Uint8Io

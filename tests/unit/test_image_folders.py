@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 from ghost_edge.core.dataset import Dataset
 from ghost_edge.core.errors import DataError
 from ghost_edge.host.datasets import DataTable, fingerprint, folder
-from ghost_edge.host.datasets.decode import decode_image
+from ghost_edge.host.datasets.folder import decode_image
 from ghost_edge.host.datasets.places import Places
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)

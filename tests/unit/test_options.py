@@ -9,7 +9,7 @@ from typing import Any, Optional, Union
 import pytest
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.options import from_table, pick, split_table, suggest
+from ghost_edge.core.options import from_table, pick, suggest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,11 +149,3 @@ def test_a_number_or_a_pair_is_either(given: Any, made: Any) -> None:
 def test_a_dataclass_that_is_made_already_is_passed_on() -> None:
     inner = Inner(width=3)
     assert from_table(Table, {"size": 1, "inner": inner}, "[t]").inner is inner
-
-
-def test_split_table_gives_each_dataclass_its_keys() -> None:
-    assert split_table({"size": 1, "width": 2, "flip": True}, Inner, Table) == [{"width": 2}, {"size": 1, "flip": True}]
-
-
-def test_a_key_that_nobody_knows_goes_to_the_first_dataclass() -> None:
-    assert split_table({"size": 1, "hight": 2}, Inner, Table) == [{"hight": 2}, {"size": 1}]

@@ -25,7 +25,7 @@ from ghost_edge.core.tasks import CLASSIFICATION, TASKS, check_truth
 from ghost_edge.core.tensor import sqnr_db
 from ghost_edge.device.evaluate import RunOptions, raw_outputs_isolated, real_outputs
 from ghost_edge.host.datasets import open_dataset
-from ghost_edge.host.datasets.decode import as_images
+from ghost_edge.host.datasets.folder import as_images
 from ghost_edge.host.datasets.places import Places
 from ghost_edge.host.recipe.schema import Evaluation, Recipe, require
 

@@ -132,18 +132,9 @@ def convert_until(job: Job, last: str, reporter: Progress, more: tuple[Stage, ..
     run_chain(job.recipe, job.places, job.folder, reporter, stages=(*STAGES[: names.index(last) + 1], *more))
 
 
-def check_images(job: Job, reporter: Progress) -> tuple[Finding, ...]:
-    """Return what is wrong with the calibration images, also as the trained float model sees them.
-
-    Raises DataError where it is fatal.
-    """
-    convert_until(job, "doctor", reporter)
-    return tuple(read_findings(job.path("doctor")))
-
-
-def check_images_untrained(job: Job) -> tuple[Finding, ...]:
+def check_images_untrained(job: Job) -> list[Finding]:
     """Return what is wrong with the calibration images, without a model; DataError where it is fatal."""
     outside = Outside(job.recipe, job.places)
-    findings = tuple(health(outside.calibration, outside.evaluation, None, job.recipe.preprocess))
+    findings = health(outside.calibration, outside.evaluation, None, job.recipe.preprocess)
     refuse_fatal(findings)
     return findings

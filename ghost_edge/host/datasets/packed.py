@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from pathlib import Path
 
 import numpy as np
 
 from ghost_edge.core.dataset import Dataset, Image, Lazy
 from ghost_edge.core.errors import DataError
 from ghost_edge.core.files import read_npz
-from ghost_edge.host.datasets.decode import decode_image
+from ghost_edge.host.datasets.folder import decode_image
 from ghost_edge.host.datasets.places import Places
 
 
@@ -32,14 +30,13 @@ def load(options: Packed, places: Places) -> Dataset:
     buffer, offsets, labels, names = read_npz(path, keys, error=DataError).values()
     if len(offsets) != len(labels) + 1 or (np.diff(offsets) <= 0).any() or offsets[-1] != buffer.size:
         raise DataError(f"{path}: split {split!r} has {len(labels)} labels but offsets that do not fit; pack it again")
-    decode = functools.partial(_decode, path, buffer, offsets)
+
+    def decode(index: int) -> Image:
+        return decode_image(buffer[offsets[index] : offsets[index + 1]].tobytes(), f"{path.name} image {index}")
+
     return Dataset(
         name=f"{path.name}:{split}",
         images=Lazy(decode, range(len(labels))),
         labels=labels.astype(np.int64),
         class_names=tuple(str(name) for name in names),
     )
-
-
-def _decode(path: Path, buffer: Image, offsets: np.ndarray, index: int) -> Image:
-    return decode_image(buffer[offsets[index] : offsets[index + 1]].tobytes(), f"{path.name} image {index}")

@@ -20,8 +20,7 @@ from ghost_edge.core.options import from_table
 from ghost_edge.core.preprocess import check_image
 from ghost_edge.core.tasks.classification import compare
 from ghost_edge.host.datasets import DATASETS
-from ghost_edge.host.datasets.decode import SUFFIXES
-from ghost_edge.host.datasets.folder import not_read
+from ghost_edge.host.datasets.folder import SUFFIXES, not_read
 from ghost_edge.host.datasets.places import Places, is_utf8, unreadable
 
 _TRAINING, _EVALUATION = ("train", "training"), ("test", "testing", "val", "validation", "valid")

@@ -16,7 +16,7 @@ from ghost_edge.core.progress import Say, count, part, silent
 from ghost_edge.device.evaluate import match_input
 from ghost_edge.host.calibration import ESTIMATORS
 from ghost_edge.host.calibration.observe import Observed, Ranges, observe_halves
-from ghost_edge.host.datasets.decode import as_images
+from ghost_edge.host.datasets.folder import as_images
 from ghost_edge.host.quantization import io_dtypes, mixed, refine, schemes
 from ghost_edge.host.quantization.equalization import equalize_for
 from ghost_edge.host.tflite.activations import Input

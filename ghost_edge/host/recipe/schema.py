@@ -12,7 +12,7 @@ import tomllib
 
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.gate.limits import Limits
-from ghost_edge.core.options import check_lowest, from_table, pick, split_table, suggest
+from ghost_edge.core.options import check_lowest, from_table, pick, suggest
 from ghost_edge.core.preprocess import CHANNELS, Preprocess, say_size
 from ghost_edge.core.tasks import CLASSIFICATION, TASKS
 from ghost_edge.device.board import TARGETS
@@ -255,10 +255,10 @@ def _data(cls: type[Any], table: Mapping[str, Any] | None, where: str) -> Any:
         return None
     kind, rest = _kind(table, where)
     row = pick(DATASETS, kind, kind=f"{where} kind")
-    known = {field.name for part in (row.options, cls) for field in dataclasses.fields(part)} - {"kind", "source"}
+    own, options = ({field.name for field in dataclasses.fields(each)} for each in (cls, row.options))
+    known = (own | options) - {"kind", "source"}
     for key in rest:
         if key not in known:
             raise RecipeError(f"{where} has no key {key!r}; {suggest(key, known)}")
-    own, source = split_table(rest, row.options, cls)[::-1]
-    options = from_table(row.options, source, where)
-    return from_table(cls, {**own, "kind": kind, "source": options}, where)
+    source = from_table(row.options, {key: rest.pop(key) for key in options & {*rest}}, where)
+    return from_table(cls, {**rest, "kind": kind, "source": source}, where)

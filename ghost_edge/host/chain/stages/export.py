@@ -73,7 +73,10 @@ def export(inputs: ExportInputs, settings: ExportSettings, outputs: ExportOutput
     for choice, path in zip(settings.exports, outputs.exports, strict=True):
         source = {"float": inputs.float_tflite, "quantized": inputs.quantized}[EXPORTERS[choice.kind].source]
         try:
-            content = _content(choice, source, inputs)
+            if source == inputs.quantized and inputs.plain_onnx is not None:
+                content = inputs.plain_onnx.read_bytes()
+            else:
+                content = EXPORTERS[choice.kind].export(read_model(source), choice.options)
         except ConversionError as error:
             if not settings.has_default_exports:
                 raise ConversionError(
@@ -88,12 +91,6 @@ def export(inputs: ExportInputs, settings: ExportSettings, outputs: ExportOutput
         say(len(made) / len(settings.exports), path.name)
     write_json(reasons, outputs.left_out)
     return dataclasses.replace(outputs, exports=tuple(made))
-
-
-def _content(choice: Choice, source: Path, inputs: ExportInputs) -> bytes:
-    if source == inputs.quantized and inputs.plain_onnx is not None:
-        return inputs.plain_onnx.read_bytes()
-    return EXPORTERS[choice.kind].export(read_model(source), choice.options)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -95,14 +95,7 @@ def make_manifest(inputs: ReportInputs, settings: ReportSettings) -> Manifest:
 
 def _describe_model(role: str, path: Path, accuracy: Accuracy | None, median_ms: float) -> Model:
     opened = open_model(path)
-    return Model(
-        role=role,
-        artifact=describe(path),
-        input=opened.inputs[0],
-        output=opened.outputs[0],
-        accuracy=accuracy,
-        median_ms=median_ms,
-    )
+    return Model(role, describe(path), opened.inputs[0], opened.outputs[0], accuracy, median_ms)
 
 
 @dataclasses.dataclass(frozen=True)
