@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from ghost_edge.core.errors import DataError, RecipeError
+from ghost_edge.core.errors import ArtifactError, DataError, RecipeError
 from ghost_edge.core.manifest import read_metadata
 from ghost_edge.core.preprocess import Preprocess, prepare
 from ghost_edge.host.chain.stage import Outside
@@ -149,6 +149,24 @@ def test_no_two_schemes_have_one_class_of_options() -> None:
     classes = [row.options for row in QUANTIZERS.values()]
     assert len({*classes}) == len(classes)
     assert all(dataclasses.is_dataclass(each) for each in classes)
+
+
+@pytest.mark.slow
+def test_black_images_are_refused(converted: Path) -> None:
+    with pytest.raises(DataError, match="the 8 calibration images hold one value, 0; give images like those in use"):
+        quantize(converted / "ghostnet_mnist_float.tflite", [np.zeros((28, 28, 1), np.uint8)] * 8, PREPROCESS)
+
+
+def test_what_is_no_file_is_refused() -> None:
+    with pytest.raises(ArtifactError, match=r"None is no file; give the path of a \.tflite"):
+        quantize(None, [], PREPROCESS)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_model_prints_on_one_line(converted: Path) -> None:
+    text = repr(read_model(converted / "ghostnet_mnist_float.tflite"))
+    assert len(text) < 200
+    assert "ghostnet_mnist_float.tflite" in text
 
 
 def test_unknown_ranges_are_refused_by_name() -> None:

@@ -87,6 +87,11 @@ def quantize(
     if scheme.equalize:
         source = parse_model(equalize_for(source, inputs, part(say, 0.0, 0.2)), source.name)
     observed = observe_halves(source, inputs, count(part(say, 0.2, 0.4), len(inputs)))
+    seen = observed.histograms[observed.names.index(source.tensors[source.inputs[0]].name)]
+    if seen.low == seen.high:
+        raise DataError(
+            f"the {len(inputs)} calibration images hold one value, {seen.low:g}; give images like those in use"
+        )
     made = quantize_observed(source, observed, inputs, preprocess, scheme, ranges=ranges, say=part(say, 0.6, 0.4))
     if preprocess is not None:
         made = add_metadata(made, metadata_text(Metadata(preprocess, ())))

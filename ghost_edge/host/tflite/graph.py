@@ -95,12 +95,12 @@ class Model:
     name: of the file, for messages. content: its bytes. subgraphs: how many graphs it holds.
     """
 
-    tensors: tuple[Tensor, ...]
-    operations: tuple[Operation, ...]
+    tensors: tuple[Tensor, ...] = dataclasses.field(repr=False)
+    operations: tuple[Operation, ...] = dataclasses.field(repr=False)
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     name: str = ""
-    content: bytes = b""
+    content: bytes = dataclasses.field(default=b"", repr=False)
     subgraphs: int = 1
 
     @property
@@ -139,6 +139,8 @@ class Model:
 
 def read_model(path: Union[str, Path]) -> Model:
     """Read a .tflite file; raises ArtifactError where it cannot be read, is damaged or is no such file."""
+    if not isinstance(path, (str, Path)):
+        raise ArtifactError(f"{path!r} is no file; give the path of a .tflite")
     try:
         content = Path(path).read_bytes()
     except OSError as error:
