@@ -53,6 +53,12 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     return cls(**values)
 
 
+def check_types(table: Any, where: str) -> None:
+    """Make each field of a frozen dataclass what its type hint says; raise RecipeError for a value of another type."""
+    for name, hint in _hints(typing.cast("Any", type(table))).items():
+        object.__setattr__(table, name, convert(getattr(table, name), hint, f"{where} {name}"))
+
+
 def check_lowest(table: Any, where: str, lowest: Mapping[str, float]) -> None:
     """Raise RecipeError where a field of the dataclass is under its limit."""
     for name, limit in lowest.items():

@@ -21,6 +21,7 @@ from ghost_edge.core.files import as_paths, sha256_file
 from ghost_edge.core.latency import LatencyStats, median_interval, summarise
 from ghost_edge.core.latency import doubts as timing_doubts
 from ghost_edge.core.manifest import describe_input, read_metadata
+from ghost_edge.core.options import check_types, convert
 from ghost_edge.core.tables import Column, as_csv, as_markdown, as_text
 from ghost_edge.core.tensor import TensorSpec
 from ghost_edge.device.bench_results import COLUMNS, CSV_ONLY, FORMAT, BenchResult, as_row, doubt_lines
@@ -71,6 +72,7 @@ class BenchPlan:
     timeout_s: float = 300.0
 
     def __post_init__(self) -> None:
+        check_types(self, "bench")
         if not self.threads:
             raise RecipeError("bench needs a number of threads, such as 1 or 1,2,4")
         for name, (low, high) in LIMITS.items():
@@ -311,7 +313,7 @@ def bench(
     say: gets each line of the table as soon as its model has run, with the board before and doubts behind. A model
     that fails is a result with its failure. Raises as find_models() and bench_models() do.
     """
-    files = as_paths(paths)
+    files, plan = as_paths(paths), convert(plan, BenchPlan, "plan")
     board, models = read_board(cpu=min(plan.cpus, default=0)), find_models(files)
     columns = (Column("model", "model", "", max(len(path.name) for path in models)), *COLUMNS[1:])
     say(describe(board))

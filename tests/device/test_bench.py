@@ -93,7 +93,7 @@ def test_nothing_to_bench_is_an_error(tmp_path: Path) -> None:
         ({"threads": (1, 0)}, "with threads 0: it must be 1 to 256"),
         ({"threads": ()}, "needs a number of threads"),
         ({"seconds": -1.0}, "with seconds -1.0: it must be 0 to 86400"),
-        ({"max_seconds": float("nan")}, "with max_seconds nan"),
+        ({"max_seconds": float("nan")}, "max_seconds must be a finite number, not nan"),
         ({"warmup": -1}, "with warmup -1"),
         ({"timeout_s": 0.0}, "with timeout_s 0.0"),
         ({"precision": 1.0}, "with precision 1.0: it must be 0 to 0.5"),

@@ -71,7 +71,7 @@ def test_a_limit_that_is_no_fraction_is_an_error(name: str, value: float) -> Non
 @pytest.mark.parametrize("name", ["max_drop", "min_sqnr_db", "max_sqnr_loss_db", "max_size_ratio", "max_latency_ratio"])
 def test_a_limit_that_is_no_number_is_an_error(name: str) -> None:
     # nothing compares as more than NaN: every model would pass
-    with pytest.raises(RecipeError, match=f"{name} is nan; it"):
+    with pytest.raises(RecipeError, match=f"{name} must be a finite number, not nan"):
         Limits(**{name: float("nan")})
 
 
@@ -83,3 +83,8 @@ def test_without_a_true_drop_it_says_no_in_at_most_5_percent() -> None:
         reference, candidate = np.where(fate < 0.01, 1, 0), np.where(fate > 0.99, 1, 0)
         refused += bool(reasons(compare(reference, candidate, labels), Limits(max_drop=0.005, min_agreement=0)))
     assert refused <= 50
+
+
+def test_a_limit_in_quotes_is_an_error() -> None:
+    with pytest.raises(RecipeError, match=r"\[gate\] max_drop must be a number, not '1%'"):
+        Limits(max_drop="1%")  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import math
 from typing import Any, Optional
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.options import check_lowest
+from ghost_edge.core.options import check_lowest, check_types
 from ghost_edge.core.tables import Column
 from ghost_edge.core.tasks.task import Comparison
 
@@ -35,15 +35,13 @@ class Limits:
     max_latency_ratio: float = 1.1
 
     def __post_init__(self) -> None:
+        check_types(self, "[gate]")
         for field in ("max_drop", "min_agreement", "max_loss"):
             if not 0 <= getattr(self, field) <= 1:
                 raise RecipeError(
                     f"[gate] {field} is {getattr(self, field)}; it is a fraction: write 0.01 for one per cent"
                 )
         check_lowest(self, "[gate]", dict.fromkeys(("max_sqnr_loss_db", "max_size_ratio", "max_latency_ratio"), 0))
-        for field, value in vars(self).items():
-            if value is not None and not math.isfinite(value):  # no comparison with NaN is true: it would pass anything
-                raise RecipeError(f"[gate] {field} is {value}; it must be a finite number")
 
 
 @dataclasses.dataclass(frozen=True)
