@@ -12,8 +12,8 @@ import numpy as np
 from ghost_edge.core.errors import ArtifactError
 from ghost_edge.core.files import as_paths
 from ghost_edge.core.gate.baseline import Baseline, Held, Latency, read_baseline
-from ghost_edge.core.gate.checks import check_number, check_regression, check_run, describe_changes, open_run
-from ghost_edge.core.gate.limits import Check, Limits
+from ghost_edge.core.gate.checks import Check, check_number, check_regression, check_run, describe_changes, open_run
+from ghost_edge.core.gate.limits import Limits
 from ghost_edge.core.gate.report import as_lines
 from ghost_edge.core.latency import block_medians
 from ghost_edge.core.manifest import Manifest, Model, Predictions

@@ -15,7 +15,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from ghost_edge.core.files import sha256_file
-from ghost_edge.core.gate.limits import Limits, check_accuracy
+from ghost_edge.core.gate.checks import check_accuracy
+from ghost_edge.core.gate.limits import Limits
 from ghost_edge.core.manifest import Predictions, accuracy_table, load_predictions, read_manifest
 from ghost_edge.core.preprocess import Preprocess
 from ghost_edge.core.tasks.classification import compare

@@ -11,8 +11,8 @@ import pytest
 
 from ghost_edge.core.errors import ArtifactError, RecipeError
 from ghost_edge.core.files import describe
-from ghost_edge.core.gate.checks import check_run, open_run
-from ghost_edge.core.gate.limits import Check, Limits
+from ghost_edge.core.gate.checks import Check, check_run, open_run
+from ghost_edge.core.gate.limits import Limits
 from ghost_edge.core.manifest import (
     Manifest,
     Predictions,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ghost_edge.core.errors import RecipeError
-from ghost_edge.core.gate.limits import Limits, check_accuracy
+from ghost_edge.core.gate.checks import check_accuracy
+from ghost_edge.core.gate.limits import Limits
 from ghost_edge.core.tasks.classification import compare
 from ghost_edge.core.tasks.task import Comparison
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from ghost_edge.core.gate.limits import Check
+from ghost_edge.core.gate.checks import Check
 from ghost_edge.core.gate.report import as_junit, as_summary, github_annotations
 
 EVIL = "x\n::error::pwned `<img src=x>` # [a](b) | \x00"

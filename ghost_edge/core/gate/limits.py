@@ -1,17 +1,12 @@
-"""Limits of [gate], and checks: each number against its limit."""
+"""Limits of [gate]: the keys, their defaults and ranges."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import Any, Optional
+from typing import Optional
 
 from ghost_edge.core.errors import RecipeError
 from ghost_edge.core.options import check_lowest, check_types
-from ghost_edge.core.tables import Column
-from ghost_edge.core.tasks.task import Comparison
-
-COLUMNS = tuple(Column(key, key) for key in ("compared", "metric", "before", "now", "change", "limit", "verdict"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,57 +37,3 @@ class Limits:
                     f"[gate] {field} is {getattr(self, field)}; it is a fraction: write 0.01 for one per cent"
                 )
         check_lowest(self, "[gate]", dict.fromkeys(("max_sqnr_loss_db", "max_size_ratio", "max_latency_ratio"), 0))
-
-
-@dataclasses.dataclass(frozen=True)
-class Check:
-    """Number of a model against its limit, as text with units.
-
-    reason: why it fails, empty where it passes. doubt: what could not be compared.
-    """
-
-    compared: str
-    metric: str
-    before: str
-    now: str
-    change: str
-    limit: str
-    reason: str = ""
-    doubt: str = ""
-
-    def row(self) -> dict[str, Any]:
-        """Return the check as a row of COLUMNS."""
-        return {**vars(self), "verdict": "FAIL" if self.reason else "not compared" if self.doubt else "PASS"}
-
-
-def check_accuracy(
-    found: Comparison, limits: Limits, *, compared: str = "", allow_few: bool = False
-) -> tuple[Check, Check]:
-    """Return the checks of drop and agreement; the first fails also where the images are too few to see the drop.
-
-    Images are too few when the 95 % margin is wider than max_drop: a model without any loss would then fail,
-    or one with twice the allowed loss pass, by luck alone. allow_few compares all the same.
-    """
-    few = ""
-    if found.margin > limits.max_drop and not allow_few:
-        # the margin falls with the root of their number, if they differ as often as these
-        needed = found.images * (found.margin / limits.max_drop) ** 2 if limits.max_drop else math.inf
-        wider = f"the margin of {found.margin:.2%} is wider than the limit of {limits.max_drop:.2%}"
-        few = too_few(found.images, wider, needed)
-    drop = f"{found.drop:.2%} ± {found.margin:.2%}"
-    fell = f"{found.metric} dropped by {drop}; the limit is {limits.max_drop:.2%}"
-    agree = f"only {found.agreement:.2%} of the answers agree; the limit is {limits.min_agreement:.2%}"
-    values = f"{found.reference:.2%}", f"{found.value:.2%}"
-    change = f"drop {found.drop * 100:.2f} ± {found.margin * 100:.2f}", f"{limits.max_drop * 100:.2f}"
-    reason = "; ".join(filter(None, (few, fell if found.drop > limits.max_drop else "")))
-    agreement = "", f"{found.agreement:.2%}", "", f"{limits.min_agreement:.2%}"
-    return (
-        Check(compared, found.metric, *values, *change, reason),
-        Check(compared, "agreement", *agreement, agree if found.agreement < limits.min_agreement else ""),
-    )
-
-
-def too_few(images: int, why: str, needed: float) -> str:
-    """Return the sentence for images that are too few, with the number that would do."""
-    wanted = f"about {math.ceil(needed)}" if math.isfinite(needed) else "no finite number"
-    return f"{images} images are too few: {why}; {wanted} would do, or --allow-few"

@@ -10,7 +10,7 @@ from typing import Optional
 from xml.etree import ElementTree
 
 from ghost_edge.core.files import write_bytes
-from ghost_edge.core.gate.limits import COLUMNS, Check
+from ghost_edge.core.gate.checks import COLUMNS, Check
 from ghost_edge.core.tables import as_markdown, as_text
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
