@@ -41,7 +41,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("evaluate", judge.evaluate, ("onnxruntime", *_IMAGES), version=3),
     # writes its verdict and lets the chain go on: the report of a model that failed is the one people need
     Stage("gate", judge.gate, version=2),
-    Stage("bench", judge.bench, ("ai-edge-litert", "onnxruntime"), version=3, own_settings=judge.this_machine),
+    Stage("bench", judge.bench, ("ai-edge-litert", "onnxruntime"), version=4, own_settings=judge.this_machine),
     Stage("report", report.report, PACKAGES, version=3),
     Stage("page", report.page, tools=("matplotlib", "Jinja2", "numpy")),
     # last: an operation that does not run alone must not cost the rest

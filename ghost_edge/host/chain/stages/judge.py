@@ -154,7 +154,7 @@ def this_machine(outside: Outside) -> Machine:
 def bench(inputs: Models, settings: Machine, outputs: BenchOutputs, say: Say) -> BenchOutputs:
     """Time each model by the command that measures on the board, in a process without TensorFlow."""
     files = list(map(str, inputs.by_role.values()))
-    limits = ("--seconds", "0.3", "--max-seconds", "1")
+    limits = ("--seconds", "0.2", "--max-seconds", "0.5")
     command = [sys.executable, "-m", "ghost_edge", "bench", *files, *limits, "--json", "-"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
