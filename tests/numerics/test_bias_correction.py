@@ -79,6 +79,24 @@ def test_a_channel_of_dead_weights_answers_its_bias(tmp_path: Path, depthwise: b
     assert_allclose(answers.reshape(-1, 4)[:, 1], 0.5, atol=output.scale / 2)  # one rounding step
 
 
+def test_layers_that_share_dead_weights_keep_their_biases(tmp_path: Path) -> None:
+    # one scale for both, raised as far as the larger bias needs: each bias in the unit of its own input
+    image = keras.Input((8, 8, 4), batch_size=1)
+    shared = layers.Conv2D(4, 3, padding="same", activation="relu")
+    network = keras.Model(image, shared(shared(image)))
+    kernel, bias = shared.get_weights()
+    kernel[..., 1] = 4e-14
+    bias[1] = 0.5
+    shared.set_weights([kernel, bias])
+    path = tmp_path / "shared_float.tflite"
+    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+    inputs = list(np.random.default_rng(0).normal(size=(8, 1, 8, 8, 4)).astype(np.float32))
+    made = quantize_any(path, inputs, None, Int8(equalize=False, correct_bias=False))
+    output = made.tensors[made.outputs[0]].spec
+    answers = predict_inputs(made.save(tmp_path / "shared.tflite"), inputs[:1], RunOptions(kernels="reference"))
+    assert_allclose(answers.reshape(-1, 4)[:, 1], 0.5, atol=output.scale / 2)  # one rounding step
+
+
 def quantize(folder: Path, recipe: Recipe, say: Say = silent, **options: bool) -> None:
     scheme = dataclasses.replace(recipe.quantization, options=Int8(**options))
     recipe = dataclasses.replace(recipe, quantization=scheme)

@@ -14,7 +14,7 @@ from ghost_edge.host.calibration import UnionFind, scale_groups
 from ghost_edge.host.calibration.observe import enough, observe_channels
 from ghost_edge.host.tflite.activations import Input, predict_content
 from ghost_edge.host.tflite.edit import replace_values
-from ghost_edge.host.tflite.graph import WEIGHTED, Model, Operation
+from ghost_edge.host.tflite.graph import WEIGHTED, Model, Operation, by_row
 
 Classes = Mapping[int, NDArray[np.int64]]
 _FIXED = 0  # the class whose factor is 1
@@ -166,7 +166,6 @@ def _scaled(model: Model, classes: Classes, factors: NDArray[np.float64]) -> byt
         if op.name in WEIGHTED and _may_change(model, op):
             enters, leaves = factors[classes[op.inputs[0]]], factors[classes[op.output]]
             weights = model.values(op.inputs[1])
-            row = leaves if op.name == "DEPTHWISE_CONV_2D" else leaves.reshape(-1, *[1] * (weights.ndim - 1))
-            made[op.inputs[1]] = weights * row / enters
+            made[op.inputs[1]] = weights * by_row(op, leaves) / enters
             made.update({index: model.values(index) * leaves for index in op.given[2:]})
     return replace_values(model, made)

@@ -137,6 +137,12 @@ class Model:
         return tensor.values
 
 
+def by_row(op: Operation, values: NDArray[Any]) -> NDArray[Any]:
+    """Shape one value for each output channel, [C], so that it multiplies the weights of a layer channel by channel."""
+    ranks = {"CONV_2D": 4, "FULLY_CONNECTED": 2}  # outputs come first; last in a DEPTHWISE_CONV_2D
+    return values.reshape(-1, *[1] * (ranks[op.name] - 1)) if op.name in ranks else values
+
+
 def read_model(path: Union[str, Path]) -> Model:
     """Read a .tflite file; raises ArtifactError where it cannot be read, is damaged or is no such file."""
     if not isinstance(path, (str, Path)):
